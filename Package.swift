@@ -10,7 +10,7 @@ let package = Package(
   products: [.executable(name: "prn", targets: ["Shell"])],
   targets: [
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("openblas"), .linkedLibrary("lapacke")]),
-    .target(name: "CHDF5", linkerSettings: [.linkedLibrary("hdf5_serial")]),
+    .target(name: "CHDF5", linkerSettings: [.linkedLibrary("hdf5_serial_hl"), .linkedLibrary("hdf5_serial")]),
     .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CEditLine", linkerSettings: [.linkedLibrary("edit")]),
     .target(name: "CKernels", cSettings: hotC),
@@ -19,7 +19,9 @@ let package = Package(
     .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto"]),
     .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics"], swiftSettings: hot),
     .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine"]),
-    .testTarget(name: "NumericsTests", dependencies: ["Numerics"], swiftSettings: hot),
+    .executableTarget(
+      name: "prn-bench", dependencies: ["Ops", "Transformer", "Numerics"], path: "Tests/Benchmarks/prn-bench"),
+    .testTarget(name: "NumericsTests", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
     .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Numerics"], swiftSettings: hot),
     .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
     .testTarget(name: "OpsTests", dependencies: ["Ops", "Kernel", "Transformer", "Numerics"], swiftSettings: hot),

@@ -2,9 +2,16 @@
 #define CHDF5_H
 #if __has_include(<hdf5.h>)
 #include <hdf5.h>
+#include <H5DSpublic.h>
 #else
 #include <hdf5/serial/hdf5.h>
+#include <hdf5/serial/H5DSpublic.h>
 #endif
+#include <sys/types.h>
+
+// Reads a text attribute of the root of a file that may be damaged anywhere, in a child process: the library can crash on
+// such a file. Returns the number of bytes put into `text`, 0 when there is nothing to read, -1 when there is no child.
+ssize_t prn_h5_probe(const char *path, const char *name, char *text, size_t size);
 
 // HDF5 names that are macros over globals: shown to Swift as read-only global variables.
 #define PRN_H5(T, S, EXPR) \

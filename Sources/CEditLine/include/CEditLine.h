@@ -1,4 +1,0 @@
-#ifndef CEDITLINE_H
-#define CEDITLINE_H
-#include <histedit.h>
-#endif
