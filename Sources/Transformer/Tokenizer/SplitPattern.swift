@@ -1,0 +1,138 @@
+/// The regular expressions that published tokenizers cut text with, each as a hand-written scanner.
+///
+/// A general engine is slow and differs in details, so a pattern is recognised by its exact text and anything else is
+/// refused. Every pattern matches any character, so the matches are the pieces.
+enum SplitPattern: Sendable, Equatable {
+  /// GPT-2.
+  case gpt2
+  /// LLaMA-3, numbers in groups of at most three digits, and Qwen2, one digit at a time.
+  case cl100k(digits: Int)
+
+  private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+  private static let letters = "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
+  private static let rest = " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+  static let llama3Text = "\(contractions)|\(letters)|\\p{N}{1,3}|\(rest)"
+  static let qwen2Text = "\(contractions)|\(letters)|\\p{N}|\(rest)"
+  static let gpt2Text = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+  /// - Returns: `nil` for a pattern this file does not know.
+  init?(text: ByteString) {
+    switch text {
+    case ByteString(Self.llama3Text): self = .cl100k(digits: 3)
+    case ByteString(Self.qwen2Text): self = .cl100k(digits: 1)
+    case ByteString(Self.gpt2Text): self = .gpt2
+    default: return nil
+    }
+  }
+
+  /// Where the piece ends that starts at `start`.
+  @inline(__always)
+  func end(in bytes: UnsafePointer<UInt8>, from start: Int, count: Int) -> Int {
+    switch self {
+    case .gpt2: gpt2End(bytes, start, count)
+    case .cl100k(let digits): cl100kEnd(bytes, start, count, digits: digits)
+    }
+  }
+}
+
+private func cl100kEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int, digits: Int) -> Int {
+  if bytes[start] == UInt8(ascii: "'"), let end = contraction(bytes, start + 1, count, ignoringCase: true) {
+    return end
+  }
+  let (kind, length) = classify(bytes, start)
+  let next = start + length
+  switch kind {
+  case .letter:
+    return runEnd(of: .letter, bytes, next, count)
+  case .number:
+    var end = next
+    for _ in 1..<max(digits, 1) where end < count {
+      let (kind, length) = classify(bytes, end)
+      if kind != .number { break }
+      end += length
+    }
+    return end
+  case .newline:
+    return whiteSpaceEnd(bytes, start, count, stopsAtNewline: true)
+  case .space, .other:
+    if next < count {
+      let following = classify(bytes, next)
+      if following.class == .letter { return runEnd(of: .letter, bytes, next + following.length, count) }
+      if kind == .space, bytes[start] == UInt8(ascii: " "), following.class == .other {
+        return newlinesEnd(bytes, runEnd(of: .other, bytes, next, count), count)
+      }
+    }
+    if kind == .other { return newlinesEnd(bytes, runEnd(of: .other, bytes, next, count), count) }
+    return whiteSpaceEnd(bytes, start, count, stopsAtNewline: true)
+  }
+}
+
+private func gpt2End(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {
+  if bytes[start] == UInt8(ascii: "'"), let end = contraction(bytes, start + 1, count, ignoringCase: false) {
+    return end
+  }
+  var (kind, length) = classify(bytes, start)
+  var next = start + length
+  if bytes[start] == UInt8(ascii: " "), next < count {
+    let following = classify(bytes, next)
+    if following.class != .space, following.class != .newline {
+      kind = following.class
+      next += following.length
+    }
+  }
+  if kind == .space || kind == .newline { return whiteSpaceEnd(bytes, start, count, stopsAtNewline: false) }
+  return runEnd(of: kind, bytes, next, count)
+}
+
+/// `'s|'t|'re|'ve|'m|'ll|'d` after the apostrophe; without case, `s` also stands for the long s (U+017F).
+private func contraction(_ bytes: UnsafePointer<UInt8>, _ at: Int, _ count: Int, ignoringCase: Bool) -> Int? {
+  if at >= count { return nil }
+  let fold: UInt8 = ignoringCase ? 0x20 : 0
+  // Setting bit 5 turns only capitals into these letters: what it maps onto "s", say, is "S" or "s".
+  let first = bytes[at] | fold
+  switch first {
+  case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"): return at + 1
+  case UInt8(ascii: "r"), UInt8(ascii: "v"), UInt8(ascii: "l"):
+    let second = first == UInt8(ascii: "l") ? UInt8(ascii: "l") : UInt8(ascii: "e")
+    return at + 1 < count && bytes[at + 1] | fold == second ? at + 2 : nil
+  default:
+    return ignoringCase && at + 1 < count && bytes[at] == 0xC5 && bytes[at + 1] == 0xBF ? at + 2 : nil
+  }
+}
+
+@inline(__always)
+private func runEnd(of kind: CharacterClass, _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {
+  var end = start
+  while end < count {
+    let (found, length) = classify(bytes, end)
+    if found != kind { break }
+    end += length
+  }
+  return end
+}
+
+private func newlinesEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {
+  var end = start
+  while end < count, bytes[end] == 0x0A || bytes[end] == 0x0D { end += 1 }
+  return end
+}
+
+/// `\s*[\r\n]+|\s+(?!\S)|\s+`, the first alternative only when `stopsAtNewline`: up to the last line end of the run;
+/// else the whole run at the end of the text; else all but the last character, which goes with the next word.
+private func whiteSpaceEnd(
+  _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int, stopsAtNewline: Bool
+) -> Int {
+  var end = start
+  var last = start
+  var afterNewline = start
+  while end < count {
+    let (kind, length) = classify(bytes, end)
+    if kind != .space && kind != .newline { break }
+    last = end
+    end += length
+    if kind == .newline { afterNewline = end }
+  }
+  if stopsAtNewline, afterNewline > start { return afterNewline }
+  return end == count || last == start ? end : last
+}
