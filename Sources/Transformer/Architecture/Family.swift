@@ -1,0 +1,125 @@
+/// What one linear map of a block is for. Its two axes say which of its rows or columns go when a unit or a neuron goes.
+public enum LinearRole: String, CaseIterable, Sendable {
+  case query, key, value, output, gate, up, down
+
+  /// The space of the map's outputs (the rows of `W` in `y = W x`).
+  public var rows: Space {
+    switch self {
+    case .query: .queries
+    case .key, .value: .keyValues
+    case .output, .down: .model
+    case .gate, .up: .neurons
+    }
+  }
+
+  /// The space of the map's inputs (the columns of `W`).
+  public var columns: Space {
+    switch self {
+    case .query, .key, .value, .gate, .up: .model
+    case .output: .queries
+    case .down: .neurons
+    }
+  }
+}
+
+/// The spaces whose axes meet in a block. Pruning narrows every one of them except `model`.
+public enum Space: String, CaseIterable, Sendable {
+  /// The residual stream: `hiddenSize`.
+  case model
+  /// All query heads side by side: `heads × headSize`.
+  case queries
+  /// All key (or value) heads side by side: `keyValueHeads × headSize`.
+  case keyValues
+  /// The inner width of the feed-forward part.
+  case neurons
+}
+
+/// One tensor of a checkpoint that stores one linear map, or several stacked along their output axis.
+public struct StoredLinear: Sendable {
+  /// Name inside a layer, without `.weight` or `.bias`.
+  public let name: String
+  /// The maps it holds, in storage order.
+  public let roles: [LinearRole]
+  public let bias: BiasRule
+}
+
+/// When a stored linear map has a bias.
+public enum BiasRule: Sendable, Equatable {
+  case never
+  case always
+  /// When one of these keys of config.json is true.
+  case whenTrue([String])
+  /// When this key of the layer's entry in `prn_layers` is true.
+  case perLayer(String)
+}
+
+public enum Normalization: Sendable, Equatable {
+  /// `w ∘ x / √(mean x² + ε)`
+  case rootMeanSquare
+  /// `w ∘ (x - mean x) / √(var x + ε) + b`
+  case layer
+}
+
+/// The activation function of the feed-forward part.
+public enum Activation: String, Sendable {
+  case silu
+  /// The hyperbolic-tangent approximation of GELU, `gelu_new` in transformers.
+  case geluTanh = "gelu_new"
+}
+
+/// Where positions enter.
+public enum PositionScheme: Sendable, Equatable {
+  /// Queries and keys are rotated; `fraction` is the rotated share of a head.
+  case rotary(RotaryPairing, fraction: Double)
+  /// A table added to the token embeddings.
+  case learned
+}
+
+/// Which two features of a head turn together.
+public enum RotaryPairing: Sendable, Equatable {
+  /// Feature `i` with feature `i + n/2`, as LLaMA.
+  case halves
+  /// Feature `2i` with feature `2i + 1`, as ChatGLM.
+  case neighbours
+}
+
+/// The numbers read from config.json.
+public enum Quantity: String, CaseIterable, Sendable {
+  case layers, hiddenSize, heads, keyValueHeads, headSize, neurons, vocabulary, positions, epsilon, ropeTheta, ropeRatio
+}
+
+/// A model family as data: what its configuration keys and tensors are called, and which axis is which.
+public struct Family: Sendable {
+  public let name: String
+  /// Values of `model_type` that mean this family.
+  public let modelTypes: [String]
+  /// The keys that may hold a quantity, first found wins.
+  public let keys: [Quantity: [String]]
+  /// What may stand before every tensor name; the first that occurs in the checkpoint counts.
+  public let prefixes: [String]
+  public let embedding: String
+  public let positionEmbedding: String?
+  /// A layer's prefix; `#` is the layer number.
+  public let layer: String
+  public let inputNorm: String
+  public let postNorm: String
+  public let linears: [StoredLinear]
+  public let finalNorm: String
+  /// The output head; not below `prefixes`.
+  public let head: String
+  public let isTiedByDefault: Bool
+  public let normalization: Normalization
+  public let position: PositionScheme
+  public let activationKeys: [String]
+  public let defaultActivation: Activation
+  /// ε of the norms when config.json does not say.
+  public let defaultEpsilon: Double
+  /// Linear weights are stored with inputs as rows (GPT-2's Conv1D).
+  public let isTransposed: Bool
+
+  /// Whether the feed-forward part multiplies an activated gate with `up`.
+  public var isGated: Bool { linears.contains { $0.roles.contains(.gate) } }
+
+  /// The stored tensor that holds `role`.
+  public func linear(_ role: LinearRole) -> StoredLinear? { linears.first { $0.roles.contains(role) } }
+}

@@ -1,0 +1,64 @@
+import CKernels
+import Numerics
+
+extension Attention {
+  /// From the derivative by the heads to that by queries, keys and values. With weights P of one head:
+  ///
+  ///     dV = Pᵀ dO     dP = dO Vᵀ     dS = P ∘ (dP - rowsum(P ∘ dP)) / √d_h     dQ = dS K     dK = dSᵀ Q
+  ///
+  /// Keys and values collect from all query heads of their unit. P is computed again, tile by tile.
+  ///
+  /// - Parameters:
+  ///   - dHeads: tokens × heads headSize.
+  ///   - result: tokens × (heads + 2 keyValueHeads) headSize, overwritten; still rotated.
+  func gradient(_ queryKeyValue: Matrix<Float>, _ dHeads: Matrix<Float>, into result: Matrix<Float>) {
+    // One task per sequence and unit: it alone writes the unit's keys and values.
+    let group = heads / keyValueHeads
+    Parallel.forEach(sequences.count * keyValueHeads) { task in
+      let (sequence, unit) = (sequences[task / keyValueHeads], task % keyValueHeads)
+      let first = unit * group
+      key(result, first).rows(sequence).clear()
+      value(result, first).rows(sequence).clear()
+      for tile in tiles(of: sequence) {
+        for head in first..<first + group { addGradient(queryKeyValue, dHeads, tile.of(head: head), to: result) }
+      }
+    }
+  }
+
+  private func addGradient(
+    _ queryKeyValue: Matrix<Float>, _ dHeads: Matrix<Float>, _ tile: Tile, to result: Matrix<Float>
+  ) {
+    let dO = head(dHeads, tile.head).rows(tile.queries)
+    let K = key(queryKeyValue, tile.head).rows(tile.keys)
+    let V = value(queryKeyValue, tile.head).rows(tile.keys)
+    pool.withMatrix(tile.queries.count, tile.keys.count) { P in
+      pool.withMatrix(tile.queries.count, tile.keys.count) { dS in
+        probabilities(queryKeyValue, tile, into: P)
+        multiply(dO, V.T, into: dS)
+        softmaxGradient(P, dS, scale: scale)
+        multiply(dS, K, into: head(result, tile.head).rows(tile.queries))
+        let Q = head(queryKeyValue, tile.head).rows(tile.queries)
+        multiply(dS.T, Q, into: key(result, tile.head).rows(tile.keys), beta: 1)
+        multiply(P.T, dO, into: value(result, tile.head).rows(tile.keys), beta: 1)
+      }
+    }
+  }
+}
+
+/// `dS`, the derivative by the weights, becomes that by the scores: 0 wherever the weight is 0.
+private func softmaxGradient(_ P: Matrix<Float>, _ dS: Matrix<Float>, scale: Float) {
+  P.withUnsafePointer { weights, weightStride in
+    dS.withUnsafeMutablePointer { gradient, stride in
+      prn_softmax_rows_backward(weights, weightStride, gradient, stride, P.rows, P.columns, scale)
+    }
+  }
+}
+
+extension Matrix<Float> {
+  /// All elements become 0.
+  fileprivate func clear() {
+    withUnsafeMutablePointer { start, stride in
+      for i in 0..<rows { (start + i * stride).update(repeating: 0, count: columns) }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Numerics
+
+/// What the backward pass shows of one batch in one block, at the input of the down projection.
+/// The matrices are only valid during the call that receives them.
+public struct GradientTap {
+  public let layer: Int
+  /// Rows of the whole set of sequences.
+  public let rows: Range<Int>
+  /// h: one row per token, one column per neuron of the unpruned model; what was pruned is 0.
+  public let h: Matrix<Float>
+  /// ∂L/∂h, where L is the mean loss over the targets of the token's own sequence. Rows of last tokens are 0.
+  public let gradient: Matrix<Float>
+}
+
+extension LanguageModel {
+  /// Runs sequences forward and back, and shows h and ∂L/∂h of every block, last block first in each batch.
+  ///
+  /// Only derivatives by activations are computed, none by weights. Batches are whole sequences of about 1024 tokens. Of
+  /// each batch the blocks' inputs are kept, and of each block what its derivative needs, or else it is computed again.
+  ///
+  /// - Parameters:
+  ///   - lowest: no block below this one is shown, and the backward pass stops there.
+  ///   - memory: bytes that kept weights and kept activations may take, each.
+  ///   - pulse: called between pieces of work with the number of tokens done; throw from it to stop.
+  /// - Returns: the loss of every token, as `losses`.
+  @discardableResult
+  public func gradients(
+    _ sequences: Sequences, lowest: Int = 0, memory: Int = 1 << 30, tap: (GradientTap) throws -> Void,
+    pulse: (Int) throws -> Void = { _ in }
+  ) throws -> [Double] {
+    try sequences.check(configuration)
+    let run = try BackwardRun(self, sequences, lowest: lowest, memory: memory)
+    var losses: [Double] = []
+    for range in sequences.batches() {
+      let batch = Batch(sequences, range)
+      try withoutActuallyEscaping({ try pulse(batch.rows.lowerBound) }) { pulse in
+        losses += try run.batch(batch, tap: tap, pulse: pulse)
+      }
+    }
+    try pulse(sequences.tokens.count)
+    return losses
+  }
+}
+
+/// Forward and back over batches of the same sequences, with memory used again from batch to batch.
+private final class BackwardRun {
+  let model: LanguageModel
+  let sequences: Sequences
+  let lowest: Int
+  let memory: Int
+  let head: Head
+  let rotation: RotationTables?
+  /// The blocks, when they fit into memory together; otherwise each is loaded when its turn comes.
+  private let blocks: [Block]
+  private let scratch = Scratch()
+  private var kept: [Scratch] = []
+
+  init(_ model: LanguageModel, _ sequences: Sequences, lowest: Int, memory: Int) throws {
+    self.model = model
+    self.sequences = sequences
+    self.lowest = lowest
+    self.memory = memory
+    head = try Head(model)
+    rotation = RotationTables(model.configuration, positions: sequences.longest)
+    let fits = model.blockParameters * MemoryLayout<Float>.stride <= memory
+    blocks = fits ? try (0..<model.layers).map(model.loadBlock) : []
+  }
+
+  private func block(_ layer: Int) throws -> Block { try blocks.isEmpty ? model.loadBlock(layer) : blocks[layer] }
+
+  func batch(
+    _ batch: Batch, tap: (GradientTap) throws -> Void, pulse: @escaping () throws -> Void
+  ) throws -> [Double] {
+    let (tokens, d) = (batch.rows.count, model.configuration.hiddenSize)
+    let keepsAll = keepsAllTraces(tokens)
+    if kept.isEmpty { kept = (0..<(keepsAll ? model.layers : 1)).map { _ in Scratch() } }
+    func pass(_ block: Block) -> BlockPass {
+      BlockPass(block, batch, rotation, scratch, kept: kept[keepsAll ? block.layer : 0], pulse: pulse)
+    }
+
+    // Forward, keeping the input of every block.
+    let states = Matrix<Float>(rows: tokens, columns: d)
+    try model.embed(sequences.tokens[batch.rows], positions: batch.positions, into: states)
+    var inputs: [Matrix<Float>] = []
+    var traces: [BlockTrace] = []
+    for layer in 0..<model.layers {
+      inputs.append(states.copy())
+      let pass = pass(try block(layer))
+      let trace = try pass.trace(inputs[layer])
+      if keepsAll { traces.append(trace) }
+      states.assign(trace.residual)
+      try pass.addFeedForward(trace.h, to: states)
+    }
+
+    // Back. `gradient` is ∂L by what leaves the block, and after the block's turn by what enters it.
+    let gradient = Matrix<Float>(rows: tokens, columns: d)
+    let losses = try head.gradient(
+      states, targets: Array(sequences.targets[batch.rows]), weights: Self.targetWeights(batch), into: gradient,
+      pulse: pulse)
+    for layer in (lowest..<model.layers).reversed() {
+      let pass = pass(try block(layer))
+      let trace = try keepsAll ? traces[layer] : pass.trace(inputs[layer])
+      let derivative = pass.activationGradient(gradient)
+      try tap(
+        GradientTap(
+          layer: layer, rows: batch.rows, h: pass.scattered(trace.h, .activation, .scattered),
+          gradient: pass.scattered(derivative, .activation, .scatteredGradient)))
+      if layer > lowest { try pass.goBack(trace, derivative, through: gradient) }
+    }
+    return losses
+  }
+
+  /// What a trace of every block takes for one batch: queries, keys, values, residual, gate and up, h.
+  private func keepsAllTraces(_ tokens: Int) -> Bool {
+    if !kept.isEmpty { return kept.count == model.layers }
+    let longest = max(1024, sequences.longest)
+    let numbers = (0..<model.layers).reduce(0) { sum, layer in
+      sum + model.configuration.hiddenSize + model.configuration.size(.queries, layer: layer)
+        + 2 * model.configuration.size(.keyValues, layer: layer) + 3 * model.configuration.size(.neurons, layer: layer)
+    }
+    return numbers * longest * MemoryLayout<Float>.stride <= memory
+  }
+
+  /// 1 / (number of targets of the token's sequence).
+  private static func targetWeights(_ batch: Batch) -> [Float] {
+    batch.sequences.flatMap { Array(repeating: 1 / Float(max($0.count - 1, 1)), count: $0.count) }
+  }
+}

@@ -1,0 +1,86 @@
+extension ExportTarget {
+  /// config.json of the exported model: the source's, with what changes replaced.
+  ///
+  /// - Parameter isWidened: some tensors are single precision because compensation changed them.
+  func config(of model: LanguageModel, isWidened: Bool) -> JSON {
+    var members = ConfigMembers(model.checkpoint.config.members)
+    if isWidened {
+      members.remove("torch_dtype")
+      members["dtype"] = .text("float32")
+      // transformers 4 reads the older name.
+      members["torch_dtype"] = .text("float32")
+    }
+    keepRotation(&members)
+    let isSameClass = configuration.family.name == model.configuration.family.name
+    if isSameClass && configuration.blocks == model.configuration.blocks { return members.json }
+    for key in ["sliding_window", "use_sliding_window", "max_window_layers", "layer_types"] { members.remove(key) }
+    members["tie_word_embeddings"] = .bool(configuration.isTied)
+    members["rms_norm_eps"] = members["rms_norm_eps"] ?? .number(Double(configuration.epsilon))
+    if configuration.family.name == Family.pruned.name {
+      members["model_type"] = .text(Family.pruned.name)
+      members["architectures"] = .array([.text("PrnForCausalLM")])
+      members["auto_map"] = .object([
+        JSON.Member("AutoConfig", .text("modeling_prn.PrnConfig")),
+        JSON.Member("AutoModelForCausalLM", .text("modeling_prn.PrnForCausalLM")),
+      ])
+      describeLayers(&members)
+    } else {
+      let biases = configuration.blocks.first?.biases ?? []
+      members["model_type"] = .text(Family.llama.name)
+      members["architectures"] = .array([.text("LlamaForCausalLM")])
+      members["attention_bias"] = .bool(biases.contains(.output))
+      members["mlp_bias"] = .bool(biases.contains(.down))
+    }
+    return members.json
+  }
+
+  private func describeLayers(_ members: inout ConfigMembers) {
+    members["prn_layers"] = .array(
+      configuration.blocks.map { block in
+        .object([
+          JSON.Member("heads", .integer(block.heads)),
+          JSON.Member("kv_heads", .integer(block.keyValueHeads)),
+          JSON.Member("ffn", .integer(block.neurons)),
+          JSON.Member("qkv_bias", .bool(block.biases.contains(.query))),
+          JSON.Member("o_bias", .bool(block.biases.contains(.output))),
+          JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),
+          JSON.Member("down_bias", .bool(block.biases.contains(.down))),
+        ])
+      })
+  }
+
+  /// transformers 4 wants `rope_theta` at the top and scaling in `rope_scaling`; 5 keeps both in `rope_parameters` and
+  /// still reads the older keys.
+  private func keepRotation(_ members: inout ConfigMembers) {
+    guard case .object(let parameters)? = members["rope_parameters"] else { return }
+    if let theta = parameters.first(where: { $0.key == "rope_theta" }) { members["rope_theta"] = theta.value }
+    let kind = parameters.first { $0.key == "rope_type" }?.value
+    if let kind, kind != .text("default") {
+      members["rope_scaling"] = .object(parameters.filter { $0.key != "rope_theta" })
+    }
+  }
+}
+
+/// The members of config.json, to be replaced by name; the order of the file stays.
+private struct ConfigMembers {
+  private var members: [JSON.Member]
+
+  init(_ members: [JSON.Member]) { self.members = members }
+
+  var json: JSON { .object(members) }
+
+  subscript(name: String) -> JSON? {
+    get { members.first { $0.key == ByteString(name) }?.value }
+    set {
+      guard let newValue else { return remove(name) }
+      let member = JSON.Member(ByteString(name), newValue)
+      if let place = members.firstIndex(where: { $0.key == member.key }) {
+        members[place] = member
+      } else {
+        members.append(member)
+      }
+    }
+  }
+
+  mutating func remove(_ name: String) { members.removeAll { $0.key == ByteString(name) } }
+}

@@ -1,0 +1,157 @@
+import Glibc
+import Numerics
+
+extension LanguageModel {
+  /// Writes the pruned model as a folder that others can load.
+  ///
+  /// Everything is written to a temporary folder beside `folder`, which is renamed when it is complete. Numbers keep the
+  /// type they have in the checkpoint; only what compensation changed (biases, refitted weights) is single precision.
+  ///
+  /// - Parameters:
+  ///   - folder: must not exist, or be an earlier export, which is replaced.
+  ///   - pulse: called before each tensor; throw from it to stop.
+  /// - Throws: `ModelError.cannotExport` when the format cannot express the model, or an error naming the file.
+  public func export(to folder: String, as format: ExportFormat, pulse: @escaping () throws -> Void = {}) throws {
+    let target = try ExportTarget(self, as: format)
+    let isThere = access(folder, F_OK) == 0
+    if isThere, access(folder + "/" + Self.markFile, F_OK) != 0 {
+      throw ModelError.file(path: folder, reason: "is already there and was not exported by prn")
+    }
+    let temporary = try TemporarySibling(of: folder)
+
+    let tensors = try tensorSources(target, pulse: pulse)
+    try Safetensors.writeSharded(tensors, toFolder: temporary.path)
+    let isWidened = !pruning.isUncompensated
+    try write(
+      target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
+      to: temporary.path + "/config.json")
+    if target.configuration.family.name == Family.pruned.name {
+      try write(Array(modelingFile.utf8), to: temporary.path + "/modeling_prn.py")
+    }
+    for name in Self.carriedFiles where access(checkpoint.folder + "/" + name, F_OK) == 0 {
+      try write(try Checkpoint.bytes(name, in: checkpoint.folder), to: temporary.path + "/" + name)
+    }
+    try write(
+      Array("This folder was exported by prn, which replaces it when asked to export here again.\n".utf8),
+      to: temporary.path + "/" + Self.markFile)
+    try temporary.rename(replacing: isThere)
+  }
+
+  /// Marks a folder as one that may be replaced.
+  private static let markFile = "exported-by-prn.txt"
+
+  /// Files that go along unchanged.
+  private static let carriedFiles = [
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
+  ]
+
+  private func tensorSources(_ target: ExportTarget, pulse: @escaping () throws -> Void) throws -> [TensorSource] {
+    let layout = TensorLayout(target.configuration, contains: { checkpoint.contains(ByteString($0)) })
+    let cache = BlockCache { try target.block($0, of: self) }
+    return try layout.slots.map { slot in
+      guard case .linear(let roles, let layer, let isBias) = slot.content else {
+        return TensorSource(
+          ByteString(slot.name), type: try checkpoint.info(ByteString(slot.name)).type, shape: slot.shape
+        ) { sink in
+          try pulse()
+          try checkpoint.withBytes(of: ByteString(slot.name)) { try sink.append(bytes: $0) }
+        }
+      }
+      let type = try type(of: slot, roles, layer, isChanged: target.isChanged(roles, isBias: isBias, pruning[layer]))
+      return TensorSource(ByteString(slot.name), type: type, shape: slot.shape) { sink in
+        try pulse()
+        let block = try cache.block(layer)
+        if isBias {
+          for role in roles {
+            try sink.append(block.bias(role) ?? Array(repeating: 0, count: block.weight(role).rows))
+          }
+        } else if target.configuration.family.isTransposed {
+          try sink.append(stacked(roles.map(block.weight)).T.values)
+        } else {
+          for role in roles { try sink.append(block.weight(role).values) }
+        }
+      }
+    }
+  }
+
+  /// The checkpoint's type for the tensor; for a bias it does not have, that of the weights beside it.
+  private func type(of slot: TensorSlot, _ roles: [LinearRole], _ layer: Int, isChanged: Bool) throws -> TensorType {
+    if isChanged { return .f32 }
+    if checkpoint.contains(ByteString(slot.name)) { return try checkpoint.info(ByteString(slot.name)).type }
+    guard let stored = roles.first.flatMap(configuration.family.linear) else { return .f32 }
+    return try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight")).type
+  }
+
+  private func stacked(_ parts: [Matrix<Float>]) -> Matrix<Float> {
+    Matrix(
+      rows: parts.reduce(0) { $0 + $1.rows }, columns: parts.first?.columns ?? 0, values: parts.flatMap(\.values))
+  }
+
+  private func write(_ bytes: [UInt8], to path: String) throws {
+    let file = try OutputFile(path: path)
+    try bytes.withUnsafeBytes { try file.write($0) }
+    try file.finish()
+  }
+}
+
+/// The block that was asked for last: tensors of one block are written one after the other.
+private final class BlockCache {
+  private let load: (Int) throws -> Block
+  private var last: (layer: Int, block: Block)?
+
+  init(load: @escaping (Int) throws -> Block) { self.load = load }
+
+  func block(_ layer: Int) throws -> Block {
+    if let last, last.layer == layer { return last.block }
+    let block = try load(layer)
+    last = (layer, block)
+    return block
+  }
+}
+
+/// A folder beside another, which takes its place when all is written and vanishes otherwise.
+private final class TemporarySibling {
+  let path: String
+  private let final: String
+  private var isRenamed = false
+
+  init(of folder: String) throws {
+    final = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+    var template = Array((final + ".part-XXXXXX").utf8CString)
+    guard mkdtemp(&template) != nil else { throw Self.failure(final, "cannot be created") }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    chmod(path, 0o755)
+  }
+
+  /// - Parameter replacing: whether a folder of that name is there; it goes once the new one has its place.
+  func rename(replacing: Bool) throws {
+    let old = path + ".old"
+    if replacing, Glibc.rename(final, old) != 0 { throw Self.failure(final, "cannot be replaced") }
+    guard Glibc.rename(path, final) == 0 else {
+      if replacing { _ = Glibc.rename(old, final) }
+      throw Self.failure(final, "cannot be given its name")
+    }
+    isRenamed = true
+    if replacing { Self.remove(old) }
+  }
+
+  deinit {
+    if !isRenamed { Self.remove(path) }
+  }
+
+  /// Removes a folder of plain files; one that holds more stays.
+  private static func remove(_ path: String) {
+    guard let entries = opendir(path) else { return }
+    while let entry = readdir(entries) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name != "." && name != ".." { unlink(path + "/" + name) }
+    }
+    closedir(entries)
+    rmdir(path)
+  }
+
+  private static func failure(_ folder: String, _ what: String) -> ModelError {
+    .file(path: folder, reason: "\(what): \(String(cString: strerror(errno)))")
+  }
+}

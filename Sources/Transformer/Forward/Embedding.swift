@@ -1,0 +1,29 @@
+import Numerics
+
+extension LanguageModel {
+  /// The embeddings of `tokens`, plus those of their positions where the family has a table of them.
+  ///
+  /// - Parameter states: tokens × d, overwritten.
+  func embed(_ tokens: ArraySlice<Int32>, positions: [Int32], into states: Matrix<Float>) throws {
+    try gather(layout.embedding, rows: Array(tokens), into: states)
+    if let table = layout.positionEmbedding {
+      let added = Matrix<Float>(rows: states.rows, columns: states.columns)
+      try gather(table, rows: positions, into: added)
+      states.add(added)
+    }
+  }
+
+  private func gather(_ name: String, rows: [Int32], into target: Matrix<Float>) throws {
+    let tensor = ByteString(name)
+    let file = try checkpoint.shard(of: tensor)
+    try target.withUnsafeMutablePointer { start, stride in
+      for (i, row) in rows.enumerated() {
+        try file.read(
+          tensor, rows: Int(row)..<Int(row) + 1,
+          into: UnsafeMutableBufferPointer(start: start + i * stride, count: target.columns))
+      }
+    }
+    // Only what is used is looked at: a whole table can be gigabytes.
+    if !target.isFinite { try checkpoint.requireFinite(tensor) }
+  }
+}

@@ -1,0 +1,123 @@
+import CKernels
+import Glibc
+import Numerics
+
+/// The end of a model: final norm and output head. The head's weights are read a tile of the vocabulary at a time, so
+/// neither they nor all logits are ever in memory at once.
+struct Head {
+  let model: LanguageModel
+  let norm: Norm
+  let scratch = Scratch()
+
+  /// Words per tile.
+  static var vocabularyTile: Int { 8192 }
+  /// Tokens per tile.
+  static var tokenTile: Int { 512 }
+  /// Tokens for which one reading of the head's weights serves.
+  static var tokensPerReading: Int { 4096 }
+
+  init(_ model: LanguageModel) throws {
+    self.model = model
+    norm = try model.norm(model.layout.finalNorm)
+    try model.checkpoint.requireFinite(ByteString(model.layout.head))
+  }
+
+  var vocabulary: Int { model.configuration.vocabularySize }
+
+  /// Some rows of the head's weights: words × d, valid until the next call.
+  func weights(_ words: Range<Int>) throws -> Matrix<Float> {
+    let d = model.configuration.hiddenSize
+    let weights = scratch.matrix(.headWeights, words.count, d)
+    try weights.withUnsafeMutablePointer { start, _ in
+      try model.readRows(
+        ByteString(model.layout.head), words, columns: d,
+        into: UnsafeMutableBufferPointer(start: start, count: words.count * d))
+    }
+    return weights
+  }
+
+  func normalized(_ states: Matrix<Float>) -> Matrix<Float> {
+    let result = scratch.matrix(.normalized, states.rows, states.columns)
+    normalize(states, norm, model.configuration, into: result)
+    return result
+  }
+
+  /// `-log p(target)` for every row; 0 where the target is negative.
+  func losses(_ states: Matrix<Float>, targets: ArraySlice<Int32>, pulse: () throws -> Void) throws -> [Double] {
+    let targets = Array(targets)
+    var maxima = [Float](repeating: -.infinity, count: states.rows)
+    var sums = [Double](repeating: 0, count: states.rows)
+    var chosen = [Float](repeating: 0, count: states.rows)
+    let normalized = normalized(states)
+    for words in Parallel.ranges(vocabulary, of: Self.vocabularyTile) {
+      let W = try weights(words)
+      for rows in Parallel.ranges(states.rows, of: Self.tokenTile) {
+        let logits = scratch.matrix(.logits, rows.count, words.count)
+        multiply(normalized.rows(rows), W.T, into: logits)
+        maxima.withUnsafeMutableBufferPointer { maxima in
+          sums.withUnsafeMutableBufferPointer { sums in
+            nonisolated(unsafe) let (maxima, sums) = (maxima, sums)
+            Parallel.forEach(rows.count) { i in
+              let row = rows.lowerBound + i
+              guard targets[row] >= 0 else { return }
+              logits.withUnsafePointer { start, stride in
+                prn_log_sum_exp(start + i * stride, words.count, &maxima[row], &sums[row])
+              }
+            }
+          }
+        }
+        for row in rows where words.contains(Int(targets[row])) {
+          chosen[row] = logits[row - rows.lowerBound, Int(targets[row]) - words.lowerBound]
+        }
+        try pulse()
+      }
+    }
+    return states.rows == 0
+      ? [] : (0..<states.rows).map { targets[$0] < 0 ? 0 : log(sums[$0]) + Double(maxima[$0] - chosen[$0]) }
+  }
+
+  /// All logits of some states: rows × vocabulary.
+  func logits(_ states: Matrix<Float>) throws -> Matrix<Float> {
+    let result = Matrix<Float>(rows: states.rows, columns: vocabulary)
+    let normalized = normalized(states)
+    for words in Parallel.ranges(vocabulary, of: Self.vocabularyTile) {
+      multiply(normalized, try weights(words).T, into: result.columns(words))
+    }
+    return result
+  }
+}
+
+extension LanguageModel {
+  /// The negative log-likelihood of the next token for every token, in nats; 0 after the last token of a sequence.
+  ///
+  /// - Parameters:
+  ///   - states: the residual stream that leaves the last block, tokens × d.
+  ///   - pulse: called between pieces of work; throw from it to stop.
+  public func losses(
+    states: Matrix<Float>, _ sequences: Sequences, pulse: () throws -> Void = {}
+  ) throws -> [Double] {
+    let head = try Head(self)
+    let targets = sequences.targets
+    return try Parallel.ranges(states.rows, of: Head.tokensPerReading).flatMap { rows in
+      try head.losses(states.rows(rows), targets: targets[rows], pulse: pulse)
+    }
+  }
+
+  /// The negative log-likelihood of the next token for every token, from the tokens on.
+  public func losses(_ sequences: Sequences, pulse: () throws -> Void = {}) throws -> [Double] {
+    try losses(states: finalStates(sequences, pulse: pulse), sequences, pulse: pulse)
+  }
+
+  /// Logits for every token: tokens × vocabulary. For a few tokens only.
+  public func logits(_ sequences: Sequences) throws -> Matrix<Float> {
+    try Head(self).logits(finalStates(sequences))
+  }
+
+  /// The residual stream that leaves the last block.
+  public func finalStates(_ sequences: Sequences, pulse: () throws -> Void = {}) throws -> Matrix<Float> {
+    let walk = try Walk(self, sequences)
+    try walk.embed()
+    while walk.layer < layers { try walk.step(pulse: { _ in try pulse() }) }
+    return walk.states
+  }
+}

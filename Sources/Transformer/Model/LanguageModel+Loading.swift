@@ -1,0 +1,104 @@
+import Numerics
+
+extension LanguageModel {
+  /// One block in single precision, pruned.
+  ///
+  /// - Throws: an error naming the tensor when a weight is NaN or infinite.
+  public func loadBlock(_ layer: Int) throws -> Block {
+    let whole = try loadWholeBlock(layer)
+    return pruning[layer].map(whole.pruned) ?? whole
+  }
+
+  /// One block of the unpruned model.
+  func loadWholeBlock(_ layer: Int) throws -> Block {
+    let gateUp: [LinearRole] = configuration.family.isGated ? [.gate, .up] : [.up]
+    let block = Block(
+      configuration: configuration,
+      layer: layer,
+      units: Array(0..<configuration.units(layer)),
+      neurons: Array(0..<configuration.neurons(layer)),
+      inputNorm: try norm(layout.inputNorm(layer)),
+      postNorm: try norm(layout.postNorm(layer)),
+      queryKeyValue: try weights([.query, .key, .value], layer),
+      queryKeyValueBias: try bias([.query, .key, .value], layer),
+      output: try weights([.output], layer),
+      outputBias: try bias([.output], layer),
+      gateUp: try weights(gateUp, layer),
+      gateUpBias: try bias(gateUp, layer),
+      down: try weights([.down], layer),
+      downBias: try bias([.down], layer))
+    return block
+  }
+
+  func norm(_ name: String) throws -> Norm {
+    Norm(
+      weight: try vector(name + ".weight"),
+      bias: configuration.family.normalization == .layer ? try vector(name + ".bias") : nil)
+  }
+
+  /// `roles` stacked, outputs × inputs.
+  private func weights(_ roles: [LinearRole], _ layer: Int) throws -> Matrix<Float> {
+    let sizes = roles.map { configuration.size($0.rows, layer: layer) }
+    let columns = configuration.size(roles[0].columns, layer: layer)
+    return try Matrix(rows: sizes.reduce(0, +), columns: columns) { buffer in
+      var start = 0
+      for (role, size) in zip(roles, sizes) {
+        guard let stored = configuration.family.linear(role) else { continue }
+        let part = UnsafeMutableBufferPointer(rebasing: buffer[start..<start + size * columns])
+        try read(
+          layout.linear(stored, layer) + ".weight", rows: layout.rows(of: role, in: stored, layer: layer),
+          columns: columns, into: part)
+        start += size * columns
+      }
+    }
+  }
+
+  /// The biases of `roles` stacked; zeros for a map without one, nil when none has one.
+  private func bias(_ roles: [LinearRole], _ layer: Int) throws -> [Float]? {
+    let biased = configuration.blocks[layer].biases
+    guard roles.contains(where: biased.contains) else { return nil }
+    return try roles.flatMap { role -> [Float] in
+      guard biased.contains(role), let stored = configuration.family.linear(role) else {
+        return Array(repeating: 0, count: configuration.size(role.rows, layer: layer))
+      }
+      let all = try vector(layout.linear(stored, layer) + ".bias")
+      return Array(all[layout.rows(of: role, in: stored, layer: layer)])
+    }
+  }
+
+  func vector(_ name: String) throws -> [Float] {
+    try checkpoint.requireFinite(ByteString(name))
+    return try checkpoint.read(ByteString(name))
+  }
+
+  /// Some outputs of a linear map, outputs × inputs, whichever way the family stores it.
+  private func read(
+    _ name: String, rows: Range<Int>, columns: Int, into buffer: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    let tensor = ByteString(name)
+    try checkpoint.requireFinite(tensor)
+    if configuration.family.isTransposed {
+      let stored = try checkpoint.info(tensor)
+      let whole = Matrix(rows: stored.rows, columns: stored.columns, values: try checkpoint.read(tensor))
+      whole.columns(rows).T.values.withUnsafeBufferPointer { _ = buffer.update(fromContentsOf: $0) }
+    } else {
+      try readRows(tensor, rows, columns: columns, into: buffer)
+    }
+    try checkpoint.release(tensor)
+  }
+
+  /// Rows of a matrix, converted by all threads.
+  func readRows(
+    _ tensor: ByteString, _ rows: Range<Int>, columns: Int, into buffer: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    let pieces = Parallel.ranges(rows.count, of: max(1, (1 << 20) / max(columns, 1)))
+    nonisolated(unsafe) let buffer = buffer
+    try Parallel.forEach(pieces.count) { (piece: Int) throws -> Void in
+      let range = pieces[piece]
+      let part = UnsafeMutableBufferPointer(
+        rebasing: buffer[range.lowerBound * columns..<range.upperBound * columns])
+      try checkpoint.read(
+        tensor, rows: rows.lowerBound + range.lowerBound..<rows.lowerBound + range.upperBound, into: part)
+    }
+  }
+}

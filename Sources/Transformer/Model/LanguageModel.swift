@@ -1,0 +1,77 @@
+import Numerics
+
+/// A model on disk, seen through a pruning. Weights stay in the mapped files; blocks are converted one at a time.
+public struct LanguageModel: Sendable {
+  public let configuration: Configuration
+  public let checkpoint: Checkpoint
+  /// What is taken out; nothing by default.
+  public let pruning: Pruning
+  let layout: TensorLayout
+
+  /// Opens a folder with config.json and safetensors files, and checks that every tensor is there in the right shape.
+  ///
+  /// - Throws: an error naming the file, field or tensor at fault.
+  public init(folder: String) throws { try self.init(checkpoint: Checkpoint(folder: folder)) }
+
+  public init(checkpoint: Checkpoint, pruning: Pruning = .none) throws {
+    let configuration = try Configuration(checkpoint.config)
+    let layout = TensorLayout(configuration) { checkpoint.contains(ByteString($0)) }
+    for slot in layout.slots {
+      guard checkpoint.contains(ByteString(slot.name)) else {
+        throw ModelError.missingTensor(slot.name, shape: slot.shape)
+      }
+      let found = try checkpoint.info(ByteString(slot.name)).shape
+      guard found == slot.shape else {
+        throw ModelError.wrongShape(tensor: slot.name, found: found, expected: slot.shape)
+      }
+    }
+    try pruning.check(configuration)
+    self.configuration = configuration
+    self.checkpoint = checkpoint
+    self.pruning = pruning
+    self.layout = layout
+  }
+
+  private init(_ model: LanguageModel, pruning: Pruning) {
+    configuration = model.configuration
+    checkpoint = model.checkpoint
+    layout = model.layout
+    self.pruning = pruning
+  }
+
+  /// The same files seen through this pruning followed by `further`, in the indices of the unpruned model.
+  public func pruned(by further: Pruning) throws -> LanguageModel {
+    try further.check(configuration)
+    return LanguageModel(self, pruning: pruning.followed(by: further, configuration))
+  }
+
+  /// The unpruned model.
+  public var original: LanguageModel { LanguageModel(self, pruning: .none) }
+
+  public var layers: Int { configuration.layers }
+
+  /// Parameters that are left, compensation biases not counted.
+  public var blockParameters: Int { configuration.blockParameters - pruning.removedParameters(configuration) }
+
+  /// All parameters that are left: embeddings, norms and biases included, compensation biases not.
+  public var totalParameters: Int {
+    let removedBiases = pruning.blocks.enumerated().reduce(0) { sum, entry in
+      sum + entry.element.removedBiases(configuration, layer: entry.offset)
+    }
+    return configuration.totalParameters - pruning.removedParameters(configuration) - removedBiases
+  }
+}
+
+extension BlockPruning {
+  /// Entries of the checkpoint's own biases that go with what is removed.
+  fileprivate func removedBiases(_ configuration: Configuration, layer: Int) -> Int {
+    configuration.blocks[layer].biases.reduce(0) { sum, role in
+      switch role.rows {
+      case .model: sum
+      case .queries: sum + removedUnits * configuration.queriesPerUnit * configuration.headSize
+      case .keyValues: sum + removedUnits * configuration.headSize
+      case .neurons: sum + removedNeurons
+      }
+    }
+  }
+}

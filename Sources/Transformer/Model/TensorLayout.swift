@@ -1,0 +1,97 @@
+/// One tensor that a checkpoint must hold.
+struct TensorSlot: Sendable, Equatable {
+  enum Content: Sendable, Equatable {
+    case embedding, positionEmbedding, head
+    case norm
+    /// The linear maps of block `layer` stacked in it; a bias has one axis.
+    case linear(roles: [LinearRole], layer: Int, isBias: Bool)
+  }
+
+  let name: String
+  let shape: [Int]
+  let content: Content
+}
+
+/// The names and shapes of a model's tensors: a family's names applied to a configuration's sizes.
+struct TensorLayout: Sendable {
+  let configuration: Configuration
+  /// What stands before the names in this checkpoint.
+  let prefix: String
+
+  private var family: Family { configuration.family }
+
+  /// - Parameter contains: whether the checkpoint has a tensor of that name.
+  init(_ configuration: Configuration, contains: (String) -> Bool) {
+    self.configuration = configuration
+    let prefixes = configuration.family.prefixes
+    let embedding = configuration.family.embedding + ".weight"
+    prefix = prefixes.first { contains($0 + embedding) } ?? prefixes.first ?? ""
+  }
+
+  var embedding: String { prefix + family.embedding + ".weight" }
+  var positionEmbedding: String? { family.positionEmbedding.map { prefix + $0 + ".weight" } }
+  var finalNorm: String { prefix + family.finalNorm }
+  /// The tensor of the output head: the embedding table when tied.
+  var head: String { configuration.isTied ? embedding : family.head + ".weight" }
+
+  private func layerPrefix(_ layer: Int) -> String {
+    prefix + family.layer.split(separator: "#", omittingEmptySubsequences: false).joined(separator: "\(layer)")
+  }
+
+  func inputNorm(_ layer: Int) -> String { layerPrefix(layer) + family.inputNorm }
+  func postNorm(_ layer: Int) -> String { layerPrefix(layer) + family.postNorm }
+  func linear(_ stored: StoredLinear, _ layer: Int) -> String { layerPrefix(layer) + stored.name }
+
+  /// Where a linear map's rows (outputs) stand in its stored tensor.
+  func rows(of role: LinearRole, in stored: StoredLinear, layer: Int) -> Range<Int> {
+    var start = 0
+    for other in stored.roles {
+      let size = configuration.size(other.rows, layer: layer)
+      if other == role { return start..<start + size }
+      start += size
+    }
+    return 0..<0
+  }
+
+  /// Every tensor of the model, in a fixed order.
+  var slots: [TensorSlot] {
+    let d = configuration.hiddenSize
+    var slots = [
+      TensorSlot(name: embedding, shape: [configuration.vocabularySize, d], content: .embedding)
+    ]
+    if let positionEmbedding {
+      slots.append(
+        TensorSlot(name: positionEmbedding, shape: [configuration.positions, d], content: .positionEmbedding))
+    }
+    for layer in 0..<configuration.layers { slots += blockSlots(layer) }
+    slots += norm(finalNorm)
+    if !configuration.isTied {
+      slots.append(TensorSlot(name: head, shape: [configuration.vocabularySize, d], content: .head))
+    }
+    return slots
+  }
+
+  private func blockSlots(_ layer: Int) -> [TensorSlot] {
+    var slots = norm(inputNorm(layer)) + norm(postNorm(layer))
+    for stored in family.linears {
+      let name = linear(stored, layer)
+      let rows = stored.roles.reduce(0) { $0 + configuration.size($1.rows, layer: layer) }
+      let columns = stored.roles.first.map { configuration.size($0.columns, layer: layer) } ?? 0
+      slots.append(
+        TensorSlot(
+          name: name + ".weight", shape: family.isTransposed ? [columns, rows] : [rows, columns],
+          content: .linear(roles: stored.roles, layer: layer, isBias: false)))
+      if stored.roles.contains(where: configuration.blocks[layer].biases.contains) {
+        slots.append(
+          TensorSlot(
+            name: name + ".bias", shape: [rows], content: .linear(roles: stored.roles, layer: layer, isBias: true)))
+      }
+    }
+    return slots
+  }
+
+  private func norm(_ name: String) -> [TensorSlot] {
+    let parts = family.normalization == .layer ? ["weight", "bias"] : ["weight"]
+    return parts.map { TensorSlot(name: "\(name).\($0)", shape: [configuration.hiddenSize], content: .norm) }
+  }
+}

@@ -1,0 +1,122 @@
+"""Tiny random models with what transformers computes from them: logits, losses and derivatives.
+
+    python make.py            writes the folders beside this file
+    python make.py wiki MODEL TEXT LENGTH COUNT
+                              prints the token perplexity of a model (needs its tokenizer.json) on the first COUNT
+                              windows of LENGTH tokens; wiki-llama on WikiText-2's test text, 256 tokens:
+                              COUNT 200 gives 47.177528, all 1603 windows give 47.440622
+
+Made with torch 2.13.0, transformers 5.23.0, safetensors 0.8.0, tokenizers 0.23.3.
+"""
+import json, math, os, sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import (GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig,
+                          MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SIZES = dict(vocab_size=61, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+             max_position_embeddings=64, bos_token_id=0, eos_token_id=1)
+LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+              original_max_position_embeddings=16)
+
+MODELS = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=4)),
+    "gqa-tied": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=2, tie_word_embeddings=True)),
+    "llama3": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=2, head_dim=6, rope_parameters=LLAMA3)),
+    "linear": lambda: LlamaForCausalLM(LlamaConfig(
+        **SIZES, num_key_value_heads=1, rope_parameters=dict(rope_type="linear", rope_theta=5000.0, factor=3.0))),
+    "biased": lambda: LlamaForCausalLM(LlamaConfig(
+        **SIZES, num_key_value_heads=4, attention_bias=True, mlp_bias=True)),
+    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES, num_key_value_heads=2)),
+    "mistral-window": lambda: MistralForCausalLM(MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=5)),
+    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(
+        vocab_size=61, n_embd=16, n_layer=2, n_head=4, n_positions=64, bos_token_id=0, eos_token_id=1)),
+}
+
+
+def randomise(model):
+    """Weights large enough that every part matters, biases and norms included; bf16 keeps the files small."""
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            noise = torch.randn(parameter.shape)
+            is_norm = parameter.dim() == 1 and name.endswith("weight")
+            parameter.copy_((1 + 0.3 * noise if is_norm else 0.25 * noise).to(torch.bfloat16).float())
+
+
+def reference(model, sequences):
+    """Logits and next-token losses; h (the input of the last linear map of each block) and dL/dh, L = mean loss of a
+    sequence, summed over sequences."""
+    layers = model.transformer.h if hasattr(model, "transformer") else model.model.layers
+    kept = {}
+
+    def keep(index):
+        def hook(module, inputs):
+            inputs[0].retain_grad()
+            kept[index] = inputs[0]
+        return hook
+
+    handles = [(l.mlp.c_proj if hasattr(l.mlp, "c_proj") else l.mlp.down_proj).register_forward_pre_hook(keep(i))
+               for i, l in enumerate(layers)]
+    logits, losses, h, gradient = [], [], [[] for _ in layers], [[] for _ in layers]
+    for tokens in sequences:
+        ids = torch.tensor([tokens])
+        out = model(ids, use_cache=False).logits[0]
+        nll = torch.nn.functional.cross_entropy(out[:-1], ids[0, 1:], reduction="none")
+        nll.mean().backward()
+        logits.append(out.detach())
+        losses.append(torch.cat([nll.detach(), torch.zeros(1)]))
+        for i in kept:
+            h[i].append(kept[i].detach()[0])
+            gradient[i].append(kept[i].grad[0])
+    for handle in handles:
+        handle.remove()
+    result = {"logits": torch.cat(logits), "losses": torch.cat(losses)}
+    for i in kept:
+        result[f"h.{i}"] = torch.cat(h[i])
+        result[f"gradient.{i}"] = torch.cat(gradient[i])
+    return {k: v.contiguous().float() for k, v in result.items()}
+
+
+def main():
+    for number, (name, make) in enumerate(MODELS.items()):
+        torch.manual_seed(number)
+        model = make().float().eval()
+        randomise(model)
+        folder = os.path.join(HERE, name)
+        model.config.save_pretrained(folder)
+        state = {k: v.to(torch.bfloat16).contiguous() for k, v in model.state_dict().items()}
+        if model.config.tie_word_embeddings:
+            state.pop("lm_head.weight", None)
+        save_file(state, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+        sequences = [torch.randint(0, 61, (n,)).tolist() for n in (9, 14)]
+        expected = reference(model, sequences)
+        save_file(expected, os.path.join(folder, "expected.safetensors"))
+        with open(os.path.join(folder, "sequences.json"), "w") as file:
+            json.dump(sequences, file)
+
+
+def wiki(folder, text, length, count):
+    """Disjoint windows of `length` tokens, the text tokenised once (a BOS only at its very start)."""
+    from tokenizers import Tokenizer
+    from transformers import AutoModelForCausalLM
+    ids = Tokenizer.from_file(os.path.join(folder, "tokenizer.json")).encode(open(text).read()).ids
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    windows = torch.tensor(ids[:len(ids) // length * length]).view(-1, length)[:count]
+    total = 0.0
+    with torch.no_grad():
+        for batch in windows.split(8):
+            out = model(batch, use_cache=False).logits[:, :-1]
+            total += torch.nn.functional.cross_entropy(
+                out.reshape(-1, out.shape[-1]), batch[:, 1:].reshape(-1), reduction="none").double().sum().item()
+    count = windows.shape[0] * (length - 1)
+    print(f"tokens {len(ids)} first {ids[:4]} windows {windows.shape[0]} nll {total / count:.8f} "
+          f"perplexity {math.exp(total / count):.6f}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and sys.argv[1] == "wiki":
+        wiki(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    else:
+        main()

@@ -1,0 +1,129 @@
+import Foundation
+import Numerics
+import Testing
+
+@testable import Transformer
+
+/// Exported folders, read back by our own loader. `Tests/Fixtures/transformer/interop.py` reads them with transformers.
+@Suite struct ExportTests {
+  private func roundTrip(_ model: LanguageModel, _ format: ExportFormat) throws -> LanguageModel {
+    let folder = try TemporaryFolder()
+    try model.export(to: folder.path + "/out", as: format)
+    // The mapping outlives the folder's names.
+    return try LanguageModel(folder: folder.path + "/out")
+  }
+
+  @Test("both formats read back give the same logits", arguments: ModelFixture.likeLlama, ExportFormat.allCases)
+  func exportsReadBack(_ fixture: ModelFixture, _ format: ExportFormat) throws {
+    let whole = try fixture.model()
+    guard whole.configuration.slidingWindow == nil || format == .masked else { return }
+    let model = try whole.pruned(by: somePruning(whole.configuration))
+    let sequences = try fixture.sequences()
+    let back = try roundTrip(model, format)
+    #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < 1e-5)
+    if format == .huggingFace {
+      #expect(back.configuration.family.name == "prn")
+      #expect(back.totalParameters == model.totalParameters)
+      #expect(back.configuration.blocks[1].heads == 0)
+    } else {
+      #expect(back.configuration.family.name == whole.configuration.family.name)
+      #expect(back.totalParameters == whole.totalParameters)
+    }
+  }
+
+  @Test(
+    "compensation goes along", arguments: ["llama", "gqa-tied", "llama3", "qwen2", "biased", "gpt2"],
+    ExportFormat.allCases)
+  func compensationGoesAlong(_ name: String, _ format: ExportFormat) throws {
+    let fixture = ModelFixture(name: name)
+    let whole = try fixture.model()
+    guard name != "gpt2" || format == .masked else { return }
+    var pruning = somePruning(whole.configuration, compensated: true)
+    pruning.blocks[0].downWeight = try whole.loadBlock(0).down.gathering(columns: pruning.blocks[0].keptNeurons)
+      .map { $0 * 1.01 }
+    let model = try whole.pruned(by: pruning)
+    let sequences = try fixture.sequences()
+    let back = try roundTrip(model, format)
+    #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < 1e-5)
+  }
+
+  @Test func anExportedModelCanBePrunedAndExportedAgain() throws {
+    let fixture = ModelFixture(name: "qwen2")
+    let whole = try fixture.model()
+    let once = try roundTrip(whole.pruned(by: somePruning(whole.configuration, compensated: true)), .huggingFace)
+    let twice = try once.pruned(by: somePruning(once.configuration, compensated: true))
+    let sequences = try fixture.sequences()
+    for format in ExportFormat.allCases {
+      #expect(relativeError(try roundTrip(twice, format).logits(sequences), try twice.logits(sequences)) < 1e-5)
+    }
+  }
+
+  @Test func unchangedWeightsKeepTheirBytes() throws {
+    let model = try ModelFixture(name: "llama").model()
+    let back = try roundTrip(model, .masked)
+    for name in model.checkpoint.tensorNames {
+      let (old, new) = (try model.checkpoint.info(name), try back.checkpoint.info(name))
+      #expect(old.type == new.type)
+      let before = try model.checkpoint.withBytes(of: name) { [UInt8]($0) }
+      let after = try back.checkpoint.withBytes(of: name) { [UInt8]($0) }
+      #expect(before == after)
+    }
+  }
+
+  @Test func whatAClassCannotExpressIsRefusedAndLeavesNothing() throws {
+    let folder = try TemporaryFolder()
+    let gpt2 = try ModelFixture(name: "gpt2").model()
+    #expect(throws: ModelError.self) { try gpt2.export(to: folder.path + "/a", as: .huggingFace) }
+    let mistral = try ModelFixture(name: "mistral-window").model()
+    let biased = try mistral.pruned(by: somePruning(mistral.configuration, compensated: true))
+    #expect(throws: ModelError.self) { try biased.export(to: folder.path + "/b", as: .masked) }
+    struct Stop: Error {}
+    var calls = 0
+    #expect(throws: Stop.self) {
+      try gpt2.export(to: folder.path + "/c", as: .masked) {
+        calls += 1
+        if calls == 5 { throw Stop() }
+      }
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    try gpt2.export(to: folder.path + "/d", as: .masked)
+    try gpt2.export(to: folder.path + "/d", as: .masked)
+    let foreign = folder.path + "/e"
+    try FileManager.default.createDirectory(atPath: foreign, withIntermediateDirectories: true)
+    #expect(throws: ModelError.self) { try gpt2.export(to: foreign, as: .masked) }
+  }
+
+  /// Material for `interop.py`: set PRN_INTEROP to a folder, run this test, then the script on what it holds.
+  @Test(.enabled(if: interopFolder != nil)) func foldersForTransformers() throws {
+    let root = try #require(interopFolder)
+    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+    for fixture in ModelFixture.all {
+      let whole = try fixture.model()
+      let sequences = try fixture.sequences()
+      for (kind, isCompensated) in [("plain", false), ("compensated", true)] {
+        let model = try whole.pruned(by: somePruning(whole.configuration, compensated: isCompensated))
+        for format in ExportFormat.allCases {
+          let folder = "\(root)/\(fixture.name)-\(kind)-\(format.rawValue)"
+          try? FileManager.default.removeItem(atPath: folder)
+          do {
+            try model.export(to: folder, as: format)
+          } catch ModelError.cannotExport {
+            continue
+          }
+          let logits = try model.logits(sequences)
+          let tokens = (0..<sequences.count).flatMap { i -> [Float] in
+            let own = sequences.tokens[sequences[i]].map(Float.init)
+            return own + Array(repeating: -1, count: sequences.longest - own.count)
+          }
+          try Safetensors.write(
+            [
+              TensorSource("tokens", type: .f32, shape: [sequences.count, sequences.longest]) { try $0.append(tokens) },
+              TensorSource("logits", type: .f32, shape: [logits.rows, logits.columns]) { try $0.append(logits.values) },
+            ], to: folder + "/prn-check.safetensors")
+        }
+      }
+    }
+  }
+}
+
+private let interopFolder = ProcessInfo.processInfo.environment["PRN_INTEROP"]
