@@ -1,0 +1,78 @@
+/// An operation of the language, declared once: a struct whose wrapped properties are its signature.
+///
+///     struct FLAP: Op {
+///       static let name = "flap"
+///       ...
+///       @Input("moments of attn.heads and ffn.act") var activations: Activations
+///       @Param("how fluctuation becomes a score") var metric = Metric.wifv
+///       func run(_ context: RunContext) throws -> Scores { ... }
+///     }
+///
+/// Parsing, checking, help, completion, docs/ops.md, the step key and the negative tests all read that declaration.
+/// A property's name is public language and part of the step key.
+public protocol Op: SendableMetatype {
+  associatedtype Output: Artifact
+  static var name: String { get }
+  /// One sentence ending with a full stop.
+  static var summary: String { get }
+  /// Paper and section or equation; nil for what no paper defines.
+  static var reference: String? { get }
+  /// Raised by hand whenever the same inputs give another result.
+  static var revision: Int { get }
+  /// Statements that run in a workspace where the bundled model is at hand.
+  static var example: String { get }
+  init()
+  /// Looks at parameters and at the facts of inputs before anything runs; returns the facts of the result.
+  func check() throws -> Facts
+  /// What running would need, asked after the inputs are there and before `run`.
+  func estimate() throws -> Resources
+  func run(_ context: RunContext) throws -> Output
+}
+
+extension Op {
+  public static var reference: String? { nil }
+  public static var revision: Int { 1 }
+  public func check() throws -> Facts { [:] }
+  public func estimate() throws -> Resources { Resources() }
+}
+
+/// What a step will need at its peak.
+public struct Resources: Sendable, Equatable {
+  public var memory: Int
+  public var disk: Int
+  public init(memory: Int = 0, disk: Int = 0) {
+    self.memory = memory
+    self.disk = disk
+  }
+}
+
+/// What an op may ask of its surroundings while it runs.
+public protocol RunContext: AnyObject {
+  /// Reports that `done` of `total` units are finished, and stops the op when the user asked for it.
+  /// Call it between pieces of work of at most 100 ms.
+  /// - Throws: `Diagnostic` of kind `cancelled`.
+  func progress(_ done: Int, of total: Int, _ unit: String) throws
+  /// Like `progress` without anything to report.
+  func checkCancelled() throws
+  /// Something the user should know; shown, and kept with the artifact.
+  func warn(_ sentence: String)
+  /// A finished part of this step, kept until the step is done. A rerun after a crash finds it again.
+  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws
+  /// The part saved under `name` by an earlier, interrupted run.
+  func checkpoint(named name: String) throws -> (any ArtifactReader)?
+  /// Says that work goes on at `done` of `total` thanks to checkpoints.
+  func resumed(at done: Int, of total: Int, _ unit: String)
+  /// Drops a checkpoint that is no longer of use.
+  func discardCheckpoint(_ name: String)
+  /// A part of the result that is an artifact of its own: taken from the store when its key is known, else made and published.
+  func child<A: Artifact>(
+    _ type: A.Type, part: String, parameters: [String: JSONValue], make: () throws -> A
+  ) throws -> ArtifactReference
+  /// The child if it is in the store already.
+  func existingChild(part: String, parameters: [String: JSONValue]) throws -> ArtifactReference?
+  func open(_ reference: ArtifactReference) throws -> any ArtifactReader
+  /// Bytes of memory the step may use.
+  var memoryLimit: Int { get }
+  /// A folder on the store's disk for spill files, emptied afterwards.
+  var scratch: String { get }
+}

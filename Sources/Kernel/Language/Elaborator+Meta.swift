@@ -1,0 +1,103 @@
+extension Elaborator {
+  /// Checks the arguments of a meta word against its declaration.
+  func meta(_ syntax: MetaSyntax, _ range: Range<Int>) throws -> MetaCall {
+    guard let word = MetaWord.named(syntax.word.text) else { throw Reported() }
+    var call = MetaCall(word: word, arguments: [], parameters: [:], span: Span(source, range), argumentSpans: [:])
+    var failed = false
+    for argument in syntax.arguments {
+      do {
+        if let name = argument.name {
+          try parameter(name, argument, of: word, in: &call)
+        } else {
+          try positional(argument, of: word, in: &call)
+        }
+      } catch {
+        failed = true
+      }
+    }
+    if failed { throw Reported() }
+    let required = word.arguments.count { $0.isRequired }
+    if call.arguments.count < required { throw report(.metaArguments(word, text: nil), syntax.word.range) }
+    return call
+  }
+
+  private func positional(_ argument: Argument, of word: MetaWord, in call: inout MetaCall) throws {
+    let text = source.spanText(argument.range)
+    guard call.arguments.count < word.arguments.count else {
+      throw report(.metaArguments(word, text: text), argument.range)
+    }
+    let declared = word.arguments[call.arguments.count]
+    call.argumentSpans[declared.name] = Span(source, argument.range)
+    switch declared.kind {
+    case .value: call.arguments.append(.value(try value(argument.value), text: text))
+    case .variable:
+      guard case .reference(let reference) = argument.value.kind else {
+        throw report(.notAVariable(word, text: text), argument.range)
+      }
+      call.arguments.append(.value(try resolve(reference, argument.range), text: text))
+    case .op:
+      let name = bareWord(argument.value) ?? text
+      guard catalog.signature(name) != nil || reservedWords.contains(name) else {
+        let known = catalog.names + MetaWord.all.map(\.name)
+        throw report(.unknownOp(name, suggestion: suggested(for: name, among: known)), argument.range)
+      }
+      call.arguments.append(.word(name))
+    case .type:
+      let name = bareWord(argument.value) ?? text
+      guard catalog.artifactTypes[name] != nil else {
+        throw report(
+          .notAType(name, suggestion: nearest(to: name, among: catalog.artifactTypes.keys.sorted())), argument.range)
+      }
+      call.arguments.append(.word(name))
+    case .word: call.arguments.append(.word(bareWord(argument.value) ?? text))
+    case .literal, .path: call.arguments.append(.literal(try literal(argument.value, as: declared.kind)))
+    }
+  }
+
+  private func parameter(_ name: Word, _ argument: Argument, of word: MetaWord, in call: inout MetaCall) throws {
+    guard let declared = word.parameters.first(where: { $0.name == name.text }) else {
+      let suggestion = suggested(for: name.text, among: word.parameters.map(\.name))
+      throw report(.notAMetaParameter(word, name: name.text, suggestion: suggestion), name.range)
+    }
+    if call.parameters[name.text] != nil { throw report(.repeatedArgument(op: word.name, name: name.text), name.range) }
+    let value = try literal(argument.value, as: declared.kind)
+    if let choices = declared.choices, !choices.contains(value.text ?? "") {
+      throw report(
+        .notAChoice(word, name: name.text, found: value.text ?? value.rendered, choices: choices), argument.value.range)
+    }
+    call.parameters[name.text] = value
+    call.argumentSpans[name.text] = Span(source, argument.range)
+  }
+
+  /// Words of meta parameters are columns and settings, never variables; paths and other literals may come from a `param`.
+  private func literal(_ expression: Expression, as kind: MetaWord.Kind) throws -> Literal {
+    switch kind {
+    case .word:
+      if case .list(let items) = expression.kind {
+        return .list(try items.map { Literal.Item(try literal($0.value, as: .word)) })
+      }
+      if let word = bareWord(expression) { return .symbol(word) }
+      return try literal(expression)
+    case .path:
+      if case .reference(let reference) = expression.kind, try lookUp(reference.name.text) == nil {
+        throw report(.bareWordAsPath(reference.dotted ?? reference.name.text), expression.range)
+      }
+      switch try literal(expression) {
+      case .path(let path), .string(let path): return .path(expandingHome(path))
+      case let other:
+        throw report(
+          .mismatch(op: "the statement", name: "to", Mismatch(expected: "a path", found: other)), expression.range)
+      }
+    default: return try literal(expression)
+    }
+  }
+
+  /// The text of a bare, possibly dotted word or a string.
+  private func bareWord(_ expression: Expression) -> String? {
+    switch expression.kind {
+    case .reference(let reference): return reference.dotted
+    case .literal(.string(let text)): return text
+    default: return nil
+    }
+  }
+}

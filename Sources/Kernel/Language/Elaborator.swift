@@ -1,0 +1,267 @@
+import Foundation
+
+/// Turns a syntax tree into a plan: looks every name up, unrolls loops, binds parameters, connects inputs.
+/// The language has no arithmetic and no conditions, so all of this can be done before anything runs.
+final class Elaborator {
+  let checker: Checker
+  var catalog: Catalog { checker.catalog }
+  /// The file being read; includes change it for their statements.
+  var source: Source
+  var plan: Plan
+  /// Scopes, innermost last: the session's names, then one per `for` cell.
+  var scopes: [Environment]
+  /// The sweep cell being unrolled.
+  var coordinates: [Coordinate] = []
+  private(set) var diagnostics: [Diagnostic] = []
+  private var reported: Set<String> = []
+  /// Steps by identity: the same call twice is one step.
+  var known: [String: PlanNode] = [:]
+  private var including: [String] = []
+  private var usedOverrides: Set<String> = []
+  private var declaredParameters: Set<String> = []
+  /// The most steps one script may unroll to.
+  let stepLimit = 100_000
+  /// Cells unrolled so far.
+  var sweptCells = 0
+
+  /// An error was recorded; whoever depends on the value says nothing more.
+  struct Reported: Error {}
+
+  init(checker: Checker, source: Source, environment: Environment) {
+    self.checker = checker
+    self.source = source
+    plan = Plan(source: source)
+    scopes = [environment]
+  }
+
+  func run() -> Checker.Result {
+    including = [source.name]
+    let script = Parser.parse(source)
+    plan.cells = script.cells
+    elaborate(script)
+    let unused = checker.overrides.filter { !usedOverrides.contains($0.name) }
+    for override in unused {
+      let suggestion = suggested(for: override.name, among: declaredParameters.sorted())
+      report(CheckError.unknownOverride(override.name, suggestion: suggestion).diagnostic)
+    }
+    return Checker.Result(plan: plan, diagnostics: diagnostics)
+  }
+
+  // MARK: errors
+
+  /// Records an error once; a loop meets the same one in every cell.
+  func report(_ diagnostic: Diagnostic) {
+    let place = diagnostic.span.map { "\($0.source.name):\($0.range)" } ?? ""
+    if reported.insert(place + diagnostic.summary).inserted { diagnostics.append(diagnostic) }
+  }
+
+  @discardableResult
+  func report(_ error: CheckError, _ range: Range<Int>) -> Reported {
+    var diagnostic = error.diagnostic
+    diagnostic.span = Span(source, range)
+    report(diagnostic)
+    return Reported()
+  }
+
+  // MARK: statements
+
+  private func elaborate(_ script: Script) {
+    plan.checkedStatements += script.statementCount + script.diagnostics.count
+    for diagnostic in script.diagnostics { report(diagnostic) }
+    for statement in script.statements { elaborate(statement) }
+  }
+
+  /// Errors are recorded, and the names the statement would bind are marked, so that the rest can be checked.
+  func elaborate(_ statement: Statement) {
+    do {
+      try elaborated(statement)
+    } catch {
+      if case .assign(let name, _) = statement.kind { scopes[scopes.count - 1].bindFaulty(name.text) }
+      if case .parameter(let name, _, _) = statement.kind { scopes[scopes.count - 1].bindFaulty(name.text) }
+    }
+  }
+
+  private func elaborated(_ statement: Statement) throws {
+    switch statement.kind {
+    case .parameter(let name, let value, let meaning): try parameter(name, value, meaning)
+    case .assign(let name, let expression):
+      try checkName(name)
+      let value = try statementValue(expression)
+      scopes[scopes.count - 1].bind(name.text, value)
+      scopes[scopes.count - 1].last = value
+      emit(.bind(name: name.text, value, isLocal: scopes.count > 1), statement.range)
+    case .expression(let expression):
+      if case .loop(let loop) = expression.kind { return try unroll(loop, 0) { try self.body(loop.body) } }
+      let value = try statementValue(expression)
+      scopes[scopes.count - 1].last = value
+      emit(.value(value), statement.range)
+    case .include(let path, let range): try include(path, range)
+    case .assertion(let left, let comparison, let right):
+      let assertion = Assertion(left: try operand(left), comparison: comparison, right: try operand(right))
+      if case .literal(let a) = assertion.left, case .literal(let b) = assertion.right, comparison.holds(a, b) == nil {
+        throw report(.incomparable(a.rendered, b.rendered), statement.range)
+      }
+      emit(.assertion(assertion), statement.range)
+    case .meta(let meta): emit(.meta(try self.meta(meta, statement.range)), statement.range)
+    case .time(let inner):
+      let first = plan.statements.count
+      elaborate(inner)
+      for index in first..<plan.statements.count { plan.statements[index].timed = Span(source, inner.range) }
+    }
+  }
+
+  func emit(_ action: PlanStatement.Action, _ range: Range<Int>) {
+    plan.statements.append(
+      PlanStatement(action: action, span: Span(source, range), coordinates: coordinates))
+  }
+
+  private func checkName(_ name: Word) throws {
+    if catalog.signature(name.text) != nil { throw report(.reservedName(name.text, isOp: true), name.range) }
+    if reservedWords.contains(name.text) || name.text == "_" {
+      throw report(.reservedName(name.text, isOp: false), name.range)
+    }
+  }
+
+  private func parameter(_ name: Word, _ value: Expression, _ meaning: String?) throws {
+    usedOverrides.insert(name.text)
+    try checkName(name)
+    if !declaredParameters.insert(name.text).inserted { throw report(.repeatedParam(name.text), name.range) }
+    let standard = try literal(value)
+    var literal = standard
+    if let override = checker.overrides.last(where: { $0.name == name.text }) {
+      guard let given = overriding(standard, with: override.text) else {
+        throw report(.badOverride(name.text, text: override.text), name.range)
+      }
+      literal = given
+    }
+    scopes[scopes.count - 1].bind(name.text, .literal(literal))
+    plan.parameters.append(PlanParameter(name: name.text, value: literal, defaultValue: standard, meaning: meaning))
+  }
+
+  /// The literal a command-line override stands for. Where the default is text, the raw text is taken: a path needs no `./`.
+  private func overriding(_ standard: Literal, with text: String) -> Literal? {
+    if case .string = standard { return .string(text) }
+    if case .path = standard, !text.hasPrefix("\""), !text.hasPrefix("'") { return .path(text) }
+    let source = Source(name: "-", text: text)
+    let lexer = Lexer(source)
+    var parser = Parser(source: source, tokens: lexer.tokens)
+    guard lexer.diagnostics.isEmpty, let expression = try? parser.value(), parser.current.kind == .lineEnd else {
+      return nil
+    }
+    let (before, count) = (diagnostics, reported)
+    defer { (diagnostics, reported) = (before, count) }
+    guard let literal = try? literal(expression) else { return nil }
+    if case .path = standard, case .string(let path) = literal { return .path(path) }
+    return literal
+  }
+
+  private func include(_ path: String, _ range: Range<Int>) throws {
+    let full = path.hasPrefix("/") || path.hasPrefix("~/") ? expandingHome(path) : source.folder + "/" + path
+    let standard = URL(fileURLWithPath: full).standardizedFileURL.path
+    let here = including.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
+    if here.contains(standard) { throw report(.includeCycle(including + [full]), range) }
+    guard let text = checker.readFile(full) else { throw report(.unreadableFile(path), range) }
+    let outer = source
+    including.append(full)
+    source = Source(name: full, text: text, folder: URL(fileURLWithPath: full).deletingLastPathComponent().path)
+    elaborate(Parser.parse(source))
+    source = outer
+    including.removeLast()
+  }
+
+  // MARK: values
+
+  /// The value of a whole statement, where an op's name alone is a call.
+  private func statementValue(_ expression: Expression) throws -> PlanValue {
+    if let name = plainName(expression), catalog.signature(name) != nil {
+      let word = Word(text: name, range: expression.range)
+      return .artifact(try step(Call(op: word, arguments: []), expression.range, piped: nil))
+    }
+    return try value(expression)
+  }
+
+  /// The value of an expression.
+  func value(_ expression: Expression, allowsSymbols: Bool = false) throws -> PlanValue {
+    switch expression.kind {
+    case .literal(let literal): return .literal(literal)
+    case .reference(let reference): return try resolve(reference, expression.range, allowsSymbols: allowsSymbols)
+    case .call(let call): return .artifact(try step(call, expression.range, piped: nil))
+    case .list(let items): return try list(items, allowsSymbols: allowsSymbols)
+    case .combine(let how, let operands): return .artifact(try combined(operands, how: how, expression.range))
+    case .not(let operand): return .artifact(try combined([operand], how: "not", expression.range))
+    case .pipe(let left, let right): return try pipe(left, right, expression.range)
+    case .loop(let loop): return .family(try family(loop, expression.range))
+    }
+  }
+
+  /// A literal where no parameter says what is wanted: bare words that are no variables are symbols.
+  func literal(_ expression: Expression) throws -> Literal {
+    switch try value(expression, allowsSymbols: true) {
+    case .literal(let literal): return literal
+    case let other:
+      throw report(
+        .mismatch(
+          op: "param", name: source.spanText(expression.range),
+          Mismatch(expected: "a literal", found: .symbol(other.described))), expression.range)
+    }
+  }
+
+  private func list(_ items: [Expression.Item], allowsSymbols: Bool) throws -> PlanValue {
+    var found: [PlanValue.Item] = []
+    var failed = false
+    for item in items {
+      do {
+        let value = try self.value(item.value, allowsSymbols: allowsSymbols)
+        found.append(PlanValue.Item(label: item.label?.text ?? plainName(item.value), value: value))
+      } catch {
+        failed = true
+      }
+    }
+    if failed { throw Reported() }
+    let isPlain = zip(items, found).allSatisfy { item, value in
+      if item.label == nil, case .literal = value.value { return true } else { return false }
+    }
+    guard isPlain else { return .list(found) }
+    return .literal(
+      .list(
+        found.compactMap {
+          if case .literal(let literal) = $0.value { return Literal.Item(literal) } else { return nil }
+        }))
+  }
+
+  /// The variable's name when the expression is nothing else: it serves as label.
+  func plainName(_ expression: Expression) -> String? {
+    guard case .reference(let reference) = expression.kind, reference.selectors.isEmpty else { return nil }
+    return reference.name.text
+  }
+
+  private func pipe(_ left: Expression, _ right: Expression, _ range: Range<Int>) throws -> PlanValue {
+    let input = try value(left)
+    let given = GivenInput(value: input, label: plainName(left), range: left.range)
+    switch right.kind {
+    case .call(let call): return .artifact(try step(call, range, piped: given))
+    case .reference(let reference) where reference.selectors.isEmpty && reference.back == 0:
+      return .artifact(try step(Call(op: reference.name, arguments: []), range, piped: given))
+    default: throw report(.pipeIntoNothing, right.range)
+    }
+  }
+
+  /// A side of an assertion.
+  private func operand(_ expression: Expression) throws -> PlanValue {
+    let value = try self.value(expression)
+    switch value {
+    case .literal, .field: return value
+    default:
+      throw report(.incomparable(article(value.described), "a number"), expression.range)
+    }
+  }
+}
+
+extension Source {
+  func spanText(_ range: Range<Int>) -> String { Span(self, range).text }
+}
+
+/// `~/x` with the home folder in place.
+func expandingHome(_ path: String) -> String {
+  path.hasPrefix("~/") ? NSHomeDirectory() + path.dropFirst() : path
+}

@@ -1,0 +1,111 @@
+/// A word that acts on the session instead of making a value: declared like an op, executed by the shell.
+public struct MetaWord: Sendable {
+  /// What an argument of a meta word is.
+  public enum Kind: Sendable, Equatable {
+    /// Any expression; it is computed first.
+    case value
+    /// A variable, by its name; its value need not be computed.
+    case variable
+    /// The name of an op or meta word.
+    case op
+    /// The name of an artifact type.
+    case type
+    /// A bare word or a string: a setting, a column, a pattern.
+    case word
+    case literal
+    case path
+  }
+
+  public struct Argument: Sendable {
+    public let name: String
+    public let kind: Kind
+    public let isRequired: Bool
+  }
+
+  public struct Parameter: Sendable {
+    public let name: String
+    public let kind: Kind
+    public let choices: [String]?
+    public let meaning: String
+  }
+
+  public let name: String
+  /// One line ending with a full stop.
+  public let meaning: String
+  public let arguments: [Argument]
+  public let parameters: [Parameter]
+
+  /// `show VALUE [rows=] [layers=]`.
+  public var usage: String {
+    var parts = [name]
+    if name == "time" { parts.append("STATEMENT") }
+    for argument in arguments {
+      let text = argument.name.uppercased()
+      parts.append(argument.isRequired ? text : "[\(text)]")
+    }
+    parts += parameters.map { $0.name == "to" && name == "export" ? "\($0.name)=" : "[\($0.name)=]" }
+    return parts.joined(separator: " ")
+  }
+
+  /// Every meta word, in the order of help.
+  public static let all: [MetaWord] = [
+    MetaWord("help", "Explain the language, an op or a meta word.", [optional("op", .op)]),
+    MetaWord("vars", "List the variables, or those of one type.", [optional("type", .type)]),
+    MetaWord(
+      "show", "Print a value.", [required("value", .value)],
+      [
+        parameter("rows", .literal, "how many rows of a table to print"),
+        parameter("layers", .literal, "which layers to print, such as 0..3"),
+      ]),
+    MetaWord("info", "Print what a value is: type, shape, key, size, cost.", [required("value", .variable)]),
+    MetaWord(
+      "why", "Say why a value was computed, and what changed since it last was.", [required("value", .variable)]),
+    MetaWord(
+      "plot", "Draw a value.", [required("value", .value)],
+      [
+        parameter("x", .word, "the column along the horizontal axis"),
+        parameter("y", .word, "the column along the vertical axis"),
+        parameter("by", .word, "the column that tells the lines apart"),
+        parameter("layers", .literal, "which layers to draw, such as 0..3"),
+        parameter("as", .word, "the format, when the file name does not say it", choices: ["svg", "png", "term"]),
+        parameter("to", .path, "the file to write; without it the terminal"),
+      ]),
+    MetaWord(
+      "export", "Write a value for other programs.", [required("value", .value)],
+      [
+        parameter("to", .path, "the file or folder to write"),
+        parameter(
+          "as", .word, "the format, when the file name does not say it",
+          choices: ["hf", "masked", "gguf", "csv", "tsv", "json", "md", "h5", "script"]),
+      ]),
+    MetaWord("time", "Run a statement and print how long it took.", []),
+    MetaWord(
+      "history", "Print former statements: the last N, or those holding a word.", [optional("pattern", .literal)]),
+    MetaWord("set", "Print or change a setting.", [optional("key", .word), optional("value", .literal)]),
+    MetaWord("source", "Run the statements of a file in this session.", [required("file", .path)]),
+    MetaWord("pin", "Keep a value from being collected.", [required("value", .variable)]),
+    MetaWord("drop", "Forget a name.", [required("name", .variable)]),
+    MetaWord("du", "Print what the store occupies, by type and by name.", []),
+    MetaWord("quit", "Leave the shell.", []),
+  ]
+
+  public static func named(_ name: String) -> MetaWord? { all.first { $0.name == name } }
+
+  private init(_ name: String, _ meaning: String, _ arguments: [Argument], _ parameters: [Parameter] = []) {
+    self.name = name
+    self.meaning = meaning
+    self.arguments = arguments
+    self.parameters = parameters
+  }
+
+  private static func required(_ name: String, _ kind: Kind) -> Argument {
+    Argument(name: name, kind: kind, isRequired: true)
+  }
+  private static func optional(_ name: String, _ kind: Kind) -> Argument {
+    Argument(name: name, kind: kind, isRequired: false)
+  }
+  private static func parameter(_ name: String, _ kind: Kind, _ meaning: String, choices: [String]? = nil) -> Parameter
+  {
+    Parameter(name: name, kind: kind, choices: choices, meaning: meaning)
+  }
+}

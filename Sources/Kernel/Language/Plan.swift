@@ -1,0 +1,238 @@
+/// A checked script: every step it will take, loops unrolled, parameters bound, inputs connected. Nothing has run.
+public struct Plan {
+  public internal(set) var statements: [PlanStatement] = []
+  /// Every step once, inputs before what uses them.
+  public internal(set) var steps: [PlanNode] = []
+  public internal(set) var cells: [Cell] = []
+  public internal(set) var source: Source
+  /// Statements as written, for "checked 14 statements".
+  public internal(set) var checkedStatements = 0
+  /// The `param`s declared, with the values in force.
+  public internal(set) var parameters: [PlanParameter] = []
+}
+
+/// A `param` of a script.
+public struct PlanParameter: Sendable {
+  public var name: String
+  public var value: Literal
+  public var defaultValue: Literal
+  public var meaning: String?
+}
+
+/// One thing the interpreter does. A sweep is unrolled into the statements of its cells, then the binding of the family.
+public struct PlanStatement {
+  public enum Action {
+    /// Makes the value and binds the name. Names inside a `for` block are local: they are not bound in the workspace.
+    case bind(name: String, PlanValue, isLocal: Bool)
+    /// Makes the value; the shell may show it.
+    case value(PlanValue)
+    /// Makes the value of one cell of a sweep.
+    case cell(PlanNode)
+    case meta(MetaCall)
+    case assertion(Assertion)
+  }
+  public var action: Action
+  public var span: Span
+  /// The cell of the sweep it belongs to; empty outside sweeps.
+  public var coordinates: [Coordinate] = []
+  /// The statement under `time` it belongs to; a sweep unrolls into several.
+  public var timed: Span?
+}
+
+/// Where a sweep stands: `rate` at 20%.
+public struct Coordinate: Sendable, Hashable {
+  public var name: String
+  public var value: Literal
+  public init(name: String, value: Literal) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// A value of the environment, known as far as checking can know it.
+public indirect enum PlanValue {
+  case artifact(PlanNode)
+  case literal(Literal)
+  /// `x.rate`: known once `x` is.
+  case field(PlanNode, String)
+  case list([Item])
+  case family(Family)
+
+  public struct Item {
+    public var label: String?
+    public var value: PlanValue
+  }
+
+  /// What a `for` makes: one value per cell.
+  public struct Family {
+    public var names: [String]
+    public var cells: [(coordinates: [Coordinate], node: PlanNode)]
+  }
+
+  /// In a few words, for errors: "mask", "a list of 3", "a sweep of 16".
+  public var described: String {
+    switch self {
+    case .artifact(let node): return node.type.name
+    case .literal(let literal): return literal.kind
+    case .field(let node, let name): return "the field `\(name)` of \(article(node.type.name))"
+    case .list(let items): return "a list of \(items.count)"
+    case .family(let family): return "a sweep of \(family.cells.count)"
+    }
+  }
+
+  /// The artifacts it is made of, in order.
+  public var nodes: [PlanNode] {
+    switch self {
+    case .artifact(let node), .field(let node, _): return [node]
+    case .literal: return []
+    case .list(let items): return items.flatMap(\.value.nodes)
+    case .family(let family): return family.cells.map(\.node)
+    }
+  }
+}
+
+/// A value that is or will be in the store: a step, or a name bound in a former session.
+public final class PlanNode {
+  public let type: ArtifactType
+  /// What is known of it before it exists.
+  public internal(set) var facts: Facts
+  /// Set once it is there.
+  public internal(set) var handle: ArtifactHandle?
+  /// Why there is none, in a run that goes on past failures.
+  public internal(set) var failure: Diagnostic?
+  let step: PlanStep?
+  /// The op that makes it; nil for a value taken from the workspace by name.
+  public var op: String? { step?.bound.signature.name }
+  /// The call that makes it, in the source.
+  public var span: Span? { step?.span }
+  /// The cell of the sweep in which it was first written.
+  public var coordinates: [Coordinate] { step?.coordinates ?? [] }
+  /// What the op is given, in the order of its inputs.
+  public var inputs: [PlanNode] { step?.sources.flatMap { $0.nodes.map(\.node) } ?? [] }
+
+  /// Tells nodes of one plan apart.
+  var identity: String { String(UInt(bitPattern: ObjectIdentifier(self)), radix: 16) }
+
+  init(step: PlanStep, facts: Facts) {
+    type = step.bound.signature.output
+    self.facts = facts
+    self.step = step
+  }
+
+  init(handle: ArtifactHandle) {
+    type = handle.type
+    facts = handle.facts
+    self.handle = handle
+    step = nil
+  }
+}
+
+/// A call of an op, checked.
+final class PlanStep {
+  struct Source {
+    var node: PlanNode
+    var label: String?
+    var coordinates: [Coordinate]
+  }
+  /// What one input is given: artifacts, or paths for an external one.
+  struct InputSources {
+    var declaration: InputDeclaration
+    var nodes: [Source] = []
+    var paths: [String] = []
+
+    /// A failed value may be missing where the op can show the gap, and among the cells of a sweep; elsewhere it would
+    /// change the meaning of the step (a `prune` without its mask).
+    func toleratesFailure(of source: Source) -> Bool {
+      declaration.allowsMissing && declaration.arity == .many || !source.coordinates.isEmpty
+    }
+  }
+  /// A parameter whose value is a field of a value.
+  struct Deferred {
+    var parameter: String
+    var node: PlanNode
+    var field: String
+    var span: Span
+  }
+
+  let bound: BoundOp
+  let sources: [InputSources]
+  let deferred: [Deferred]
+  let span: Span
+  /// Spans of the arguments by name, for the caret of a run-time error.
+  let argumentSpans: [String: Span]
+  let coordinates: [Coordinate]
+
+  init(
+    bound: BoundOp, sources: [InputSources], deferred: [Deferred], span: Span, argumentSpans: [String: Span],
+    coordinates: [Coordinate]
+  ) {
+    self.bound = bound
+    self.sources = sources
+    self.deferred = deferred
+    self.span = span
+    self.argumentSpans = argumentSpans
+    self.coordinates = coordinates
+  }
+
+  /// Tells the op what is known of its inputs.
+  func fillInputs() {
+    for source in sources {
+      bound.inputs[source.declaration.name]?.handles = source.nodes.map {
+        BoundInput(
+          type: $0.node.type, facts: $0.node.handle?.facts ?? $0.node.facts, label: $0.label,
+          coordinates: $0.coordinates.map { (name: $0.name, value: $0.value) }, handle: $0.node.handle,
+          failure: $0.node.failure?.summary)
+      }
+    }
+  }
+
+  /// What makes two calls of one plan the same step.
+  var identity: String {
+    let inputs: [String: JSONValue] = Dictionary(
+      sources.map { source in
+        let nodes = source.nodes.map { given -> JSONValue in
+          var entry: [JSONValue] = [.string(given.node.identity)]
+          if source.declaration.isLabelled { entry.append(labelRecord(given.label, given.coordinates)) }
+          return .array(entry)
+        }
+        return (source.declaration.name, .array(nodes + source.paths.map(JSONValue.string)))
+      }, uniquingKeysWith: { $1 })
+    let late: [String: JSONValue] = Dictionary(
+      deferred.map { ($0.parameter, .string("\($0.node.identity).\($0.field)")) },
+      uniquingKeysWith: { $1 })
+    let record: JSONValue = [
+      "op": .string(bound.signature.name), "parameters": .object(bound.canonicalParameters), "inputs": .object(inputs),
+      "deferred": .object(late),
+    ]
+    return record.canonical
+  }
+}
+
+/// How labels and coordinates enter identities and keys.
+func labelRecord(_ label: String?, _ coordinates: [Coordinate]) -> JSONValue {
+  [
+    "label": label.map(JSONValue.string) ?? .null,
+    "coordinates": .array(coordinates.map { [.string($0.name), $0.value.canonical] }),
+  ]
+}
+
+/// A meta word with its arguments looked up, for the shell to execute.
+public struct MetaCall {
+  public enum Argument {
+    case value(PlanValue, text: String)
+    case word(String)
+    case literal(Literal)
+  }
+  public var word: MetaWord
+  public var arguments: [Argument]
+  public var parameters: [String: Literal]
+  public var span: Span
+  public var argumentSpans: [String: Span]
+}
+
+/// `assert mk.rate >= 15%`.
+public struct Assertion {
+  public var left: PlanValue
+  public var comparison: Comparison
+  public var right: PlanValue
+}

@@ -1,0 +1,118 @@
+/// What a value looks like to a reader. Result types adopt it beside `Artifact`; the shell decides on boxes, tabs or SVG.
+public protocol Showable: Artifact {
+  /// What `show` prints and `export x to=….csv` writes. nil: `show` prints the summary line.
+  func table(_ request: ShowRequest) throws -> TableData?
+  /// What `plot` draws.
+  /// - Throws: `Diagnostic` naming the option at fault (a column that does not exist).
+  func figure(_ request: PlotRequest) throws -> Figure
+}
+
+extension Showable {
+  public func table(_ request: ShowRequest) throws -> TableData? { nil }
+  public func figure(_ request: PlotRequest) throws -> Figure {
+    throw Diagnostic("a value of type \(Self.type.name) has no plot", hint: "try `show \(request.name)`", kind: .usage)
+  }
+}
+
+/// A value that can be written in a form other programs load: a pruned model as a Hugging Face folder.
+public protocol Exportable: Artifact {
+  /// The legal `as=` words, the default first.
+  static var exportFormats: [String] { get }
+  /// - Returns: the paths written.
+  func export(_ request: ExportRequest) throws -> [String]
+}
+
+/// What the user asked to see.
+public struct ShowRequest: Sendable {
+  /// The variable's name as the user typed it.
+  public var name: String
+  /// `rows=`, `layers=`: nil means all.
+  public var rows: Positions?
+  public var layers: Positions?
+  public init(name: String, rows: Positions? = nil, layers: Positions? = nil) {
+    self.name = name
+    self.rows = rows
+    self.layers = layers
+  }
+}
+
+/// What the user asked to have drawn.
+public struct PlotRequest: Sendable {
+  public var name: String
+  /// The canonical call that made the value, for the title.
+  public var call: String?
+  /// Key of the artifact, for the picture's description.
+  public var key: String?
+  /// Columns of a table: horizontal, vertical, and the one that splits lines.
+  public var x: String?
+  public var y: String?
+  public var by: String?
+  public var layers: Positions?
+
+  public init(
+    name: String, call: String? = nil, key: String? = nil, x: String? = nil, y: String? = nil, by: String? = nil,
+    layers: Positions? = nil
+  ) {
+    self.name = name
+    self.call = call
+    self.key = key
+    self.x = x
+    self.y = y
+    self.by = by
+    self.layers = layers
+  }
+
+  /// `name = call`, for the figure's title.
+  public var title: String { call.map { "\(name) = \($0)" } ?? name }
+}
+
+/// Where and how to write a value for others.
+public struct ExportRequest {
+  public var name: String
+  public var path: String
+  /// `as=`, already checked against `exportFormats`; nil means the first of them.
+  public var format: String?
+  /// Reports done, total and unit; throws when the user cancelled.
+  public var progress: (Int, Int, String) throws -> Void
+
+  public init(
+    name: String, path: String, format: String?, progress: @escaping (Int, Int, String) throws -> Void = { _, _, _ in }
+  ) {
+    self.name = name
+    self.path = path
+    self.format = format
+    self.progress = progress
+  }
+}
+
+/// Rows and columns to be shown or written, with what each number is.
+public struct TableData: Sendable, Equatable {
+  public enum Cell: Sendable, Equatable {
+    case missing
+    case text(String)
+    case bool(Bool)
+    case integer(Int)
+    case number(Double)
+    /// 0.2 shows as 20% to a person and as 0.2 to a program.
+    case ratio(Double)
+    case bytes(Int)
+    case seconds(Double)
+  }
+
+  public var columns: [String]
+  /// One cell per column in each row.
+  public var rows: [[Cell]]
+  /// Names with their values: a program reads `name<TAB>value` lines, so no header is printed into a pipe.
+  public var isRecord: Bool
+
+  public init(columns: [String], rows: [[Cell]], isRecord: Bool = false) {
+    self.columns = columns
+    self.rows = rows
+    self.isRecord = isRecord
+  }
+
+  /// A name-and-value table: the metrics of a report.
+  public init(record: [(name: String, value: Cell)]) {
+    self.init(columns: ["name", "value"], rows: record.map { [.text($0.name), $0.value] }, isRecord: true)
+  }
+}

@@ -1,0 +1,55 @@
+/// What a step would do if the plan were run now.
+public struct DryRunRow {
+  public enum Status: Sendable, Equatable {
+    case cached
+    /// Its inputs are known and there is no value of its key.
+    case run
+    /// It depends on a step that would run, so its key is not known yet.
+    case after(String)
+  }
+  public var name: String?
+  public var op: String
+  public var type: ArtifactType
+  public var coordinates: [Coordinate]
+  public var status: Status
+  public var key: String?
+  /// What the store has, when it has it.
+  public var stored: StoredStep?
+  public var span: Span
+}
+
+extension Session {
+  /// Looks every step of a plan up without running any.
+  public func dryRun(_ plan: Plan) throws -> [DryRunRow] {
+    var names: [ObjectIdentifier: String] = [:]
+    for statement in plan.statements {
+      if case .bind(let name, .artifact(let node), _) = statement.action { names[ObjectIdentifier(node)] = name }
+    }
+    defer { for node in plan.steps { node.handle = nil } }
+    var rows: [DryRunRow] = []
+    for (index, node) in plan.steps.enumerated() {
+      guard let step = node.step else { continue }
+      let name = names[ObjectIdentifier(node)]
+      let info = StepInfo(
+        name: name, op: step.bound.signature.name, type: node.type, key: nil, coordinates: step.coordinates,
+        index: index + 1, total: plan.steps.count, span: step.span)
+      var row = DryRunRow(
+        name: name, op: info.op, type: node.type, coordinates: step.coordinates, status: .run, key: nil, stored: nil,
+        span: step.span)
+      let missing = (node.inputs + step.deferred.map(\.node)).first { $0.handle == nil }
+      if let missing {
+        row.status = .after(names[ObjectIdentifier(missing)] ?? missing.op ?? missing.type.name)
+      } else {
+        let recipe = try StepRunner(session: self, node: node, step: step, info: info, place: nil).prepared()
+        row.key = recipe.key
+        if !recipe.isFresh, let stored = try store.find(recipe.key) {
+          node.handle = stored.handle
+          row.status = .cached
+          row.stored = stored
+        }
+      }
+      rows.append(row)
+    }
+    return rows
+  }
+}

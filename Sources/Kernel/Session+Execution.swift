@@ -1,0 +1,188 @@
+/// One run of one plan.
+final class Execution {
+  let session: Session
+  let plan: Plan
+  private var diagnostics: [Diagnostic] = []
+  private var executed = 0
+  /// The statement under `time` that is being carried out, and when it began.
+  private var timing: (span: Span, start: ContinuousClock.Instant)?
+  /// The name a step will be bound to.
+  private var names: [ObjectIdentifier: String] = [:]
+  private var indices: [ObjectIdentifier: Int] = [:]
+  /// The statement being carried out, for the journal.
+  private var statement: PlanStatement?
+
+  init(session: Session, plan: Plan) {
+    self.session = session
+    self.plan = plan
+    for (index, node) in plan.steps.enumerated() { indices[ObjectIdentifier(node)] = index + 1 }
+    for statement in plan.statements {
+      if case .bind(let name, .artifact(let node), _) = statement.action, names[ObjectIdentifier(node)] == nil {
+        names[ObjectIdentifier(node)] = name
+      }
+    }
+  }
+
+  /// Carries the statements out in order, up to the first failure; past it only in other cells of a sweep.
+  func run() -> Outcome {
+    for parameter in plan.parameters { session.environment.bind(parameter.name, .literal(parameter.value)) }
+    let statements = selected
+    for (index, statement) in statements.enumerated() {
+      if timing == nil, let span = statement.timed { timing = (span, .now) }
+      defer { endTiming(before: index + 1 < statements.count ? statements[index + 1] : nil) }
+      do {
+        try carryOut(statement)
+        executed += 1
+      } catch {
+        var diagnostic = explained(error, op: "the statement")
+        if diagnostic.span == nil { diagnostic.span = statement.span }
+        // A usage error promises that nothing was run.
+        if diagnostic.kind == .usage, executed > 0 { diagnostic.kind = .failure }
+        record(diagnostic)
+        let goesOn = session.options.keepsGoing && diagnostic.kind == .failure && !statement.coordinates.isEmpty
+        if !goesOn { break }
+      }
+    }
+    return Outcome(diagnostics: diagnostics, executed: executed, checked: plan.checkedStatements, isRefused: false)
+  }
+
+  /// A failed step makes all that need it fail; it is reported once.
+  private func record(_ diagnostic: Diagnostic) {
+    if !diagnostics.contains(diagnostic) { diagnostics.append(diagnostic) }
+  }
+
+  private var selected: [PlanStatement] {
+    guard let wanted = session.options.cells else { return plan.statements }
+    let ranges = plan.cells.filter { cell in wanted.contains { cell.title.matches(cell: $0) } }.map(\.range)
+    return plan.statements.filter { statement in
+      statement.span.source == plan.source && ranges.contains { $0.contains(statement.span.range.lowerBound) }
+    }
+  }
+
+  private func carryOut(_ statement: PlanStatement) throws {
+    self.statement = statement
+    try act(statement)
+  }
+
+  /// Reports the time of a statement under `time` once the last of what it unrolled into is done.
+  private func endTiming(before next: PlanStatement?) {
+    guard let (span, start) = timing, next?.timed != span else { return }
+    session.observer.handle(.timed(span, seconds: (ContinuousClock.now - start).seconds))
+    timing = nil
+  }
+
+  private func act(_ statement: PlanStatement) throws {
+    switch statement.action {
+    case .bind(let name, let value, let isLocal):
+      try make(value)
+      if !isLocal { try bind(name, value) }
+    case .value(let value):
+      try make(value)
+      session.environment.last = value
+      session.observer.handle(.value(value, statement.span))
+    case .cell(let node): try make(node)
+    case .meta(let call): try perform(call)
+    case .assertion(let assertion): try verify(assertion, statement.span)
+    }
+  }
+
+  private func bind(_ name: String, _ value: PlanValue) throws {
+    session.environment.bind(name, value)
+    session.environment.last = value
+    if case .artifact(let node) = value, let handle = node.handle {
+      try session.store.bind(name, to: handle.reference)
+      try session.store.record([
+        "event": "bind", "name": .string(name), "key": .string(handle.reference.key),
+        "content": .string(handle.reference.content),
+      ])
+    }
+    session.observer.handle(.bound(name: name, value))
+  }
+
+  private func perform(_ call: MetaCall) throws {
+    for (argument, declared) in zip(call.arguments, call.word.arguments) {
+      if case .value(let value, _) = argument, declared.kind == .value { try make(value) }
+    }
+    do {
+      try session.meta.perform(call, in: session)
+    } catch {
+      var diagnostic = explained(error, op: call.word.name)
+      if diagnostic.span == nil {
+        diagnostic.span = diagnostic.argument.flatMap { call.argumentSpans[$0] } ?? call.span
+      }
+      throw diagnostic
+    }
+  }
+
+  private func verify(_ assertion: Assertion, _ span: Span) throws {
+    try make(assertion.left)
+    try make(assertion.right)
+    guard let left = try session.literal(assertion.left), let right = try session.literal(assertion.right) else {
+      return
+    }
+    guard let holds = assertion.comparison.holds(left, right) else {
+      throw Diagnostic("\(left.rendered) and \(right.rendered) cannot be compared so", span: span)
+    }
+    guard holds else {
+      throw Diagnostic(
+        "the assertion does not hold: \(left.rendered) \(assertion.comparison.rawValue) \(right.rendered) is false",
+        kind: .assertion, span: span)
+    }
+    session.observer.handle(.asserted(span))
+  }
+
+  // MARK: making values
+
+  /// Makes every artifact of a value. A sweep goes on past failed cells when asked to.
+  private func make(_ value: PlanValue) throws {
+    switch value {
+    case .literal: return
+    case .artifact(let node), .field(let node, _): try make(node)
+    case .list(let items): for item in items { try make(item.value) }
+    case .family(let family):
+      for cell in family.cells {
+        do { try make(cell.node) } catch let failure as Diagnostic
+          where session.options.keepsGoing && failure.kind == .failure
+        {
+          record(failure)
+        }
+      }
+    }
+  }
+
+  /// Makes an artifact and, first, what it needs.
+  private func make(_ node: PlanNode) throws {
+    if node.handle != nil { return }
+    if let failure = node.failure { throw failure }
+    guard let step = node.step else { throw Diagnostic("a value of the workspace is gone", kind: .store) }
+    do {
+      for source in step.sources {
+        for input in source.nodes {
+          do { try make(input.node) } catch let failure as Diagnostic
+            where session.options.keepsGoing && failure.kind == .failure && source.toleratesFailure(of: input)
+          {
+            record(failure)
+          }
+        }
+      }
+      try StepRunner(session: session, node: node, step: step, info: info(node, step), place: statement?.span.place)
+        .run()
+    } catch {
+      let diagnostic = explained(error, op: step.bound.signature.name)
+      if diagnostic.kind == .failure { node.failure = diagnostic }
+      throw diagnostic
+    }
+  }
+
+  private func info(_ node: PlanNode, _ step: PlanStep) -> StepInfo {
+    StepInfo(
+      name: names[ObjectIdentifier(node)], op: step.bound.signature.name, type: node.type, key: nil,
+      coordinates: step.coordinates, index: indices[ObjectIdentifier(node)] ?? 0, total: plan.steps.count,
+      span: step.span)
+  }
+}
+
+extension Duration {
+  /// As a number.
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

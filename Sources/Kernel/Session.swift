@@ -1,0 +1,131 @@
+/// Carries out checked plans against a store: one value for the shell, scripts, `-c` and tests alike.
+public final class Session {
+  public struct Options {
+    public enum Fresh: Equatable { case none, all, names(Set<String>) }
+    /// Which steps are computed although the store has them.
+    public var fresh = Fresh.none
+    /// Whether the other cells of a sweep go on when one fails.
+    public var keepsGoing = false
+    /// Whether names bound by former sessions can be used: in the shell and for `-c`, not in script files.
+    public var seesStoredNames = false
+    /// Titles of the notebook cells to carry out; nil for all. What they need from others is made or found.
+    public var cells: [String]?
+    /// `name=value` for the script's `param`s.
+    public var overrides: [(name: String, text: String)] = []
+    public init() {}
+  }
+
+  public let catalog: Catalog
+  public let store: any StepStore
+  public var options: Options
+  /// The names of this session.
+  public internal(set) var environment = Environment()
+  /// Statements evaluated so far, as typed.
+  public private(set) var history: [String] = []
+  let observer: any SessionObserver
+  let meta: any MetaHandler
+
+  public init(
+    catalog: Catalog, store: any StepStore, observer: any SessionObserver, meta: any MetaHandler,
+    options: Options = Options()
+  ) {
+    self.catalog = catalog
+    self.store = store
+    self.observer = observer
+    self.meta = meta
+    self.options = options
+  }
+
+  /// Checks a source as it would be run here.
+  public func check(_ source: Source) -> Checker.Result { checker.check(source, in: environment) }
+
+  private var checker: Checker {
+    var checker = Checker(catalog)
+    checker.overrides = options.overrides
+    if options.seesStoredNames { checker.storedNames = StoreNames(store: store) }
+    return checker
+  }
+
+  /// Checks a source and, when nothing is wrong with it, carries it out.
+  public func run(_ source: Source) -> Outcome {
+    let checked = check(source)
+    let count = checked.plan.checkedStatements
+    if !checked.diagnostics.isEmpty {
+      return Outcome(diagnostics: checked.diagnostics, executed: 0, checked: count, isRefused: true)
+    }
+    if let unknown = unknownCell(of: checked.plan) {
+      return Outcome(diagnostics: [unknown], executed: 0, checked: count, isRefused: true)
+    }
+    return Execution(session: self, plan: checked.plan).run()
+  }
+
+  /// Evaluates what was typed at the prompt.
+  public func evaluate(_ text: String) -> Outcome {
+    history.append(text)
+    return run(Source(name: "<shell>", text: text))
+  }
+
+  /// A value by name: of this session, else of the workspace when visible.
+  public func value(named name: String) -> PlanValue? {
+    if let value = environment[name] { return value }
+    guard options.seesStoredNames, let handle = try? store.value(named: name, back: 0) else { return nil }
+    return .artifact(PlanNode(handle: handle))
+  }
+
+  /// Every name that can be used now.
+  public var names: [String] {
+    let stored = options.seesStoredNames ? (try? store.names()) ?? [] : []
+    return Set(environment.names + stored).sorted()
+  }
+
+  /// Forgets a name of this session; its value stays in the store.
+  public func drop(_ name: String) { environment.drop(name) }
+
+  /// The literal a value stands for: itself, or the field of an artifact, read now.
+  /// - Throws: `Diagnostic` when the value has no such field.
+  public func literal(_ value: PlanValue) throws -> Literal? {
+    switch value {
+    case .literal(let literal): return literal
+    case .field(let node, let name):
+      guard let handle = node.handle else { throw Diagnostic("`\(name)` is asked of a value that does not exist yet") }
+      guard let literal = try handle.load().field(name) else {
+        throw Diagnostic("this \(node.type.name) has no `\(name)`")
+      }
+      return literal
+    default: return nil
+    }
+  }
+
+  private func unknownCell(of plan: Plan) -> Diagnostic? {
+    let titles = plan.cells.map(\.title).filter { !$0.isEmpty }
+    for wanted in options.cells ?? [] where !titles.contains(where: { $0.matches(cell: wanted) }) {
+      let near = nearest(to: wanted, among: titles)
+      return Diagnostic(
+        "there is no cell `\(wanted)`",
+        hint: near.map { "did you mean `\($0)`?" } ?? "cells: \(titles.joined(separator: "; "))",
+        kind: .usage)
+    }
+    return nil
+  }
+}
+
+extension String {
+  /// A cell is named by its title, or by words the title starts with.
+  func matches(cell wanted: String) -> Bool { lowercased().hasPrefix(wanted.lowercased()) }
+}
+
+/// The store's names for the checker; a store that cannot be read has none.
+struct StoreNames: StoredNames {
+  let store: any StepStore
+  func names() -> [String] { (try? store.names()) ?? [] }
+  func value(named name: String, back: Int) -> ArtifactHandle? { (try? store.value(named: name, back: back)) ?? nil }
+  func problem(named name: String) -> Diagnostic? {
+    guard names().contains(name) else { return nil }
+    do {
+      if try store.value(named: name, back: 0) != nil { return nil }
+    } catch { return explained(error, op: name) }
+    return Diagnostic(
+      "the object that `\(name)` names is not in the store", hint: "run the statement that makes it again", kind: .store
+    )
+  }
+}

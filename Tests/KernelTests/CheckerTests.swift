@@ -1,0 +1,271 @@
+import Testing
+
+@testable import Kernel
+
+/// What every tiny script below may use.
+private let prelude = """
+  m = load ./model
+  cal = text ./cal.txt model=m samples=4 length=8
+  acts = capture m cal sites=attn.heads,ffn.act keep=moments,gram
+  s = flap acts
+  mk = mask s rate=20%
+
+  """
+
+@Suite struct CheckerTests {
+  private func check(_ text: String, _ overrides: [(String, String)] = []) -> Checker.Result {
+    toyChecker(overrides).check(Source(name: "t.prn", text: prelude + text))
+  }
+
+  private func errors(_ text: String) -> [String] {
+    check(text).diagnostics.map { $0.summary + ($0.hint.map { " | \($0)" } ?? "") }
+  }
+
+  /// One tiny script per message: the sentence, the hint, and the text under the caret.
+  @Test(arguments: [
+    ("x = kmens acts", "there is no op `kmens` | did you mean `kmeans`?", "kmens"),
+    ("x = flap acs", "there is no variable `acs` | did you mean `acts`?", "acs"),
+    ("x = flap zzz", "there is no variable `zzz`", "zzz"),
+    ("x = mask flpa rate=20%", "there is no variable `flpa` | did you mean the op `flap`?", "flpa"),
+    (
+      "x = mask flap rate=20%",
+      "`flap` is an op, not a variable | a call as an argument stands in parentheses: `(flap …)`", "flap"
+    ),
+    ("x = acts s", "`acts` is a variable and takes no arguments", "acts"),
+    ("x = show s", "`show` is not an op | meta words stand at the start of a statement", "show"),
+    (
+      "x = flap acts metrc=wifv",
+      "`flap` has no parameter `metrc` | did you mean `metric`?  (which fluctuation, default wifv)", "metrc"
+    ),
+    (
+      "x = kmeans acts components=3",
+      "`kmeans` has no parameter `components` | did you mean `k`?  (clusters, default 7)", "components"
+    ),
+    (
+      "x = flap activations=acts",
+      "the input `activations` of `flap` is given by position | write the value without `activations=`", "activations"
+    ),
+    ("x = flap acts metric=wifw", "`metric` of `flap` is one of wifv, wifn, not `wifw` | did you mean `wifv`?", "wifw"),
+    ("x = mask s rate=20", "`rate` of `mask` is a ratio such as 20%, not 20 | did you mean `20%`?", "20"),
+    ("x = mask s rate=120%", "`rate` of `mask` is 0% to 100%, not 120%", "120%"),
+    ("x = kmeans acts k=0", "`k` of `kmeans` is at least 1, not 0", "0"),
+    ("x = kmeans acts k=2.5", "`k` of `kmeans` is a whole number, not 2.5", "2.5"),
+    ("x = kmeans acts k=mk", "`k` of `kmeans` is a whole number, not a mask", "mk"),
+    ("x = kmeans acts k=quantity", "there is no variable `quantity`", "quantity"),
+    ("x = kmeans acts k=2 k=3", "`k` of `kmeans` is given twice", "k"),
+    ("x = score acts", "`score` needs `how=`, one of max_abs_z, wanda | which rule", "score"),
+    ("x = flap", "`flap` needs activations | activations with moments", "flap"),
+    ("x = text ./a.txt", "`text` needs `model=`, a model | whose tokenizer reads it", "text"),
+    ("x = prune m", "`prune` needs a mask | masks", "prune"),
+    ("x = flap acts s", "`flap` takes one input; `s` is one too many | parameters are written `name=value`", "s"),
+    ("x = flap s", "`flap` wants activations here, but `s` is scores", "s"),
+    ("x = prune m acts", "`prune` wants a mask here, but `acts` is activations | did you mean `acts=acts`?", "acts"),
+    ("x = flap 3", "`flap` wants activations here, but found a whole number", "3"),
+    (
+      "x = flap [acts, acts]",
+      "`flap` wants one activations here, found a list of 2 | sweep over it: `for x in … { … }`", "[acts, acts]"
+    ),
+    ("x = load ./missing", "there is no file or folder `./missing`", "./missing"),
+    (
+      "x = load models", "`models` is no variable; a path starts with `./`, `/` or `~/` | did you mean `./models`?",
+      "models"
+    ),
+    ("x = load acts", "`load` wants a path here, but `acts` is activations", "acts"),
+    ("flap = load ./m", "`flap` is an op and cannot name a value | choose another name", "flap"),
+    ("show = load ./m", "`show` is a word of the language and cannot name a value | choose another name", "show"),
+    ("x = mask s", "mask needs rate= or rates=", "mask s"),
+    (
+      "x = flap (capture m cal sites=ffn.act keep=stream)", "flap needs moments | add `keep=moments` to the capture",
+      "(capture m cal sites=ffn.act keep=stream)"
+    ),
+    ("x = m | mk", "`|`, `&`, `^` and `!` combine masks, not a model", "m"),
+    ("x = mask s rate=mk.rte", "a mask has no field `rte` | did you mean `rate`?", "rte"),
+    ("x = mask s rate=acts.rate", "activations has no field `rate` | activations has no fields", "rate"),
+    ("show x@-1", "there is no variable `x`", "x"),
+    ("show mk@-1", "`mk` has no binding 1 before the present one", "mk"),
+    ("x = [a: mk, b: mk]; show x[2]", "there is no position 2 among 2", "2"),
+    ("show mk[0]", "a mask has no parts to select with `[ ]`", "0"),
+    ("for x in mk { show x }", "`for` runs over a list or a sweep, not over a mask", "mk"),
+    ("for x in [] { show x }", "`for` over an empty list makes nothing", "[]"),
+    (
+      "x = for r in 1,2 { y = kmeans acts k=r }", "a `for` used as a value ends in an expression", "y = kmeans acts k=r"
+    ),
+    ("x = for r in 1,2 { r }", "each cell of a sweep makes one value, not a whole number", "r"),
+    ("r = for k in 1,2 { kmeans acts k=k }; show r[k=3]", "the sweep has no cell with `k=3` | there are 1, 2", "3"),
+    ("r = for k in 1,2 { kmeans acts k=k }; show r[j=3]", "the sweep has no coordinate `j` | there are k", "j"),
+    (
+      "show mk m",
+      "`m` is one argument too many: show VALUE [rows=] [layers=] | an expression stands in parentheses: `show (…)`",
+      "m"
+    ),
+    ("show", "`show` needs more: show VALUE [rows=] [layers=]", "show"),
+    (
+      "plot mk colour=3", "`plot` has no parameter `colour` | plot VALUE [x=] [y=] [by=] [layers=] [as=] [to=]",
+      "colour"
+    ),
+    ("plot mk as=gif", "`as` of `plot` is one of svg, png, term, not `gif`", "gif"),
+    (
+      "export mk to=out.csv",
+      "`out.csv` is no variable; a path starts with `./`, `/` or `~/` | did you mean `./out.csv`?", "out.csv"
+    ),
+    ("help canca", "there is no op `canca` | did you mean `canica`?", "canca"),
+    ("vars masks", "there is no type `masks` | did you mean `mask`?", "masks"),
+    ("why (flap acts)", "`why` wants the name of a variable, not `(flap acts)`", "(flap acts)"),
+    ("assert mk > 3", "a mask and a number cannot be compared so", "mk"),
+    ("assert mk.rate > 'x' ", "", ""),
+    ("include \"nowhere.prn\"", "`nowhere.prn` cannot be read", "\"nowhere.prn\""),
+    ("param p = 3\nparam p = 4", "`param p` is declared twice", "p"),
+    ("x = s |> 3", "`|>` is followed by an op", "3"),
+  ])
+  func everyMistakeHasItsSentence(text: String, expected: String, marked: String) {
+    let result = check(text)
+    let said = result.diagnostics.map { $0.summary + ($0.hint.map { " | \($0)" } ?? "") }
+    #expect(said == (expected.isEmpty ? [] : [expected]))
+    if let span = result.diagnostics.first?.span { #expect(span.text == marked) }
+  }
+
+  @Test func errorsOfManyStatementsAreReportedAtOnceAndConsequencesAreNot() {
+    let found = errors("x = kmens acts\ny = mask x rate=20%\nz = flap acts k=3\nw = prune m (mask s rate=20) q\nshow y")
+    #expect(found.count == 4)
+    #expect(
+      found[0].contains("kmens") && found[1].contains("`k`") && found[2].contains("rate") && found[3].contains("`q`"))
+  }
+
+  @Test func errorsAreRenderedWithTheirLineAndCaret() {
+    let text = "acts = load ./m\nnets = canica acts      k=64 seed=0"
+    let result = toyChecker().check(Source(name: "canica.prn", text: text))
+    #expect(
+      result.rendered == """
+        canica.prn:2:15: error: `canica` wants activations here, but `acts` is a model
+           2 | nets = canica acts      k=64 seed=0
+             |               ^^^^
+        canica.prn:2:25: error: `canica` has no parameter `k`
+           2 | nets = canica acts      k=64 seed=0
+             |                         ^ did you mean `components`?  (number of components, default 64)
+        nothing was run (checked 2 statements, 2 errors)
+        """)
+  }
+
+  @Test func caretsCountDisplayColumns() {
+    let wide = Diagnostic("x", span: Span(Source(name: "t", text: "'漢字' abc"), 9..<12)).rendered
+    #expect(wide == "t:1:6: error: x\n   1 | '漢字' abc\n     |        ^^^")
+    let tab = Diagnostic("x", span: Span(Source(name: "t", text: "a\tb"), 2..<3)).rendered
+    #expect(tab == "t:1:3: error: x\n   1 | a       b\n     |         ^")
+    let emoji = Diagnostic("x", span: Span(Source(name: "t", text: "e\u{301}🙂b"), 7..<8)).rendered
+    #expect(emoji.hasSuffix("     |    ^"))
+  }
+
+  @Test func atMostTwentyErrorsAreShown() {
+    let text = (0..<30).map { "x\($0) = nothing\($0) acts" }.joined(separator: "\n")
+    let rendered = check(text).rendered
+    #expect(rendered.components(separated: ": error:") == 21)
+    #expect(rendered.hasSuffix("nothing was run (checked 35 statements, 30 errors, the first 20 shown)"))
+  }
+
+  // MARK: plans
+
+  @Test func theContractScriptsCheck() {
+    for script in contractScripts() {
+      let result = toyChecker().check(Source(name: script.name, text: script.text))
+      #expect(result.rendered == "", "\(script.name)")
+    }
+  }
+
+  @Test func aSweepUnrollsIntoCellsWithCoordinates() {
+    let plan = check(
+      "r = for x in [flap: s, obc: obc acts], rate in 10%,20% {\n k = mask x rate=rate\n eval (prune m k) cal\n}"
+    ).plan
+    guard case .bind(_, .family(let family), _)? = plan.statements.last?.action else {
+      Issue.record("no family"); return
+    }
+    #expect(family.names == ["x", "rate"])
+    #expect(
+      family.cells.map { $0.coordinates.map(\.value.rendered) } == [
+        ["flap", "10%"], ["flap", "20%"], ["obc", "10%"], ["obc", "20%"],
+      ])
+    // Four masks, one of which the prelude has already; four prunings and evaluations; one obc.
+    #expect(plan.steps.count == 5 + 1 + 3 + 4 + 4)
+  }
+
+  @Test func laterGeneratorsSeeEarlierOnesAndLoopsNest() {
+    let plan = check("r = for a in 1,2 { for b in 3..4 { kmeans acts k=a pca=b } }\nc = r[a=2,b=4]\nd = r[a=1]").plan
+    guard case .bind(_, .family(let part), _)? = plan.statements.last?.action else { Issue.record("no family"); return }
+    #expect(part.cells.count == 2)
+    #expect(part.names == ["a", "b"])
+  }
+
+  @Test func namesInABlockAreLocal() {
+    #expect(errors("for r in 10%,20% { inner = mask s rate=r }\nshow inner") == ["there is no variable `inner`"])
+  }
+
+  @Test func theSameCallIsOneStep() {
+    #expect(check("a = mask s rate=20%\nb = mask (flap acts) rate=0.2 scope=global").plan.steps.count == 5)
+  }
+
+  @Test func overridesReplaceParams() {
+    let text =
+      "param rate = 20%\nparam calib = ./a.txt\nparam how = oneshot\nx = mask s rate=rate\nt = text calib model=m\no = obc acts how=how"
+    let plan = check(text, [("rate", "40%"), ("calib", "data/b.txt"), ("how", "greedy")]).plan
+    #expect(plan.parameters.map(\.value) == [.ratio(0.4), .path("data/b.txt"), .symbol("greedy")])
+    let unknown = check(text, [("rat", "40%")]).diagnostics
+    #expect(unknown.map(\.summary) == ["the script has no `param rat`"])
+    #expect(unknown[0].hint == "did you mean `rate`?")
+    #expect(check(text, [("rate", "(")]).diagnostics.map(\.summary) == ["`(` is not a value for `param rate`"])
+    #expect(check(text, [("rate", "40")]).diagnostics.map(\.hint) == ["did you mean `40%`?"])
+    #expect(check(text, [("how", "gredy")]).diagnostics.map(\.hint) == ["did you mean `greedy`?"])
+  }
+
+  @Test func aLegalCaseWinsOverAVariableAndALabelOverAString() {
+    let plan = check("param wifv = wifn\nparam other = wifn\na = flap acts metric=wifv\nb = flap acts metric=other")
+      .plan
+    #expect(plan.steps.count == 6)
+    #expect(errors("a = eval m cal\nt = compare [dense: a, cut: a] baseline=dense") == [])
+    #expect(errors("dense = eval m cal\nt = compare [cut: dense] baseline=dense title=dense") == [])
+    #expect(errors("param name = 'A'\ndense = eval m cal\nt = compare [cut: dense] title=name") == [])
+  }
+
+  @Test func aFieldCanBeAParameter() {
+    #expect(
+      errors("x = mask s rate=mk.rate\ny = eval m cal\nassert y.token_perplexity < 100\nassert y.arc_easy.acc > 0.3")
+        == [])
+  }
+
+  @Test func maskAlgebraIsOneStepPerOperator() {
+    #expect(check("a = mask s rate=10%\nx = mk | a | !mk").plan.steps.count == 5 + 1 + 2)
+  }
+
+  @Test func includesShareTheirNamesAndCyclesAreErrors() {
+    var checker = toyChecker()
+    checker.readFile = { path in
+      if path.hasSuffix("a.prn") { return "m = load ./model\ninclude \"b.prn\"" }
+      if path.hasSuffix("b.prn") { return "include \"a.prn\"" }
+      if path.hasSuffix("c.prn") { return "m = load ./model\nx = nope m" }
+      return nil
+    }
+    let cycle = checker.check(Source(name: "/p/main.prn", text: "include \"a.prn\"", folder: "/p"))
+    #expect(
+      cycle.diagnostics.map(\.summary) == [
+        "`include` goes in a circle: /p/main.prn -> /p/a.prn -> /p/b.prn -> /p/a.prn"
+      ])
+    let inner = checker.check(Source(name: "/p/main.prn", text: "include \"c.prn\"\ny = prune m", folder: "/p"))
+    #expect(inner.diagnostics.map { $0.span?.place } == ["/p/c.prn:2", "/p/main.prn:2"])
+  }
+
+  @Test func renderedLiteralsReadBack() {
+    let literals: [Literal] = [
+      .ratio(0.2), .ratio(0.125), .integer(-3), .number(1e-4), .bytes(3 << 20), .symbol("attn.heads"),
+      .range(lower: 0, upper: nil, step: 2), .range(lower: -2, upper: -1, step: 1), .bool(true), .none,
+    ]
+    for literal in literals {
+      let script = Parser.parse(Source(name: "t", text: "x = f a=\(literal.rendered)"))
+      #expect(script.diagnostics.isEmpty, "\(literal.rendered)")
+    }
+  }
+}
+
+extension String {
+  /// How many pieces a separator cuts it into.
+  func components(separated separator: String) -> Int {
+    self.split(separator: separator, omittingEmptySubsequences: false).count
+  }
+}
