@@ -1,0 +1,102 @@
+import CHDF5
+import Foundation
+
+/// The door to the HDF5 library.
+///
+/// The library keeps its error stack, and the switch that prints it, per thread, and not every build of it may be
+/// called from two threads. So every call is made inside `locked`: one at a time, silent, on whatever thread asks.
+enum HDF5 {
+  private static let lock = NSRecursiveLock()
+
+  /// Without the exit handler a file that could not be closed for want of space says nothing more at exit.
+  private static let isStarted: Bool = H5dont_atexit() >= 0 && H5open() >= 0
+
+  static func locked<T>(_ body: () throws -> T) throws -> T {
+    lock.lock()
+    defer { lock.unlock() }
+    guard isStarted else { throw Diagnostic("the HDF5 library could not be started") }
+    H5Eset_auto2(h5ErrorDefault, nil, nil)
+    return try body()
+  }
+
+  /// Runs `body` with an identifier and closes it afterwards; a close that fails is a failure too, because it is
+  /// then that cached chunks are written.
+  static func holding<T>(
+    _ id: hid_t, _ close: (hid_t) -> herr_t, _ path: String, _ doing: @autoclosure () -> String,
+    _ body: (hid_t) throws -> T
+  ) throws -> T {
+    guard id >= 0 else { throw failure(path, doing()) }
+    let result: T
+    do { result = try body(id) } catch {
+      _ = close(id)
+      throw error
+    }
+    guard close(id) >= 0 else { throw failure(path, doing()) }
+    return result
+  }
+
+  static func check(_ status: some SignedInteger, _ path: String, _ doing: @autoclosure () -> String) throws {
+    if status < 0 { throw failure(path, doing()) }
+  }
+
+  /// The failure the error stack of this thread describes.
+  static func failure(_ path: String, _ doing: String) -> HDF5Failure {
+    var innermost = [String]()
+    withUnsafeMutablePointer(to: &innermost) { collected in
+      _ = H5Ewalk2(
+        h5ErrorDefault, H5E_WALK_UPWARD,
+        { _, entry, client in
+          if let text = entry?.pointee.desc {
+            client?.assumingMemoryBound(to: [String].self).pointee.append(String(cString: text))
+          }
+          return 0
+        }, collected)
+    }
+    H5Eclear2(h5ErrorDefault)
+    let reason = innermost.first ?? "no reason given"
+    // HDF5 passes errno on only inside its text: 28 no space, 27 file too large, 122 quota.
+    for code in [ENOSPC, EFBIG, EDQUOT] where innermost.contains(where: { $0.contains("errno = \(code),") }) {
+      return .noSpace(path: path)
+    }
+    return .library(doing: doing, path: path, reason: String(reason.prefix(200)))
+  }
+}
+
+/// Why an HDF5 file could not be written or read.
+enum HDF5Failure: Explained, Equatable {
+  case library(doing: String, path: String, reason: String)
+  case noSpace(path: String)
+  /// The bytes are not those that were written; with the schema the file says it has, if it still says so.
+  case broken(path: String, schema: String?)
+  case missing(dataset: String, path: String)
+  case wrongType(dataset: String, stored: String, wanted: String)
+  case wrongCount(dataset: String, stored: Int, wanted: Int)
+  case rowsOutside(dataset: String, rows: Range<Int>, count: Int)
+  case attributeTooLong(name: String, bytes: Int)
+  case missingAttribute(name: String, path: String)
+  case zeroByte(dataset: String)
+
+  /// The longest attribute that every HDF5 tool shows without trouble.
+  static let longestAttribute = 4096
+
+  var diagnostic: Diagnostic {
+    switch self {
+    case .library(let doing, let path, let reason):
+      Diagnostic("could not \(doing) in \(path): HDF5 says \"\(reason)\"", kind: .store)
+    case .noSpace(let path): FileFailure.noSpace(path: path).diagnostic
+    case .broken: Diagnostic("its bytes are not those that were written", kind: .store)
+    case .missing(let dataset, let path): Diagnostic("there is no `\(dataset)` in \(path)", kind: .store)
+    case .wrongType(let dataset, let stored, let wanted):
+      Diagnostic("`\(dataset)` holds \(stored), not \(wanted)", kind: .store)
+    case .wrongCount(let dataset, let stored, let wanted):
+      Diagnostic("`\(dataset)` holds \(stored) values, not \(wanted)", kind: .store)
+    case .rowsOutside(let dataset, let rows, let count):
+      Diagnostic(
+        "rows \(rows.lowerBound)..<\(rows.upperBound) of `\(dataset)` were wanted; it has \(count)", kind: .store)
+    case .attributeTooLong(let name, let bytes):
+      Diagnostic("the attribute `\(name)` takes \(bytes) bytes; at most \(HDF5Failure.longestAttribute) fit")
+    case .missingAttribute(let name, let path): Diagnostic("there is no attribute `\(name)` in \(path)", kind: .store)
+    case .zeroByte(let dataset): Diagnostic("a text in `\(dataset)` ends with a zero byte, which HDF5 cannot keep")
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import Foundation
+
+/// What was done in a workspace, when and by whom: one file of JSON lines per process. Objects hold none of this, so that
+/// they depend on nothing but their step.
+public final class Journal: @unchecked Sendable {
+  // Sendable: everything that changes is behind `lock`.
+
+  /// One line, with the time, host and process the store added.
+  public typealias Entry = [String: JSONValue]
+
+  private let folder: String
+  private let session: String
+  private let lock = NSLock()
+  private var path: String?
+  /// Seconds each step took, from this and earlier processes; read when first asked for.
+  private var durations: [String: Double]?
+
+  init(folder: String, session: String) {
+    self.folder = folder
+    self.session = session
+  }
+
+  /// Adds a line and waits until it is on disk.
+  func append(_ entry: Entry) throws {
+    lock.lock()
+    defer { lock.unlock() }
+    let now = Date().timeIntervalSince1970
+    var line = entry
+    line["time"] = .string(Journal.timestamp(now))
+    line["clock"] = .number((now * 1e6).rounded() / 1e6)
+    line["host"] = .string(Journal.host)
+    line["process"] = .integer(Int(getpid()))
+    line["session"] = .string(session)
+    if path == nil { try Files.makeFolder(folder) }
+    let file = path ?? "\(folder)/\(Journal.timestamp(now, isCompact: true))-\(getpid()).jsonl"
+    path = file
+    try Files.append(JSONValue.object(line).canonical, to: file)
+    note(line)
+  }
+
+  /// All lines of all processes, oldest first. A line that a crash cut short is left out.
+  public func entries() -> [Entry] {
+    let lines = Files.names(in: folder).filter { $0.hasSuffix(".jsonl") }.flatMap { name -> [Entry] in
+      (Files.text(folder + "/" + name) ?? "").split(separator: "\n").compactMap {
+        try? JSONValue(parsing: String($0)).objectValue
+      }
+    }
+    let clocks = lines.map { $0["clock"]?.doubleValue ?? 0 }
+    return lines.indices.sorted { (clocks[$0], $0) < (clocks[$1], $1) }.map { lines[$0] }
+  }
+
+  /// Seconds that computing a step last took; nil when no journal tells.
+  public func seconds(of key: String) throws -> Double? {
+    lock.lock()
+    defer { lock.unlock() }
+    if durations == nil {
+      durations = [:]
+      for entry in entries() { note(entry) }
+    }
+    return durations?[key]
+  }
+
+  private func note(_ entry: Entry) {
+    guard entry["event"] == "publish", let key = entry["key"]?.stringValue else { return }
+    durations?[key] = entry["seconds"]?.doubleValue
+  }
+
+  /// As the kernel knows it; asking the network for a better name could take seconds.
+  private static var host: String {
+    var name = utsname()
+    uname(&name)
+    return withUnsafeBytes(of: &name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+
+  /// UTC: `2026-11-22T04:57:03Z`, or `20261122T045703` for file names.
+  private static func timestamp(_ time: Double, isCompact: Bool = false) -> String {
+    var seconds = time_t(time)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    let date = [String(parts.tm_year + 1900), two(parts.tm_mon + 1), two(parts.tm_mday)]
+    let clock = [two(parts.tm_hour), two(parts.tm_min), two(parts.tm_sec)]
+    if isCompact { return date.joined() + "T" + clock.joined() }
+    return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "Z"
+  }
+}

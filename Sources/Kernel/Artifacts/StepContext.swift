@@ -1,0 +1,182 @@
+import Foundation
+
+/// What a running op has of its surroundings: progress, checkpoints, children, scratch space.
+final class StepContext: RunContext {
+  private let store: Store
+  private let recipe: StepRecipe
+  private let observer: any StepObserver
+  /// Held while a step is computed for the store.
+  private let lock: StepLock?
+  /// Present when the step runs again only to be compared.
+  private let verifier: Verifier?
+  private(set) var warnings: [String] = []
+  private var pace = CheckpointPace()
+  private var scratchPath: String?
+
+  init(
+    store: Store, recipe: StepRecipe, observer: any StepObserver, lock: StepLock? = nil, verifier: Verifier? = nil
+  ) {
+    self.store = store
+    self.recipe = recipe
+    self.observer = observer
+    self.lock = lock
+    self.verifier = verifier
+    for input in recipe.inputs { lock?.keep(input.key) }
+  }
+
+  func progress(_ done: Int, of total: Int, _ unit: String) throws {
+    observer.progress(done, of: total, unit)
+    try checkCancelled()
+  }
+
+  func checkCancelled() throws {
+    if observer.isCancelled { throw Diagnostic("`\(recipe.op)` was stopped", kind: .cancelled) }
+  }
+
+  func warn(_ sentence: String) {
+    guard !warnings.contains(sentence) else { return }
+    warnings.append(sentence)
+    observer.warned(sentence)
+  }
+
+  func resumed(at done: Int, of total: Int, _ unit: String) { observer.resumed(at: done, of: total, unit) }
+
+  // Checkpoints.
+
+  private var folder: String { "\(store.root)/partial/\(recipe.key)" }
+
+  private func checkpointPath(_ name: String) -> String {
+    let plain = name.unicodeScalars.map { scalar -> String in
+      let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "-")
+      return isPlain ? String(scalar) : "_\(String(scalar.value, radix: 16))"
+    }
+    return folder + "/" + plain.joined() + ".h5"
+  }
+
+  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws {
+    guard pace.isDue, verifier == nil else { return }
+    try explained { try pace.timing { try save(name, write) } }
+  }
+
+  private func save(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws {
+    try Files.makeFolder(folder)
+    let temporary = store.temporaryPath(recipe.key + "-checkpoint")
+    do {
+      try store.write(to: temporary) { writer in
+        try write(writer)
+        _ = try writer.finish(
+          ObjectRecord(
+            key: recipe.key, type: ArtifactType("checkpoint"), op: recipe.op, revision: recipe.revision,
+            call: recipe.call, summary: name, step: recipe.record, facts: [:], warnings: [], lineage: [:]))
+      }
+      try Files.publish(temporary, as: checkpointPath(name))
+    } catch {
+      Files.remove(temporary)
+      throw error
+    }
+  }
+
+  func checkpoint(named name: String) throws -> (any ArtifactReader)? {
+    let path = checkpointPath(name)
+    guard !recipe.isFresh, Files.exists(path) else { return nil }
+    do {
+      let file = try HDF5File(reading: path)
+      guard try Store.header(in: file, key: recipe.key).type.name == "checkpoint" else {
+        throw ObjectDamage.notAnObject
+      }
+      let reader = try ObjectReader(file, key: recipe.key, store: nil)
+      try reader.verify()
+      return reader
+    } catch {
+      // A checkpoint only saves time; a bad one is as good as none.
+      Files.remove(path)
+      return nil
+    }
+  }
+
+  func discardCheckpoint(_ name: String) { Files.remove(checkpointPath(name)) }
+
+  // Children.
+
+  /// What the key of a child is made of: the parent's op, its inputs, and what the op says the part depends on. Not the
+  /// parent's parameters: another call may need the same part.
+  private func childStep(_ part: String, _ parameters: [String: JSONValue]) -> JSONValue {
+    var step: [String: JSONValue] = [
+      "op": .string(recipe.op), "revision": .integer(recipe.revision), "part": .string(part),
+      "parameters": .object(parameters),
+    ]
+    for name in ["inputs", "precision"] { step[name] = recipe.record[name] }
+    return .object(step)
+  }
+
+  func child<A: Artifact>(
+    _ type: A.Type, part: String, parameters: [String: JSONValue], make: () throws -> A
+  ) throws -> ArtifactReference {
+    try explained { try publishedChild(part, parameters, make) }
+  }
+
+  private func publishedChild<A: Artifact>(
+    _ part: String, _ parameters: [String: JSONValue], _ make: () throws -> A
+  ) throws -> ArtifactReference {
+    let step = childStep(part, parameters)
+    let key = SHA256.hex(of: step.canonical)
+    lock?.keep(key)
+    let known = try store.header(of: key)?.reference
+    if !recipe.isFresh, let known { return known }
+    let value = try make()
+    let record = ObjectRecord(
+      key: key, type: A.type, op: recipe.op, revision: recipe.revision, call: "\(recipe.op) part=\(part)",
+      summary: value.summary, step: step, facts: [:], warnings: [], lineage: try store.lineage(of: recipe.inputs))
+    if let verifier, let known {
+      try verifier.compare(value, record, part: part)
+      return known
+    }
+    return try store.publish(value, record)
+  }
+
+  func existingChild(part: String, parameters: [String: JSONValue]) throws -> ArtifactReference? {
+    if recipe.isFresh { return nil }
+    let key = SHA256.hex(of: childStep(part, parameters).canonical)
+    lock?.keep(key)
+    return try store.header(of: key)?.reference
+  }
+
+  func open(_ reference: ArtifactReference) throws -> any ArtifactReader { try store.open(reference) }
+
+  // Means.
+
+  var memoryLimit: Int { store.memoryLimit }
+
+  var scratch: String {
+    if let scratchPath { return scratchPath }
+    let path = "\(store.root)/tmp/scratch-\(recipe.key.prefix(16)).\(getpid())"
+    // When it cannot be made, the first file written there says why.
+    try? Files.makeFolder(path)
+    scratchPath = path
+    return path
+  }
+
+  func removeScratch() {
+    if let scratchPath { Files.remove(scratchPath) }
+  }
+}
+
+/// Decides which checkpoints are worth their cost: the first always, later ones when saving takes less than 5 % of the
+/// time worked since the last.
+struct CheckpointPace {
+  static let share = 0.05
+  private var cost: Duration?
+  private var last = ContinuousClock.now
+
+  var isDue: Bool {
+    guard let cost else { return true }
+    return cost / (ContinuousClock.now - last) <= CheckpointPace.share
+  }
+
+  mutating func timing(_ save: () throws -> Void) rethrows {
+    let start = ContinuousClock.now
+    try save()
+    last = ContinuousClock.now
+    cost = last - start
+  }
+}

@@ -1,0 +1,165 @@
+import Foundation
+
+// Finding objects and judging whether they are whole.
+
+extension Store {
+  /// Objects up to this size are read through before a step counts as finished; in larger ones each chunk is checked when
+  /// it is read.
+  private static let verifiedAtOnce = 16 << 20
+
+  public func find(_ key: String) throws -> StoredStep? {
+    try explained { try finished(key) }
+  }
+
+  private func finished(_ key: String) throws -> StoredStep? {
+    guard let header = try header(of: key) else { return nil }
+    for child in header.children where try finished(child.key) == nil { return nil }
+    return StoredStep(
+      handle: handle(header), summary: header.summary, seconds: try journal.seconds(of: key) ?? 0,
+      bytes: bytes(of: key, Set()))
+  }
+
+  /// The beginning of an object file: who it is, without its payload.
+  struct Header: Sendable {
+    let reference: ArtifactReference
+    let type: ArtifactType
+    let summary: String
+    let facts: Facts
+    let children: [ArtifactReference]
+    let call: String
+  }
+
+  /// Nil when there is no such object, or it was found damaged and set aside.
+  func header(of key: String) throws -> Header? {
+    let path = objectPath(key)
+    guard let status = Files.status(path) else { return nil }
+    return try guarded(key) {
+      let file = try HDF5File(reading: path)
+      let header = try Store.header(in: file, key: key)
+      guard header.children.allSatisfy({ $0.key != key }) else { throw ObjectDamage.changed(part: "child_key") }
+      if status.size <= Store.verifiedAtOnce, !isVerified(key, modified: status.modified) {
+        try ObjectReader(file, key: key, store: self).verify()
+        setVerified(key, modified: status.modified)
+      }
+      return header
+    }
+  }
+
+  static func header(in file: HDF5File, key: String) throws -> Header {
+    do { return try readHeader(in: file, key: key) } catch is HDF5Failure { throw ObjectDamage.notAnObject }
+  }
+
+  private static func readHeader(in file: HDF5File, key: String) throws -> Header {
+    func text(_ name: String) throws -> String { try file.attribute(name).stringValue ?? "" }
+    guard file.hasAttribute("prn_format"), try text("prn_format") == ObjectWriter.format else {
+      throw ObjectDamage.notAnObject
+    }
+    let schema = try text("prn_schema")
+    if isNewer(schema) { throw StoreFailure.newerSchema(key: key, schema: schema) }
+    let found = try text("prn_key")
+    guard found == key else { throw ObjectDamage.wrongKey(found: found) }
+    return Header(
+      reference: ArtifactReference(key: key, content: try text("prn_content")),
+      type: ArtifactType(try text("prn_type"), version: try file.attribute("prn_type_version").intValue ?? 1),
+      summary: try ObjectReader.text("provenance/summary", in: file),
+      facts: try ObjectReader.json("provenance/facts", in: file).objectValue ?? [:],
+      children: try ObjectReader.children(in: file), call: try text("prn_call"))
+  }
+
+  /// Whether only a later version of the program can read files of a schema.
+  private static func isNewer(_ schema: String) -> Bool {
+    schema.split(separator: ".").first.flatMap { Int($0) }.map { $0 > ObjectWriter.schema.major } ?? true
+  }
+
+  /// What an error met while opening an object says about the object.
+  static func judged(_ error: any Error, key: String) -> any Error {
+    guard case HDF5Failure.broken(_, let schema?) = error, isNewer(schema) else { return error }
+    return StoreFailure.newerSchema(key: key, schema: schema)
+  }
+
+  /// Runs `body`, which reads the object `key`. What is damaged is moved to quarantine, reported, and counts as absent.
+  func guarded<T>(_ key: String, _ body: () throws -> T) throws -> T? {
+    do { return try body() } catch {
+      let error = Store.judged(error, key: key)
+      if let failure = error as? StoreFailure { throw failure.diagnostic }
+      guard isDamage(error) else { throw error }
+      guard Files.exists(objectPath(key)) else { return nil }
+      let reason = (error as? any Explained)?.diagnostic.summary ?? "it cannot be read"
+      if options.isStrict { throw StoreFailure.damaged(key: key, reason: reason, quarantined: false).diagnostic }
+      try setAside(key, reason: reason)
+      return nil
+    }
+  }
+
+  /// Whether an error says that the file is not what was written, rather than that it was asked for the wrong thing.
+  func isDamage(_ error: any Error) -> Bool {
+    switch error {
+    case HDF5Failure.library, HDF5Failure.broken: return true
+    default: return error is ObjectDamage
+    }
+  }
+
+  /// Moves a damaged object to quarantine and says so.
+  private func setAside(_ key: String, reason: String) throws {
+    do {
+      try Files.makeFolder(root + "/quarantine")
+      try Files.move(objectPath(key), to: "\(root)/quarantine/\(key).h5")
+    } catch is FileFailure {
+      // In a workspace that cannot be written the damage is the thing to tell.
+      throw StoreFailure.damaged(key: key, reason: reason, quarantined: false).diagnostic
+    }
+    let failure = StoreFailure.damaged(key: key, reason: reason, quarantined: true).diagnostic
+    options.warn(failure.summary)
+    try record(["event": "quarantine", "key": .string(key), "reason": .string(reason)])
+  }
+
+  private func handle(_ header: Header) -> ArtifactHandle {
+    ArtifactHandle(type: header.type, reference: header.reference, facts: header.facts) {
+      try self.value(header.reference, type: header.type)
+    }
+  }
+
+  private func value(_ reference: ArtifactReference, type: ArtifactType) throws -> any Artifact {
+    guard let kind = types[type.name] else {
+      throw StoreFailure.unknownType(key: reference.key, type: type.name).diagnostic
+    }
+    guard type.version <= kind.type.version else {
+      throw StoreFailure.newerType(key: reference.key, type: type.name, version: type.version).diagnostic
+    }
+    return try kind.init(from: try open(reference))
+  }
+
+  /// Opens the payload of an object.
+  /// - Throws: `Diagnostic` when it is missing or damaged; a damaged one is set aside.
+  public func open(_ reference: ArtifactReference) throws -> any ArtifactReader {
+    guard Files.exists(objectPath(reference.key)) else {
+      throw StoreFailure.missingObject(key: reference.key).diagnostic
+    }
+    return try explained { try used(reference.key) { try reader(reference) } }
+  }
+
+  /// Like `guarded`, for an object the caller cannot do without.
+  func used<T>(_ key: String, _ body: () throws -> T) throws -> T {
+    if let result = try guarded(key, body) { return result }
+    throw StoreFailure.damaged(key: key, reason: "it could not be read", quarantined: true).diagnostic
+  }
+
+  private func reader(_ reference: ArtifactReference) throws -> ObjectReader {
+    let file = try HDF5File(reading: objectPath(reference.key))
+    let header = try Store.header(in: file, key: reference.key)
+    guard header.reference.content == reference.content else { throw ObjectDamage.payloadTable }
+    return try ObjectReader(file, key: reference.key, store: self)
+  }
+
+  /// Bytes on disk of an object and its children.
+  private func bytes(of key: String, _ seen: Set<String>) -> Int {
+    let own = Files.status(objectPath(key))?.size ?? 0
+    return own + childKeys(of: key).filter { !seen.contains($0) }.reduce(0) { $0 + bytes(of: $1, seen.union([key])) }
+  }
+
+  /// The keys of an object's children; none when it cannot be read.
+  func childKeys(of key: String) -> [String] {
+    let children = try? ObjectReader.children(in: try HDF5File(reading: objectPath(key)))
+    return children?.map(\.key) ?? []
+  }
+}

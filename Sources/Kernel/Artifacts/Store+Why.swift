@@ -1,0 +1,156 @@
+import Foundation
+
+// Where a value comes from, and what made it differ from the one its name had before.
+
+/// One thing that differs between two steps.
+public struct StepDifference: Sendable, Equatable {
+  /// The op whose call differs: the step itself, or one further up.
+  public let op: String
+  /// The parameter, input or other field: `seed`.
+  public let field: String
+  /// Nil when one of the two does not have the field.
+  public let before: JSONValue?
+  public let after: JSONValue?
+
+  /// `seed: 0 -> 1`
+  public var text: String {
+    func shown(_ value: JSONValue?) -> String {
+      switch value {
+      case .none: return "none"
+      case .string(let text): return text.count == 64 && text.allSatisfy(\.isHexDigit) ? String(text.prefix(12)) : text
+      case .some(let value): return value.canonical
+      }
+    }
+    return "\(field): \(shown(before)) -> \(shown(after))"
+  }
+}
+
+extension Store {
+  /// What differs between the value a name has and the one it had before; empty when it had none before.
+  ///
+  /// A changed input is followed to the step that made it, so that what is named is what somebody changed.
+  public func why(_ name: String) throws -> [StepDifference] {
+    let former = bindings(of: name)
+    guard let current = former.last else { throw StoreFailure.missingName(name).diagnostic }
+    guard former.count > 1 else { return [] }
+    return differences(from: former[former.count - 2].step, to: current.step)
+  }
+
+  /// What differs between two steps, given as what their keys are hashes of.
+  public func differences(from before: JSONValue, to after: JSONValue) -> [StepDifference] {
+    var found = [StepDifference]()
+    compare(before, after, makers: makers(), into: &found)
+    return found
+  }
+
+  /// The step that first made each content, as far as the journals know. The first, because whatever a step uses was made
+  /// before it: following makers upwards therefore comes to an end.
+  private func makers() -> [String: JSONValue] {
+    var makers: [String: JSONValue] = [:]
+    for entry in journal.entries() where entry["event"] == "publish" {
+      if let content = entry["content"]?.stringValue, makers[content] == nil { makers[content] = entry["record"] }
+    }
+    return makers
+  }
+
+  private func compare(
+    _ before: JSONValue, _ after: JSONValue, makers: [String: JSONValue], into found: inout [StepDifference]
+  ) {
+    let op = after["op"]?.stringValue ?? ""
+    func note(_ field: String, _ a: JSONValue?, _ b: JSONValue?) {
+      let difference = StepDifference(op: op, field: field, before: a, after: b)
+      if a?.canonical != b?.canonical, !found.contains(difference) { found.append(difference) }
+    }
+    guard before["op"] == after["op"] else { return note("op", before["op"], after["op"]) }
+    let (a, b) = (before.objectValue ?? [:], after.objectValue ?? [:])
+    for field in Set(a.keys).union(b.keys).sorted() where a[field]?.canonical != b[field]?.canonical {
+      let (old, new) = (a[field]?.objectValue, b[field]?.objectValue)
+      guard old != nil || new != nil else {
+        note(field, a[field], b[field])
+        continue
+      }
+      for part in Set((old ?? [:]).keys).union((new ?? [:]).keys).sorted() {
+        let (x, y) = (old?[part], new?[part])
+        guard field == "inputs", let left = contents(x), let right = contents(y), left.count == right.count else {
+          note(part, x, y)
+          continue
+        }
+        for (one, other) in zip(left, right) where one != other {
+          if let first = makers[one], let second = makers[other], first != second {
+            compare(first, second, makers: makers, into: &found)
+          } else {
+            note(part, .string(one), .string(other))
+          }
+        }
+      }
+    }
+  }
+
+  private func contents(_ value: JSONValue?) -> [String]? {
+    if let text = value?.stringValue { return [text] }
+    guard let items = value?.arrayValue else { return nil }
+    let texts = items.compactMap(\.stringValue)
+    return texts.count == items.count ? texts : nil
+  }
+
+  /// What is known of an object without its payload.
+  public struct ObjectInfo: Sendable {
+    public let path: String
+    public let reference: ArtifactReference
+    public let type: ArtifactType
+    public let summary: String
+    public let call: String
+    public let step: JSONValue
+    public let facts: Facts
+    public let warnings: [String]
+    public let children: [ArtifactReference]
+    /// Bytes on disk, children included.
+    public let bytes: Int
+    /// The journal line of its making: time, host, seconds, place.
+    public let made: Journal.Entry
+  }
+
+  /// - Throws: `Diagnostic` when the object is missing or damaged.
+  public func info(_ key: String) throws -> ObjectInfo {
+    guard let found = try find(key), let header = try header(of: key) else {
+      throw StoreFailure.missingObject(key: key).diagnostic
+    }
+    let file = try HDF5File(reading: objectPath(key))
+    let (step, warnings) = try used(key) {
+      (try ObjectReader.json("provenance/step", in: file), try ObjectReader.json("provenance/warnings", in: file))
+    }
+    let made = journal.entries().last { $0["event"] == "publish" && $0["key"] == .string(key) }
+    return ObjectInfo(
+      path: objectPath(key), reference: header.reference, type: header.type, summary: header.summary, call: header.call,
+      step: step, facts: header.facts, warnings: warnings.arrayValue?.compactMap(\.stringValue) ?? [],
+      children: header.children, bytes: found.bytes, made: made ?? [:])
+  }
+
+  /// One step on the way to a value.
+  public struct Ancestor: Sendable, Equatable {
+    public let key: String
+    public let content: String
+    public let step: JSONValue
+    /// The ancestors whose values it used.
+    public let inputs: [String]
+  }
+
+  /// All steps behind an object, each after those it used; the object's own is last. It is read from the object itself,
+  /// so a copied file tells its whole history.
+  public func ancestry(of key: String) throws -> [Ancestor] {
+    let lineage = try lineage(of: [ArtifactReference(key: key, content: "")])
+    var keys: [String: String] = [:]
+    for (key, entry) in lineage { keys[entry["content"]?.stringValue ?? ""] = key }
+    var ordered = [Ancestor]()
+    var visited = Set<String>()
+    func visit(_ key: String) {
+      guard visited.insert(key).inserted, let entry = lineage[key], let step = entry["step"] else { return }
+      let inputs = (step["inputs"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
+        .flatMap { contents($0.value) ?? [] }.compactMap { keys[$0] }
+      inputs.forEach(visit)
+      ordered.append(Ancestor(key: key, content: entry["content"]?.stringValue ?? "", step: step, inputs: inputs))
+    }
+    visit(key)
+    return ordered
+  }
+}

@@ -1,0 +1,194 @@
+import Foundation
+
+/// The artifact store of a workspace: one immutable HDF5 file per finished step, named by the step's key.
+///
+///     .prn/objects/3f/3fa9….h5   the objects; never changed once they have their name
+///     .prn/vars/main/acts.h5     a name: a link, replaced as a whole
+///     .prn/journal/*.jsonl       who did what and when, one file per process
+///     .prn/partial/<key>/        checkpoints of steps that are not finished
+///     .prn/locks/<key>           held by the kernel while a step runs, so it dies with the process
+///     .prn/tmp trash quarantine  on the same disk, so that giving a file its place is one rename
+///
+/// Goals, in this order: what is finished is never lost; what is read is what was written; two runs of one script write
+/// the same bytes; two processes need not know of each other. Nothing rests on locks: without them a step may be
+/// computed twice and the same file renamed over itself.
+public final class Store: StepStore, @unchecked Sendable {
+  // Sendable: everything that changes is behind `lock`.
+
+  public struct Options: Sendable {
+    /// The session whose names are bound: `main`, or a number.
+    public var session = "main"
+    public var compression = Compression.auto
+    /// Hash every external file again, whatever its size and time say.
+    public var rehash = false
+    /// Whether looking at an external file may write down where it was; not in a dry run.
+    public var remembersSources = true
+    /// A damaged object is an error instead of being made again.
+    public var isStrict = false
+    /// Bytes of memory a step may use.
+    public var memoryLimit = Int(clamping: ProcessInfo.processInfo.physicalMemory / 10 * 8)
+    /// Facts about this process for every step's journal line: BLAS core, threads.
+    public var environment: [String: JSONValue] = [:]
+    /// Hears about damaged objects that were set aside.
+    public var warn: @Sendable (String) -> Void = { _ in }
+    public init() {}
+  }
+
+  /// The `.prn` folder, absolute.
+  public let root: String
+  let types: [String: any Artifact.Type]
+  let journal: Journal
+  let sources: Sources
+  private let lock = NSLock()
+  private var currentOptions: Options
+  private var verified: [String: Int] = [:]
+
+  /// - Parameters:
+  ///   - workspace: the `.prn` folder itself; it need not exist and is made when something is first written.
+  ///   - types: the artifact types by name, to read values that were bound in an earlier process.
+  /// - Throws: `Diagnostic` when the folder is a workspace this version cannot read.
+  public init(workspace: String, types: [String: any Artifact.Type], options: Options = Options()) throws {
+    root = Files.absolute(workspace)
+    self.types = types
+    currentOptions = options
+    journal = Journal(folder: root + "/journal", session: options.session)
+    sources = Sources(file: root + "/sources.json", temporary: root + "/tmp/sources-\(getpid()).json")
+    guard isValidName(options.session) || Int(options.session) != nil else {
+      throw Diagnostic("`\(options.session)` cannot name a session", kind: .usage)
+    }
+    try checkFormat()
+  }
+
+  /// The `.prn` folder in `folder` or above it, nil when there is none.
+  public static func locate(from folder: String) -> String? {
+    var folder = Files.absolute(folder)
+    while true {
+      let candidate = (folder == "/" ? "" : folder) + "/.prn"
+      if Files.status(candidate)?.isFolder == true { return candidate }
+      if folder == "/" { return nil }
+      folder = (folder as NSString).deletingLastPathComponent
+    }
+  }
+
+  private func checkFormat() throws {
+    guard let text = Files.text(root + "/workspace.json") else { return }
+    guard let value = try? JSONValue(parsing: text), value["format"] == "prn-workspace",
+      let version = value["version"]?.intValue
+    else {
+      throw StoreFailure.notAWorkspace(path: root).diagnostic
+    }
+    if version > 1 { throw StoreFailure.newerWorkspace(path: root, version: version).diagnostic }
+  }
+
+  /// Makes the folders of the workspace, where missing.
+  func prepare() throws {
+    if Files.exists(root + "/workspace.json") { return }
+    for folder in ["objects", "vars/" + options.session, "journal", "partial", "locks", "tmp", "trash", "quarantine"] {
+      try Files.makeFolder(root + "/" + folder)
+    }
+    let text = JSONValue.object(["format": "prn-workspace", "version": 1]).canonical + "\n"
+    try Files.replace(root + "/workspace.json", with: text, temporary: root + "/tmp/workspace-\(getpid()).json")
+  }
+
+  /// What can be set while the store is in use; the session stays what it was.
+  public var options: Options {
+    get { lock.withLock { currentOptions } }
+    set { lock.withLock { currentOptions = newValue } }
+  }
+
+  public var memoryLimit: Int { options.memoryLimit }
+
+  public func freeDisk() throws -> Int {
+    var folder = root
+    while !Files.exists(folder) { folder = (folder as NSString).deletingLastPathComponent }
+    return try explained { try Files.freeSpace(at: folder) }
+  }
+
+  public func external(_ path: String, files: [String]) throws -> ExternalFile {
+    try explained {
+      try sources.external(path, files: files, rehash: options.rehash, remembers: options.remembersSources) {
+        try prepare()
+      }
+    }
+  }
+
+  /// Where a file or folder with this content was last seen, after making sure that it is still the same.
+  func source(content: String) throws -> String { try sources.path(content: content) }
+
+  public func record(_ entry: [String: JSONValue]) throws {
+    try explained {
+      try prepare()
+      try journal.append(entry)
+    }
+  }
+
+  /// All journal lines of the workspace, oldest first.
+  public var entries: [Journal.Entry] { journal.entries() }
+
+  /// Where the object of a key is or would be.
+  public func objectPath(_ key: String) -> String { "\(root)/objects/\(key.prefix(2))/\(key).h5" }
+
+  /// Whether the file of `key`, as it is now, was read through and found whole by this process.
+  func isVerified(_ key: String, modified: Int) -> Bool { lock.withLock { verified[key] == modified } }
+  func setVerified(_ key: String, modified: Int) { lock.withLock { verified[key] = modified } }
+}
+
+/// Runs `body`, which fails with facts, and passes their wording on: what leaves the store is a `Diagnostic`.
+func explained<T>(_ body: () throws -> T) throws -> T {
+  do { return try body() } catch let error as any Explained { throw error.diagnostic }
+}
+
+/// Whether `name` can name a variable: a letter, then letters, digits and underscores.
+func isValidName(_ name: String) -> Bool {
+  guard let first = name.unicodeScalars.first, first.properties.isAlphabetic else { return false }
+  return name.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || ("0"..."9").contains($0) || $0 == "_" }
+}
+
+/// What can be wrong with a store.
+enum StoreFailure: Explained, Equatable {
+  case notAWorkspace(path: String)
+  case newerWorkspace(path: String, version: Int)
+  case newerSchema(key: String, schema: String)
+  case newerType(key: String, type: String, version: Int)
+  case unknownType(key: String, type: String)
+  case damaged(key: String, reason: String, quarantined: Bool)
+  case missingObject(key: String)
+  case missingName(String)
+  case badName(String)
+  case unknownSource(content: String)
+  case changedSource(path: String)
+  case unfinished(reason: String)
+
+  var diagnostic: Diagnostic {
+    switch self {
+    case .notAWorkspace(let path): Diagnostic("\(path) is not a prn workspace", kind: .store)
+    case .newerWorkspace(let path, let version):
+      Diagnostic("the workspace \(path) has version \(version); this prn reads up to 1", kind: .store)
+    case .newerSchema(let key, let schema):
+      Diagnostic(
+        "the object \(key.prefix(12)) was written by prn schema \(schema); this prn reads up to "
+          + "\(ObjectWriter.schema.major).x", kind: .store)
+    case .newerType(let key, let type, let version):
+      Diagnostic(
+        "the object \(key.prefix(12)) holds `\(type)` in version \(version), which this prn cannot read yet",
+        kind: .store)
+    case .unknownType(let key, let type):
+      Diagnostic("the object \(key.prefix(12)) holds `\(type)`, a type this prn does not have", kind: .store)
+    case .damaged(let key, let reason, true):
+      Diagnostic(
+        "the object \(key.prefix(12)) was damaged and set aside in quarantine: \(reason)",
+        hint: "run the step again to make it anew", kind: .store)
+    case .damaged(let key, let reason, false):
+      Diagnostic("the object \(key.prefix(12)) is damaged: \(reason)", kind: .store)
+    case .missingObject(let key): Diagnostic("the object \(key.prefix(12)) is not in the store", kind: .store)
+    case .missingName(let name): Diagnostic("there is no value named `\(name)`", kind: .usage)
+    case .badName(let name): Diagnostic("`\(name)` cannot name a value", kind: .usage)
+    case .unknownSource(let content):
+      Diagnostic("the store does not know where the file with content \(content.prefix(12)) is")
+    case .changedSource(let path):
+      Diagnostic(
+        "\(path) is gone or has changed since it was read", hint: "put the old file back, or load it again")
+    case .unfinished(let reason): Diagnostic("the result could not be read back after writing: \(reason)", kind: .store)
+    }
+  }
+}
