@@ -1,0 +1,286 @@
+// From scores to masks, exact to one unit.
+//
+// A rate is a share of parameters. Two questions differ between papers and are arguments here: which units compete with
+// each other (the whole model, a window of layers, one layer, one group), and what the rate is a share of.
+
+/// One block as selection sees it.
+package struct ScoredLayer: Sendable {
+  /// Score per attention unit (a KV group); empty when attention is not to be pruned.
+  package var attention: [Double]
+  /// Score per FFN neuron; empty when neurons are not to be pruned.
+  package var neurons: [Double]
+  /// Parameters that go with one attention unit: d·d_h·(2g+2), and biases if there are any.
+  package var attentionParameters: Int
+  /// Parameters that go with one neuron: 3d for a gated FFN.
+  package var neuronParameters: Int
+  /// Linear parameters of the block.
+  package var parameters: Int
+  /// Which attention units must stay; empty: none must.
+  package var attentionProtected: [Bool]
+  /// Which neurons must stay; empty: none must.
+  package var neuronsProtected: [Bool]
+
+  package init(
+    attention: [Double], neurons: [Double], attentionParameters: Int, neuronParameters: Int, parameters: Int,
+    attentionProtected: [Bool] = [], neuronsProtected: [Bool] = []
+  ) {
+    precondition(attentionProtected.isEmpty || attentionProtected.count == attention.count)
+    precondition(neuronsProtected.isEmpty || neuronsProtected.count == neurons.count)
+    self.attention = attention
+    self.neurons = neurons
+    self.attentionParameters = attentionParameters
+    self.neuronParameters = neuronParameters
+    self.parameters = parameters
+    self.attentionProtected = attentionProtected
+    self.neuronsProtected = neuronsProtected
+  }
+
+  /// The layer with every unit protected.
+  package var protected: ScoredLayer {
+    var copy = self
+    copy.attentionProtected = [Bool](repeating: true, count: attention.count)
+    copy.neuronsProtected = [Bool](repeating: true, count: neurons.count)
+    return copy
+  }
+}
+
+/// What a rate is a share of.
+package enum RateBase: String, Sendable, CaseIterable {
+  /// The linear parameters of all blocks (FLAP, FANG).
+  case block
+  /// All parameters, embeddings and head included (CanICA).
+  case total
+}
+
+/// Which units of a layer stay.
+package struct LayerKeep: Sendable, Equatable {
+  package var attention: [Bool]
+  package var neurons: [Bool]
+
+  package init(attention: [Bool], neurons: [Bool]) {
+    self.attention = attention
+    self.neurons = neurons
+  }
+}
+
+/// A mask and what it really removes.
+package struct Selection: Sendable, Equatable {
+  package var layers: [LayerKeep]
+  /// Parameters removed.
+  package var removed: Int
+  /// Removed over the linear parameters of all blocks.
+  package var blockRate: Double
+  /// Removed over all parameters of the model.
+  package var totalRate: Double
+  /// The largest score that was pruned; nil when nothing was.
+  package var largestPruned: Double?
+  /// Units that stayed only because their layer would have been left empty.
+  package var guarded: Int
+
+  init(_ keep: [LayerKeep], of layers: [ScoredLayer], model: Int, guarded: Int = 0) {
+    self.layers = keep
+    self.guarded = guarded
+    removed = 0
+    for (mask, layer) in zip(keep, layers) {
+      removed += mask.attention.count { !$0 } * layer.attentionParameters
+      removed += mask.neurons.count { !$0 } * layer.neuronParameters
+      for (score, stays) in zip(layer.attention + layer.neurons, mask.attention + mask.neurons) where !stays {
+        largestPruned = max(largestPruned ?? score, score)
+      }
+    }
+    blockRate = Double(removed) / Double(max(layers.reduce(0) { $0 + $1.parameters }, 1))
+    totalRate = Double(removed) / Double(max(model, 1))
+  }
+}
+
+/// Why no mask could be made. Numbers of layers, groups and units count from 0.
+package enum SelectionError: Error, Equatable, CustomStringConvertible {
+  case rateOutOfRange(Double)
+  case rateTooHigh(Double, largest: Double, base: RateBase)
+  case layerRateTooHigh(Double, largest: Double, layer: Int)
+  case groupEmptied(group: Int, layer: Int, prune: Int, size: Int)
+  case scoreIsNotANumber(layer: Int, unit: String, index: Int)
+  case ratesDoNotMatch(rates: Int, layers: Int)
+
+  package var description: String {
+    switch self {
+    case .rateOutOfRange(let rate):
+      "a pruning rate lies between 0% and 100%, not at \(percent(rate))"
+    case .rateTooHigh(let rate, let largest, let base):
+      "\(percent(rate)) of \(base == .block ? "the blocks' parameters" : "all parameters") cannot be removed; "
+        + "what is protected and one unit per layer leave \(percent(largest)) at most"
+    case .layerRateTooHigh(let rate, let largest, let layer):
+      "layer \(layer) cannot lose \(percent(rate)) of its parameters; "
+        + "what is protected, shared or last of its group leaves \(percent(largest)) at most"
+    case .groupEmptied(let group, let layer, let prune, let size):
+      "group \(group) of layer \(layer) would lose \(prune) of its \(size) neurons and must keep at least one"
+    case .scoreIsNotANumber(let layer, let unit, let index):
+      "the score of \(unit) \(index) in layer \(layer) is not a number"
+    case .ratesDoNotMatch(let rates, let layers):
+      "there are rates for \(rates) layers and scores for \(layers)"
+    }
+  }
+}
+
+/// 0.1234 as `12.34%`.
+func percent(_ rate: Double) -> String {
+  guard rate.isFinite, abs(rate) < 1e6 else { return "\(rate)" }
+  let hundredths = Int((rate * 10_000).rounded())
+  let digits = String(abs(hundredths) % 100)
+  return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100).\(digits.count < 2 ? "0" : "")\(digits)%"
+}
+
+// MARK: Units that compete across layers
+
+/// Prunes the lowest-scoring units of the whole model, whatever layer they are in (FLAP's AL-AM, CanICA).
+///
+/// Units stand in the order (score, layer, attention first, index); the prefix whose parameters come nearest to
+/// rate · base goes, the longer one of two equally near. A layer keeps its best attention unit and its best neuron; what
+/// this saves is not taken elsewhere.
+///
+/// - Parameters:
+///   - model: all parameters of the model.
+///   - window: layers that compete with each other; nil for all. Each window of so many consecutive layers bears the
+///     share of the whole that its prunable parameters have.
+package func selectGlobally(
+  _ layers: [ScoredLayer], model: Int, rate: Double, base: RateBase, window: Int? = nil
+) throws -> Selection {
+  guard rate >= 0, rate < 1 else { throw SelectionError.rateOutOfRange(rate) }
+  try requireNumbers(layers)
+  let whole = Double(base == .block ? layers.reduce(0) { $0 + $1.parameters } : model)
+  let prunable = layers.map(\.prunableParameters)
+  let largest = Double(prunable.reduce(0, +))
+  let target = rate * whole
+  let unit = layers.map(\.smallestUnit).min() ?? 0
+  guard target <= largest + Double(unit) / 2 else {
+    throw SelectionError.rateTooHigh(rate, largest: largest / whole, base: base)
+  }
+  let size = max(window ?? layers.count, 1)
+  var keep = layers.map(\.everything)
+  var guarded = 0
+  for start in stride(from: 0, to: layers.count, by: size) {
+    let members = start..<min(start + size, layers.count)
+    let share = Double(members.reduce(0) { $0 + prunable[$1] }) / max(largest, 1)
+    let order = members.flatMap { layers[$0].candidates(layer: $0) }.sorted()
+    for candidate in order.prefix(nearestPrefix(order, to: target * share)) { keep[candidate.layer].drop(candidate) }
+    for layer in members { guarded += keep[layer].restoreBest(of: layers[layer]) }
+  }
+  return Selection(keep, of: layers, model: model, guarded: guarded)
+}
+
+/// Prunes every unprotected unit whose score does not exceed `threshold`; each layer keeps its best as above.
+package func selectBelow(threshold: Double, _ layers: [ScoredLayer], model: Int) throws -> Selection {
+  try requireNumbers(layers)
+  var keep = layers.map(\.everything)
+  var guarded = 0
+  for (l, layer) in layers.enumerated() {
+    for candidate in layer.candidates(layer: l) where candidate.score <= threshold { keep[l].drop(candidate) }
+    guarded += keep[l].restoreBest(of: layer)
+  }
+  return Selection(keep, of: layers, model: model, guarded: guarded)
+}
+
+/// A unit that may go. Ordered by (score, layer, attention first, index).
+struct Candidate: Comparable {
+  let score: Double
+  let layer: Int
+  let isNeuron: Bool
+  let index: Int
+  let parameters: Int
+
+  static func < (a: Candidate, b: Candidate) -> Bool {
+    if a.score != b.score { return a.score < b.score }
+    if a.layer != b.layer { return a.layer < b.layer }
+    if a.isNeuron != b.isNeuron { return !a.isNeuron }
+    return a.index < b.index
+  }
+}
+
+/// How many leading candidates come nearest to `target` parameters; of two equally near, the more.
+private func nearestPrefix(_ order: [Candidate], to target: Double) -> Int {
+  var sum = 0.0
+  var count = 0
+  for candidate in order {
+    let next = sum + Double(candidate.parameters)
+    if abs(next - target) > abs(sum - target) { break }
+    sum = next
+    count += 1
+  }
+  return count
+}
+
+private func requireNumbers(_ layers: [ScoredLayer]) throws {
+  for (l, layer) in layers.enumerated() {
+    if let i = layer.attention.firstIndex(where: \.isNaN) {
+      throw SelectionError.scoreIsNotANumber(layer: l, unit: "attention unit", index: i)
+    }
+    if let i = layer.neurons.firstIndex(where: \.isNaN) {
+      throw SelectionError.scoreIsNotANumber(layer: l, unit: "neuron", index: i)
+    }
+  }
+}
+
+extension ScoredLayer {
+  var everything: LayerKeep {
+    LayerKeep(
+      attention: [Bool](repeating: true, count: attention.count), neurons: [Bool](repeating: true, count: neurons.count)
+    )
+  }
+
+  func mayPruneAttention(_ u: Int) -> Bool { attentionProtected.isEmpty || !attentionProtected[u] }
+  func mayPruneNeuron(_ j: Int) -> Bool { neuronsProtected.isEmpty || !neuronsProtected[j] }
+
+  /// How many attention units may go: all but the protected, and never the last one.
+  var prunableAttention: Int {
+    attentionProtected.contains(true) ? attentionProtected.count { !$0 } : max(attention.count - 1, 0)
+  }
+
+  /// How many neurons may go: all but the protected, and never the last one.
+  var prunableNeurons: Int {
+    neuronsProtected.contains(true) ? neuronsProtected.count { !$0 } : max(neurons.count - 1, 0)
+  }
+
+  var prunableParameters: Int { prunableAttention * attentionParameters + prunableNeurons * neuronParameters }
+
+  /// Parameters of the smallest kind of unit that may go here; nothing may: 0.
+  var smallestUnit: Int {
+    [prunableAttention > 0 ? attentionParameters : nil, prunableNeurons > 0 ? neuronParameters : nil]
+      .compactMap { $0 }.min() ?? 0
+  }
+
+  func candidates(layer: Int) -> [Candidate] {
+    attention.indices.filter(mayPruneAttention).map {
+      Candidate(score: attention[$0], layer: layer, isNeuron: false, index: $0, parameters: attentionParameters)
+    }
+      + neurons.indices.filter(mayPruneNeuron).map {
+        Candidate(score: neurons[$0], layer: layer, isNeuron: true, index: $0, parameters: neuronParameters)
+      }
+  }
+}
+
+extension LayerKeep {
+  mutating func drop(_ candidate: Candidate) {
+    if candidate.isNeuron { neurons[candidate.index] = false } else { attention[candidate.index] = false }
+  }
+
+  /// Brings back the best unit of a module that lost all; returns how many came back.
+  mutating func restoreBest(of layer: ScoredLayer) -> Int {
+    var restored = 0
+    if !attention.isEmpty, !attention.contains(true) {
+      attention[lastOfHighest(layer.attention)] = true
+      restored += 1
+    }
+    if !neurons.isEmpty, !neurons.contains(true) {
+      neurons[lastOfHighest(layer.neurons)] = true
+      restored += 1
+    }
+    return restored
+  }
+}
+
+/// The unit that stands last in the pruning order.
+private func lastOfHighest(_ scores: [Double]) -> Int {
+  var best = 0
+  for i in scores.indices where scores[i] >= scores[best] { best = i }
+  return best
+}
