@@ -1,0 +1,91 @@
+import Kernel
+import Numerics
+import Transformer
+
+extension AllocationRule: Choice {}
+
+struct Allocate: Op {
+  static let name = "allocate"
+  static let summary = "Decide how much each block loses: complex blocks lose less."
+  static let reference: String? = "FANG eq. 8; OWL (Yin et al. 2024) for how=owl"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=16 length=128
+    ctx = capture m cal sites=block.in,block.out keep=moments
+    al = allocate ctx rate=30% how=clip
+    """
+
+  @Input("a capture of block.in and block.out, or the affinity for how=taylor") var evidence:
+    Either<Activations, Affinity>
+  @Param("share of the blocks' parameters to remove on average", in: .from(0.0, below: 1.0)) var rate: Ratio
+  @Param("how complexity becomes a rate per block") var how = AllocationRule.clip
+  @Param(
+    "groups with a shared one exempt: no block may lose more than n K/(K+1) of its neurons", in: .ifGiven(.atLeast(1)))
+  var groups: Int? = nil
+
+  init() {}
+
+  func check() throws -> Facts {
+    let isAffinity = $evidence.givenType == Affinity.type
+    if how == .taylor, !isAffinity {
+      throw Diagnostic(
+        "how=taylor allocates by sensitivity", hint: "give the result of taylor instead of a capture",
+        argument: "evidence", kind: .usage)
+    }
+    if how != .taylor, isAffinity {
+      throw Diagnostic(
+        "how=\(how.rawValue) allocates by functional complexity", hint: "give a capture of block.in and block.out",
+        argument: "evidence", kind: .usage)
+    }
+    if let sites = $evidence.facts?["sites"]?.arrayValue, !(sites.contains("block.in") && sites.contains("block.out")) {
+      throw Diagnostic(
+        "functional complexity compares what enters and leaves each block",
+        hint: "capture with sites=block.in,block.out", argument: "evidence", kind: .usage)
+    }
+    return [:]
+  }
+
+  func run(_ context: any RunContext) throws -> Rates {
+    let structure: Structure
+    let complexity: [Double]
+    let calibration: [String]
+    switch evidence {
+    case .first(let capture):
+      structure = capture.structure
+      complexity = try functionalComplexity(capture)
+      calibration = capture.calibration
+    case .second(let affinity):
+      structure = affinity.structure
+      complexity = affinity.sensitivity
+      calibration = affinity.calibration
+    }
+    let caps = structure.neurons.indices.map { cap(structure, layer: $0) }
+    let found = try allocate(
+      how, complexity: complexity, parameters: structure.blockParameters, sp: rate.value, caps: caps)
+    if found.isUniformForLackOfContrast { context.warn("all blocks are equally complex, so the rates are uniform") }
+    return Rates(
+      structure: structure, rate: found.rates, complexity: complexity, target: rate.value, how: how.rawValue,
+      calibration: calibration)
+  }
+
+  private func functionalComplexity(_ capture: Activations) throws -> [Double] {
+    guard capture.layers.count == capture.structure.layers else {
+      throw Diagnostic("allocate needs a capture of every layer", argument: "evidence")
+    }
+    return try capture.layers.map { layer in
+      guard let cosine = try capture.part(.blockOut, layer: layer).cosine else {
+        throw Diagnostic(
+          "the capture does not know how far layer \(layer) turns the residual stream",
+          hint: "capture block.in and block.out together", argument: "evidence")
+      }
+      return 1 - cosine
+    }
+  }
+
+  /// The rate at which a layer would run out of neurons, attention losing its share too.
+  private func cap(_ structure: Structure, layer: Int) -> Double {
+    let n = structure.neurons[layer]
+    let most = groups.map { n - n / ($0 + 1) - $0 } ?? n - 1
+    return Double(max(0, most)) / Double(max(1, n))
+  }
+}

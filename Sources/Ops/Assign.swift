@@ -1,0 +1,95 @@
+import Kernel
+import Numerics
+
+extension AffinityScale: Choice {}
+extension SharedRule: Choice {}
+
+struct Assign: Op {
+  static let name = "assign"
+  static let summary = "Divide the neurons of every layer into functional groups of equal size."
+  static let reference: String? = "FANG, neuron-to-function assignment and shared neuron group retention"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=16 length=128
+    cl = kmeans (capture m cal sites=ffn.in keep=values) k=7
+    gr = assign (taylor m cal by=cl) shared=1 how=exact
+    """
+
+  enum How: String, Choice {
+    /// The optimum of the transportation problem.
+    case exact
+    /// The authors' code: the largest remaining score whose group has room goes first.
+    case greedy
+    /// Equal groups at random: the ablation.
+    case random
+    /// One group of all that is not shared: the ablation that only keeps the shared neurons.
+    case single
+  }
+
+  @Input("cluster-neuron scores, from taylor") var affinity: Affinity
+  @Param("shared groups kept out of pruning", unit: "group", in: .between(0, 1)) var shared = 1
+  @Param("how neurons find their group") var how = How.exact
+  @Param("how the shared neurons are chosen") var sharedRule = SharedRule.frequency
+  @Param("how the scores of different clusters are put on one scale") var scale = AffinityScale.raw
+  @Param("seed of how=random", in: .atLeast(0)) var seed = 0
+
+  init() {}
+
+  func run(_ context: any RunContext) throws -> Groups {
+    var group: [[Int32]] = []
+    var prices: [[Double]] = []
+    var objective: [Double] = []
+    var means: [Matrix<Double>] = []
+    let K = affinity.count
+    for (layer, S) in affinity.score.enumerated() {
+      try context.progress(layer, of: affinity.score.count, "layer")
+      let found: NeuronGroups
+      do {
+        if how == .single {
+          let common =
+            shared == 1
+            ? sharedNeurons(S, size: groupSizes(neurons: S.columns, groups: K, shared: true).shared, rule: sharedRule)
+            : []
+          var group = [Int](repeating: 0, count: S.columns)
+          for neuron in common { group[neuron] = 1 }
+          found = NeuronGroups(group: group, count: 1)
+        } else if how == .random {
+          var generator = RandomStream(seed: seed, name: "assign layer \(layer)")
+          found = try randomGroups(neurons: S.columns, groups: K, shared: shared == 1, using: &generator)
+        } else {
+          let result = try functionalGroups(
+            S, shared: shared == 1 ? sharedRule : nil, isExact: how == .exact, scale: scale)
+          for k in result.groupsWithoutScores {
+            context.warn("cluster \(k) of layer \(layer) has no gradient; ties decide its group")
+          }
+          found = result.neurons
+          prices.append(result.prices)
+        }
+      } catch let error as AssignmentError {
+        throw Diagnostic("layer \(layer): \(error)", argument: "affinity")
+      }
+      group.append(found.group.map { $0 == found.count ? -1 : Int32($0) })
+      objective.append(
+        how == .single ? 0 : found.group.enumerated().reduce(0) { $0 + ($1.element < K ? S[$1.element, $1.offset] : 0) }
+      )
+      means.append(meanAffinity(S, found))
+    }
+    return Groups(
+      structure: affinity.structure, group: group, count: how == .single ? 1 : K, prices: how == .exact ? prices : nil,
+      objective: objective, affinity: means, how: how.rawValue, clusters: affinity.clusters,
+      calibration: affinity.calibration,
+      open: { [context = UncheckedContext(context)] in try context.value.open($0) })
+  }
+
+  /// Mean affinity of each group's neurons to each cluster, the shared group last: (groups + 1) x clusters.
+  private func meanAffinity(_ S: Matrix<Double>, _ groups: NeuronGroups) -> Matrix<Double> {
+    let means = Matrix<Double>(rows: groups.count + 1, columns: S.rows)
+    var sizes = [Double](repeating: 0, count: groups.count + 1)
+    for (neuron, group) in groups.group.enumerated() {
+      sizes[group] += 1
+      for cluster in 0..<S.rows { means[group, cluster] += S[cluster, neuron] }
+    }
+    means.scaleRows(by: sizes.map { $0 > 0 ? 1 / $0 : 0 })
+    return means
+  }
+}

@@ -1,0 +1,97 @@
+import Kernel
+import Numerics
+import Transformer
+
+struct Capture: Op {
+  static let name = "capture"
+  static let summary = "Run a model over a corpus, layer by layer, and keep what its sites show."
+  static let reference: String? = "FANG, context clustering and group-wise reweighting (by=, groups=)"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=32 length=128
+    acts = capture m cal sites=attn.heads,ffn.act keep=moments
+    """
+
+  @Input("the model to run") var model: Model
+  @Input("what to run it on") var corpus: Corpus
+  @Input("token clusters: keep moments and Grams cluster by cluster", named: true) var by: Clusters?
+  @Input("neuron groups: keep the Gram of each group only, cluster by cluster", named: true) var groups: Groups?
+  @Param("where to look") var sites: [Site]
+  @Param("what to keep") var keep: [Keep] = [.moments]
+  @Param("which layers, from 0; none for all") var layers = Positions()
+
+  init() {}
+
+  func check() throws -> Facts {
+    if keep.contains(.stream), keep.count > 1 {
+      throw Diagnostic(
+        "keep=stream stores nothing, so it cannot be combined with others", argument: "keep", kind: .usage)
+    }
+    try layers.checkLayers($model.facts, for: "layers")
+    if Set(sites).count < sites.count { throw Diagnostic("a site is given twice", argument: "sites", kind: .usage) }
+    if sites.isEmpty { throw Diagnostic("capture needs at least one site", argument: "sites", kind: .usage) }
+    if $groups.isGiven, !$by.isGiven {
+      throw Diagnostic("groups= needs by=, the clusters the groups belong to", argument: "groups", kind: .usage)
+    }
+    if $groups.isGiven, !sites.contains(.activation) {
+      throw Diagnostic("groups= divides neurons, so ffn.act must be among the sites", argument: "groups", kind: .usage)
+    }
+    let facts: Facts = [
+      "sites": .array(sites.map { .string($0.rawValue) }), "keep": .array(keep.map { .string($0.rawValue) }),
+      "clustered": .bool($by.isGiven), "grouped": .bool($groups.isGiven),
+    ]
+    return facts.withLayers(of: $model.facts)
+  }
+
+  func estimate() throws -> Resources {
+    let configuration = model.configuration
+    let tokens = corpus.tokens.count
+    let states = tokens * configuration.hiddenSize * 4
+    let widths = sites.map { site in (0..<configuration.layers).map { site.width(configuration, layer: $0) } }
+    let values = keep.contains(.values) ? widths.joined().reduce(0) { $0 + $1 * tokens * 4 } : 0
+    let grams = keep.contains(.gram) ? widths.joined().reduce(0) { $0 + $1 * $1 * 8 } : 0
+    let layer = max(1, configuration.layers)
+    let block = 4 * (configuration.blockParameters / layer)
+    return Resources(memory: states + block + (values + grams) / layer, disk: values + grams)
+  }
+
+  func run(_ context: any RunContext) throws -> Activations {
+    for site in sites where !site.exists(in: model.configuration.family) {
+      throw Diagnostic(
+        "\(site.rawValue) does not exist in \(model.configuration.family.name), which has no gate", argument: "sites")
+    }
+    try corpus.requireTokenizer(of: model)
+    let count = model.configuration.layers
+    let chosen = layers.ranges.isEmpty ? Array(0..<count) : try layers.layers(of: count, for: "layers")
+    let structure = Structure(model.configuration, model: $model.references[0].content)
+    if let by { try checkBelonging(by.corpus, by.model, structure) }
+    if let groups, groups.clusters.content != $by.references.first?.content {
+      throw Diagnostic("the groups were made from other clusters than by= gives", argument: "groups")
+    }
+    let parts =
+      keep == [.stream] ? [:] : try LayerCapture(self, chosen: chosen, context: context).captured()
+    return Activations(
+      model: $model.references[0], corpus: $corpus.references[0], structure: structure, sites: sites, keep: keep,
+      layers: chosen, tokens: corpus.tokens.count, calibration: merged(model.calibration, [corpus.textHash]),
+      clusters: $by.references.first, groups: $groups.references.first, parts: parts,
+      open: { [context = UncheckedContext(context)] in try context.value.open($0) })
+  }
+
+  private func checkBelonging(_ corpusContent: String, _ modelContent: String, _ structure: Structure) throws {
+    guard corpusContent == $corpus.references[0].content else {
+      throw Diagnostic("the clusters label the tokens of another corpus", argument: "by")
+    }
+    guard modelContent == structure.model else {
+      throw Diagnostic("the clusters were made on another model", argument: "by")
+    }
+  }
+}
+
+/// A context handed to a value that outlives the step; the store behind it does its own locking.
+struct UncheckedContext: @unchecked Sendable {
+  let value: any RunContext
+  init(_ value: any RunContext) { self.value = value }
+}
+
+/// Both lists without repeats, sorted, so that equal sets are equal bytes.
+func merged(_ a: [String], _ b: [String]) -> [String] { Array(Set(a + b)).sorted() }

@@ -1,0 +1,206 @@
+import Kernel
+import Numerics
+import Transformer
+
+struct Cascade: Op {
+  static let name = "cascade"
+  static let summary = "Prune block by block, each block seeing the already pruned ones before it."
+  static let reference: String? = "sequential layer-wise pruning as in SparseGPT; FANG eq. 4"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=16 length=128
+    p = cascade m cal by=obc rate=30%
+    """
+
+  enum By: String, Choice {
+    case flap, obc
+  }
+
+  @Input("the model to prune") var model: Model
+  @Input("calibration text, as windows") var corpus: Corpus
+  @Input("neuron groups; every group loses the same share and the shared one nothing", named: true) var groups: Groups?
+  @Input("a rate for each block, from allocate", named: true) var rates: Rates?
+  @Param("the method") var by = By.obc
+  @Param("share of the blocks' parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
+  @Param("how obc removes: all at once, or one piece at a time") var how = Criterion.OptimalBrain.How.oneshot
+  @Param("how the removed outputs are made up for; ls for obc and bias for flap when not given") var comp:
+    Compensation? = nil
+  @Param("damping of the Gram matrices, relative to their mean diagonal", in: .between(0.0, 1.0)) var damp: Ratio = 0.01
+  @Param("flap's score: wifv, ifv or wifn") var metric = FluctuationMetric.wifv
+  @Param("how token clusters count for each group") var weight: ContextWeighting? = nil
+  @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
+    Scale.relative(0.3)
+
+  init() {}
+
+  func check() throws -> Facts {
+    guard (rate != nil) != $rates.isGiven else {
+      throw Diagnostic(
+        rate == nil ? "cascade needs a rate= or rates=" : "rate= and rates= exclude each other",
+        argument: rate == nil ? nil : "rate", kind: .usage)
+    }
+    if weight != nil, !$groups.isGiven {
+      throw Diagnostic(
+        "weight= weighs the tokens group by group", hint: "add groups=", argument: "weight", kind: .usage)
+    }
+    return Facts().withLayers(of: $model.facts)
+  }
+
+  func estimate() throws -> Resources {
+    let configuration = model.configuration
+    let states = corpus.tokens.count * configuration.hiddenSize * 4
+    let widest = (0..<configuration.layers).map { max(configuration.neurons($0), configuration.hiddenSize) }.max() ?? 0
+    let grams = by == .obc || comp == .ls ? 3 * widest * widest * 8 : 0
+    return Resources(memory: states + grams + 8 * configuration.blockParameters / max(1, configuration.layers))
+  }
+
+  func run(_ context: any RunContext) throws -> Model {
+    try corpus.requireTokenizer(of: model)
+    let network = model.network
+    let structure = Structure(model.configuration, model: $model.references[0].content)
+    for (name, other) in [("groups", groups?.structure.model), ("rates", rates?.structure.model)] {
+      if let other, other != structure.model { throw Diagnostic("\(name)= is of another model", argument: name) }
+    }
+    let share = try rates?.rate ?? perLayer(structure)
+    var pruning = Pruning.keepingAll(model.configuration)
+    let walk = try resumedWalk(&pruning, structure, context)
+    let clusters = try loadClusters()
+    while walk.layer < network.layers {
+      let layer = walk.layer
+      let step = BlockCascade(
+        op: self, layer: layer, rate: share[layer], structure: structure, clusters: clusters, context: context)
+      pruning.blocks[layer] = try step.advance(walk)
+      try context.progress(walk.layer, of: network.layers, "block")
+      try save(walk, pruning, context)
+      context.discardCheckpoint("block-\(layer)")
+    }
+    return Model(
+      network: try network.pruned(by: pruning), source: model.source,
+      pruning: model.pruning.followed(by: pruning, model.configuration),
+      calibration: merged(merged(model.calibration, [corpus.textHash]), groups?.calibration ?? []),
+      compensation: compensation.rawValue)
+  }
+
+  var compensation: Compensation { comp ?? (by == .obc ? .ls : .bias) }
+  var criterion: Criterion {
+    by == .flap
+      ? .flap(metric, squareAttention: false, asInProgram: false)
+      : .obc(.init(how: how, damping: damp.value, headScore: .block))
+  }
+
+  private func perLayer(_ structure: Structure) throws -> [Double] {
+    let layers = (0..<structure.layers).map { structure.scoredLayer($0) }
+    return try uniformRates(
+      layers, model: structure.totalParameters, rate: rate?.value ?? 0, base: .block,
+      groups: groups?.neuronGroups ?? [])
+  }
+
+  private func loadClusters() throws -> Clusters? {
+    guard let groups, weight != nil || by == .obc else { return nil }
+    let clusters = try groups.loadClusters()
+    guard clusters.corpus == $corpus.references[0].content else {
+      throw Diagnostic("the groups' clusters label the tokens of another corpus", argument: "groups")
+    }
+    return clusters
+  }
+
+  // MARK: - Resuming
+
+  private func save(_ walk: Walk, _ pruning: Pruning, _ context: any RunContext) throws {
+    try context.checkpoint("block-\(walk.layer)") { writer in
+      try walk.states.write(to: writer)
+      try pruning.write(to: writer)
+    }
+  }
+
+  private func resumedWalk(_ pruning: inout Pruning, _ structure: Structure, _ context: any RunContext) throws -> Walk {
+    let network = model.network
+    for layer in stride(from: network.layers - 1, to: 0, by: -1) {
+      guard let saved = try context.checkpoint(named: "block-\(layer)") else { continue }
+      let walk = try Walk(
+        network, corpus.sequences, layer: layer, spillAbove: context.memoryLimit / 2, in: context.scratch)
+      try walk.states.read(from: saved)
+      pruning = try Pruning(from: saved, structure: structure)
+      context.resumed(at: layer, of: network.layers, "block")
+      return walk
+    }
+    let walk = try Walk(network, corpus.sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    try walk.embed()
+    return walk
+  }
+}
+
+/// One block of a cascade: attention is captured, pruned and run, then the feed-forward part.
+private struct BlockCascade {
+  let op: Cascade
+  let layer: Int
+  let rate: Double
+  let structure: Structure
+  let clusters: Clusters?
+  let context: any RunContext
+
+  func advance(_ walk: Walk) throws -> BlockPruning {
+    var block = try op.model.network.loadBlock(layer)
+    var pruning = BlockPruning.keepingAll(op.model.configuration, layer: layer)
+    var scored = structure.scoredLayer(layer)
+    for (module, half) in [(Module.attention, Walk.Half.attention), (.ffn, .feedForward)] {
+      let part = try captured(module, half, walk, block)
+      let W = block.fullWeight(module)
+      let scores = try pieceScores(module, part, W)
+      if module == .attention { scored.attention = scores } else { scored.neurons = scores }
+      let keep = try selectPerLayer(
+        [scored], model: structure.totalParameters, rates: [rate],
+        groups: op.groups.map { [$0.neuronGroups[layer]] } ?? []
+      ).layers[0]
+      if module == .attention { pruning.units = keep.attention } else { pruning.neurons = keep.neurons }
+      try pruning.compensate(
+        module, op.compensation, W: W, part: part, grouping: part.groupGrams == nil ? nil : grouping(module),
+        damping: op.damp.value, structure: structure, context)
+      block = try op.model.network.loadBlock(layer).pruned(by: pruning)
+      try walk.run(half, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
+    }
+    return pruning
+  }
+
+  private func grouping(_ module: Module) -> Criterion.Grouping? {
+    guard module == .ffn, let groups = op.groups else { return nil }
+    return groups.grouping(layer: layer, weighting: op.weight.map { Weighting($0, tau: op.tau) })
+  }
+
+  private func captured(_ module: Module, _ half: Walk.Half, _ walk: Walk, _ block: Block) throws -> LayerActivations {
+    var keep: [Keep] = [.moments]
+    if op.by == .obc || op.compensation == .ls { keep.append(.gram) }
+    let labels = module == .ffn ? try clusters?.labels(layer: layer) : nil
+    let collector = SiteCollector(
+      site: module.site, layer: layer, width: module.site.width(op.model.configuration, layer: layer),
+      sequences: op.corpus.sequences, keep: keep, labels: labels, clusters: labels == nil ? 0 : clusters?.count ?? 0,
+      groups: labels == nil ? nil : op.groups?.members(layer: layer))
+    try walk.run(
+      half, of: block, advancing: false, sites: [module.site], tap: { collector.add($0.values, rows: $0.rows) },
+      pulse: { _ in try context.checkCancelled() })
+    return collector.result(cosine: nil)
+  }
+
+  private func pieceScores(_ module: Module, _ part: LayerActivations, _ W: Matrix<Float>) throws -> [Double] {
+    let width = structure.columns(module)
+    let scores = try op.criterion.scores(
+      module, layer: layer, part: part, W: W, width: width, grouping: grouping(module), context)
+    return scores.count == structure.count(module, layer: layer) ? scores : summed(scores, by: width)
+  }
+}
+
+extension Structure {
+  /// A layer whose scores are still to come.
+  func scoredLayer(_ layer: Int) -> ScoredLayer {
+    ScoredLayer(
+      attention: Array(repeating: 0, count: units[layer]), neurons: Array(repeating: 0, count: neurons[layer]),
+      attentionParameters: unitParameters, neuronParameters: neuronParameters, parameters: blockParameters[layer])
+  }
+}
+
+extension Groups {
+  /// As selection reads them: the shared neurons form group `count`.
+  var neuronGroups: [NeuronGroups] {
+    group.map { row in NeuronGroups(group: row.map { $0 < 0 ? count : Int($0) }, count: count) }
+  }
+}

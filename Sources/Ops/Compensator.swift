@@ -1,0 +1,89 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// How the outputs that removed pieces no longer give are made up for.
+enum Compensation: String, Choice {
+  /// Nothing is added.
+  case none
+  /// The mean of what the removed inputs contributed is added as a bias (FLAP; FANG eq. 13).
+  case bias
+  /// What remains is refitted by least squares (OBC; FANG eq. 10).
+  case ls
+}
+
+extension BlockPruning {
+  /// Columns of the module's last linear map that go.
+  func removedColumns(_ module: Module, _ structure: Structure) -> [Int] {
+    let flags = module == .attention ? units : neurons
+    let width = structure.columns(module)
+    return flags.indices.filter { !flags[$0] }.flatMap { ($0 * width)..<(($0 + 1) * width) }
+  }
+
+  /// Adds the compensation for what this pruning removes of one module.
+  ///
+  /// - Parameters:
+  ///   - W: the module's last linear map in the columns of the unpruned model.
+  ///   - part: what was captured of its input.
+  ///   - grouping: refits stay inside these groups.
+  mutating func compensate(
+    _ module: Module, _ how: Compensation, W: Matrix<Float>, part: LayerActivations, grouping: Criterion.Grouping?,
+    damping: Double, isCentered: Bool = false, structure: Structure, _ context: any RunContext
+  ) throws {
+    let removed = removedColumns(module, structure)
+    guard !removed.isEmpty else { return }
+    switch how {
+    case .none: return
+    case .bias:
+      guard let moments = part.moments else {
+        throw Diagnostic("the capture has no means of \(module.site.rawValue) in layer \(part.layer)", argument: "acts")
+      }
+      let b = compensation(W: W, removed: removed, mean: moments.mean).map { Float($0) }
+      if module == .attention { outputBias = b } else { downBias = b }
+    case .ls:
+      let fitted = try refitted(W, removed, module, part, grouping, damping, isCentered, context)
+      if isCentered, let mean = part.moments?.mean {
+        let b = centeringBias(Matrix<Double>(W), fitted, mean: mean).map { Float($0) }
+        if module == .attention { outputBias = b } else { downBias = b }
+      }
+      let gone = Set(removed)
+      let kept = Matrix<Float>(fitted.gathering(columns: (0..<W.columns).filter { !gone.contains($0) }))
+      if module == .attention { outputWeight = kept } else { downWeight = kept }
+    }
+  }
+
+  private func refitted(
+    _ W: Matrix<Float>, _ removed: [Int], _ module: Module, _ part: LayerActivations, _ grouping: Criterion.Grouping?,
+    _ damping: Double, _ isCentered: Bool, _ context: any RunContext
+  ) throws -> Matrix<Double> {
+    let wide = Matrix<Double>(W)
+    do {
+      if let grouping {
+        guard let grams = try part.groupGrams?.load() else {
+          throw Diagnostic(
+            "the mask was made group by group, and the capture has no Gram matrices of the groups",
+            hint: "give the capture the scores were made from", argument: "acts")
+        }
+        return try refitWithinGroups(
+          wide, groups: grouping.members, removed: removed,
+          gram: { try weightedGram($0, grams[$0], grouping, part: part, layer: part.layer) }, damping: damping)
+      }
+      guard var gram = try part.gram?.load() else {
+        throw Diagnostic(
+          "comp=ls needs the ungrouped Gram matrix of \(module.site.rawValue) in layer \(part.layer)",
+          hint: "capture with keep=gram and without groups=", argument: "acts")
+      }
+      if isCentered {
+        guard let moments = part.moments else {
+          throw Diagnostic(
+            "center= needs the means of \(module.site.rawValue)", hint: "capture with keep=moments,gram",
+            argument: "acts")
+        }
+        gram = centered(gram, mean: moments.mean, tokens: moments.count)
+      }
+      return try refit(wide, removed: removed, damped(gram, damping, layer: part.layer, context))
+    } catch let error as OptimalBrainError {
+      throw Diagnostic("\(module.site.rawValue) of layer \(part.layer): \(error)", argument: "acts")
+    }
+  }
+}

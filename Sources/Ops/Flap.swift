@@ -1,0 +1,61 @@
+import Kernel
+import Numerics
+
+extension FluctuationMetric: Choice {}
+
+struct Flap: Op {
+  static let name = "flap"
+  static let summary = "Score neurons and heads by how much their input fluctuates."
+  static let reference: String? = "FLAP (An et al., AAAI 2024); FANG eq. 12-15"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=32 length=128
+    acts = capture m cal sites=attn.heads,ffn.act keep=moments
+    s = flap acts metric=wifv
+    """
+
+  @Input("moments of attn.heads, ffn.act or both") var activations: [Activations]
+  @Param("wifv: variance x squared weight norm; ifv: variance; wifn: weight x root mean square") var metric =
+    FluctuationMetric.wifv
+  @Param("square the attention scores, as the authors' program does") var squareAttention = false
+  @Param("flap: fluctuation as the authors' program accumulates it, window by window, instead of the variance")
+  var compat =
+    Compat.none
+  @Param("how token clusters count for each neuron group (F-FANG); none counts all tokens alike") var weight:
+    ContextWeighting? = nil
+  @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
+    Scale.relative(0.3)
+
+  enum Compat: String, Choice { case none, flap }
+
+  init() {}
+
+  func check() throws -> Facts {
+    try $activations.require(.moments, by: Self.name)
+    try $activations.requireGroups(weight)
+    if weight != nil, metric == .wifn {
+      throw Diagnostic(
+        "metric=wifn has no weighted form", hint: "use metric=wifv or ifv", argument: "metric", kind: .usage)
+    }
+    if compat == .flap, metric == .wifn || weight != nil {
+      throw Diagnostic(
+        "compat=flap concerns the variance of wifv and ifv, unweighted", argument: "compat", kind: .usage)
+    }
+    return (["record": .string(weight == nil ? "plain" : "grouped")] as Facts).withLayers(of: $activations.facts)
+  }
+
+  func run(_ context: any RunContext) throws -> Scores {
+    let captured = try CapturedLayers(activations)
+    let grouped = try weight == nil ? nil : activations.grouping(weight, tau: tau)
+    let criterion = Criterion.flap(metric, squareAttention: squareAttention, asInProgram: compat == .flap)
+    let (score, scale) = try captured.pieceScores(context) { module, layer, part, W in
+      let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
+      return try criterion.scores(
+        module, layer: layer, part: part, W: W, width: captured.structure.columns(module), grouping: grouping, context)
+    }
+    return Scores(
+      structure: captured.structure, score: score, scale: scale, method: "flap \(metric.rawValue)",
+      record: Scores.Record(groups: grouped?.reference.content ?? "", weighting: grouped?.weighting?.record ?? ""),
+      calibration: captured.calibration)
+  }
+}

@@ -1,0 +1,186 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// One capture at work: walks the model, fills what is kept of each site, publishes it layer by layer, and takes up
+/// where an interrupted run stopped.
+struct LayerCapture {
+  let op: Capture
+  let chosen: [Int]
+  let context: any RunContext
+
+  init(_ op: Capture, chosen: [Int], context: any RunContext) {
+    self.op = op
+    self.chosen = chosen
+    self.context = context
+  }
+
+  func captured() throws -> [Site: [ArtifactReference]] {
+    let last = (chosen.last ?? -1) + 1
+    var found: [Int: [Site: ArtifactReference]] = [:]
+    for layer in chosen { found[layer] = try existing(layer) }
+    let missing = Set(chosen.filter { found[$0]?.count != op.sites.count })
+    let walk = ResumableWalk(network: op.model.network, sequences: op.corpus.sequences, context: context)
+    try walk.visit(missing, pulse: { try context.progress($0, of: last, "layer") }) { walk in
+      let layer = walk.layer
+      found[layer] = try step(walk)
+      try context.progress(layer + 1, of: last, "layer")
+    }
+    var parts: [Site: [ArtifactReference]] = [:]
+    for site in op.sites { parts[site] = chosen.compactMap { found[$0]?[site] } }
+    return parts
+  }
+
+  /// Parameters that decide what a part holds; which other layers were asked for is not among them.
+  private func parameters(_ layer: Int, _ site: Site) -> [String: JSONValue] {
+    [
+      "layer": .integer(layer), "site": .string(site.rawValue),
+      "keep": .array(op.keep.map { .string($0.rawValue) }.sorted { $0.canonical < $1.canonical }),
+      "model": .string(op.$model.references[0].content), "corpus": .string(op.$corpus.references[0].content),
+      "by": .string(op.$by.references.first?.content ?? ""),
+      "groups": .string(op.$groups.references.first?.content ?? ""),
+      "with_block_in": .bool(op.sites.contains(.blockIn)),
+    ]
+  }
+
+  private func existing(_ layer: Int) throws -> [Site: ArtifactReference] {
+    var found: [Site: ArtifactReference] = [:]
+    for site in op.sites {
+      found[site] = try context.existingChild(part: "layer", parameters: parameters(layer, site))
+    }
+    return found
+  }
+
+  private func step(_ walk: Walk) throws -> [Site: ArtifactReference] {
+    let layer = walk.layer
+    let last = (chosen.last ?? -1) + 1
+    func pulse(_ progress: WalkProgress) throws { try context.progress(layer, of: last, "layer") }
+    let labels = try op.by?.labels(layer: layer)
+    var collectors: [Site: SiteCollector] = [:]
+    for site in op.sites {
+      collectors[site] = SiteCollector(
+        site: site, layer: layer, width: site.width(op.model.configuration, layer: layer),
+        sequences: op.corpus.sequences,
+        keep: op.keep, labels: labels, clusters: op.by?.count ?? 0,
+        groups: site == .activation ? op.groups?.members(layer: layer) : nil)
+    }
+    // How far a block turns the residual stream is known wherever both of its ends are looked at.
+    let turns = op.sites.contains(.blockIn) && op.sites.contains(.blockOut)
+    var influence = BlockInfluence()
+    var entering: Matrix<Float>?
+    let look: (Tap) throws -> Void = { tap in
+      if turns, tap.site == .blockIn { entering = tap.values.copy() }
+      if turns, tap.site == .blockOut, let entering { influence.add(entering, tap.values) }
+      if let place = firstNonFinite(tap.values) {
+        throw Diagnostic(
+          "\(tap.site.rawValue) of layer \(layer) is not finite at token \(tap.rows.lowerBound + place)",
+          argument: "model")
+      }
+      collectors[tap.site]?.add(tap.values, rows: tap.rows)
+    }
+    try walk.step(sites: Set(op.sites), tap: look, pulse: pulse)
+    var published: [Site: ArtifactReference] = [:]
+    for site in op.sites {
+      guard let collector = collectors[site] else { continue }
+      published[site] = try context.child(
+        LayerActivations.self, part: "layer", parameters: parameters(layer, site)
+      ) {
+        collector.result(cosine: turns && site == .blockOut ? influence.value.map { 1 - $0 } : nil)
+      }
+    }
+    return published
+  }
+}
+
+/// What is kept of one site of one layer while batches come in.
+final class SiteCollector {
+  private let site: Site
+  private let layer: Int
+  private let sequences: Sequences
+  /// The sequence whose tokens come next.
+  private var next = 0
+  private let labels: [Int32]?
+  private var values: Matrix<Float>?
+  private var moments: Moments?
+  /// What FLAP's own program would have accumulated.
+  private var reference: ReferenceFluctuation?
+  private var clusterMoments: [Moments]?
+  private var gram: Matrix<Double>?
+  private var groupGrams: [[Matrix<Double>]]?
+  private let groups: [[Int]]?
+
+  init(
+    site: Site, layer: Int, width: Int, sequences: Sequences, keep: [Keep], labels: [Int32]?, clusters: Int,
+    groups: [[Int]]?
+  ) {
+    self.site = site
+    self.layer = layer
+    self.sequences = sequences
+    self.labels = labels
+    self.groups = groups
+    if keep.contains(.values) { values = Matrix(rows: sequences.tokens.count, columns: width) }
+    if keep.contains(.moments) {
+      moments = Moments(columns: width)
+      reference = ReferenceFluctuation(columns: width)
+      if labels != nil { clusterMoments = (0..<clusters).map { _ in Moments(columns: width) } }
+    }
+    guard keep.contains(.gram) else { return }
+    if let groups {
+      groupGrams = groups.map { group in (0..<clusters).map { _ in Matrix(rows: group.count, columns: group.count) } }
+    } else {
+      gram = Matrix(rows: width, columns: width)
+    }
+  }
+
+  /// - Parameter rows: which tokens of the corpus these are.
+  func add(_ batch: Matrix<Float>, rows: Range<Int>) {
+    values?.rows(rows).assign(batch)
+    if moments != nil { addMoments(batch, rows: rows) }
+    if let gram { accumulateGram(batch, into: gram) }
+    guard let labels, clusterMoments != nil || groupGrams != nil else { return }
+    let clusters = clusterMoments?.count ?? groupGrams?.first?.count ?? 0
+    for cluster in 0..<clusters {
+      let members = rows.filter { labels[$0] == Int32(cluster) }.map { $0 - rows.lowerBound }
+      guard !members.isEmpty else { continue }
+      let tokens = batch.gathering(rows: members)
+      clusterMoments?[cluster].add(tokens)
+      guard let groups, let groupGrams else { continue }
+      for (group, neurons) in groups.enumerated() {
+        accumulateGram(tokens.gathering(columns: neurons), into: groupGrams[group][cluster])
+      }
+    }
+  }
+
+  /// Batches are whole sequences, and each sequence is one sample of FLAP's program.
+  private func addMoments(_ batch: Matrix<Float>, rows: Range<Int>) {
+    while next < sequences.count, sequences[next].upperBound <= rows.upperBound {
+      let own = sequences[next]
+      var sample = Moments(columns: batch.columns)
+      sample.add(batch.rows((own.lowerBound - rows.lowerBound)..<(own.upperBound - rows.lowerBound)))
+      moments?.merge(sample)
+      reference?.add(mean: sample.mean, squares: sample.m2, tokens: sample.count)
+      next += 1
+    }
+  }
+
+  func result(cosine: Double?) -> LayerActivations {
+    LayerActivations(
+      layer: layer, site: site, values: values, moments: moments, reference: try? reference?.values(),
+      clusterMoments: clusterMoments, gram: gram,
+      groupGrams: groupGrams, cosine: cosine)
+  }
+}
+
+/// Row of the first NaN or infinity.
+func firstNonFinite(_ X: Matrix<Float>) -> Int? {
+  X.withUnsafePointer { start, stride in
+    for row in 0..<X.rows {
+      var sum: Float = 0
+      let values = start + row * stride
+      // x - x is 0 unless x is not finite, then NaN; one sum per row keeps the loop free of branches.
+      for column in 0..<X.columns { sum += values[column] - values[column] }
+      if sum != 0 || sum.isNaN { return row }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,39 @@
+import Kernel
+import Transformer
+
+/// The files of a model folder that make up its content.
+let modelFiles = [
+  "config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json", "tokenizer.model",
+  "tokenizer_config.json",
+]
+
+struct Load: Op {
+  static let name = "load"
+  static let summary = "Open a model from a local folder in Hugging Face layout."
+  static let example = "m = load ./data/tiny-llama"
+
+  @External("a folder with config.json, safetensors files and a tokenizer", files: modelFiles) var path
+
+  init() {}
+
+  /// The number of layers, so that positions among them are checked before anything runs. What is wrong with the folder
+  /// is told when it is loaded.
+  func check() throws -> Facts {
+    guard let folder = path.first?.path, let checkpoint = try? Checkpoint(folder: folder),
+      let configuration = try? Configuration(checkpoint.config)
+    else { return [:] }
+    return ["layers": .integer(configuration.layers)]
+  }
+
+  func run(_ context: any RunContext) throws -> Model {
+    guard let folder = path.first else { throw Diagnostic("load needs a path", argument: "path") }
+    let network = try LanguageModel(folder: folder.path)
+    // A broken weight is found now, not an hour into a capture.
+    let names = network.checkpoint.tensorNames
+    for (done, name) in names.enumerated() {
+      try context.progress(done, of: names.count, "tensor")
+      try network.checkpoint.requireFinite(name)
+    }
+    return Model(network: network, source: folder.content)
+  }
+}

@@ -1,0 +1,211 @@
+import Kernel
+
+extension RateBase: Choice {}
+
+struct MakeMask: Op {
+  static let name = "mask"
+  static let summary = "Choose what to remove: the lowest scores, to an exact rate of parameters."
+  static let reference: String? = "FLAP section 4.2 (scope); FANG eq. 8 (rates)"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=32 length=128
+    acts = capture m cal sites=attn.heads,ffn.act keep=moments
+    mk = mask (flap acts) rate=20% scope=global
+    """
+
+  enum Scope: String, Choice {
+    /// All layers and modules compete; scores that need it are standardised per layer first (FLAP's AL-AM).
+    case global
+    /// Every layer loses the same share (FLAP's UL).
+    case layer
+  }
+
+  @Input("what to rank by") var scores: Scores
+  @Input("a rate for each block, from allocate", named: true) var rates: Rates?
+  @Input("neuron groups; every group loses the same share and the shared one nothing", named: true) var within: Groups?
+  @Param("share of parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
+  @Param("remove every score at or below this instead of aiming at a rate") var threshold: Double? = nil
+  @Param("who competes with whom") var scope = Scope.global
+  @Param("layers that stay whole, such as 0..2,-1") var protect = Positions()
+  @Param("what the rate is a share of: the linear parameters of the blocks, or all") var base = RateBase.block
+
+  init() {}
+
+  func check() throws -> Facts {
+    let given = [rate != nil, $rates.isGiven, threshold != nil].count { $0 }
+    guard given == 1 else {
+      throw Diagnostic(
+        given == 0 ? "mask needs a rate=, a threshold= or rates=" : "rate=, threshold= and rates= exclude each other",
+        argument: given == 0 ? nil : "rate", kind: .usage)
+    }
+    if $within.isGiven, scope == .global, !$rates.isGiven {
+      throw Diagnostic(
+        "within= prunes each layer at a rate of its own", hint: "add scope=layer or rates=", argument: "within",
+        kind: .usage)
+    }
+    try protect.checkLayers($scores.facts, for: "protect")
+    return ["record": $scores.facts?["record"] ?? .null]
+  }
+
+  func run(_ context: any RunContext) throws -> Mask {
+    let structure = scores.structure
+    let guarded = Set(try protect.layers(of: structure.layers, for: "protect"))
+    let isGlobal = scope == .global && !$rates.isGiven
+    if isGlobal, !scores.comparesLayers {
+      throw Diagnostic(
+        "\(scores.method) orders the pieces of each layer by themselves", hint: "use scope=layer or rates=",
+        argument: "scope")
+    }
+    let ranked = isGlobal && threshold == nil ? try standardised() : scores.score.map(Double.init)
+    let layers = (0..<structure.layers).map { layer in
+      scoredLayer(layer, ranked, protected: guarded.contains(layer))
+    }
+    let groups = try neuronGroups(structure)
+    let selection: Selection
+    if let threshold {
+      selection = try selectBelow(threshold: threshold, layers, model: structure.totalParameters)
+    } else if let rates {
+      guard rates.structure.model == structure.model else {
+        throw Diagnostic("the rates were allocated for another model", argument: "rates")
+      }
+      let open = rates.rate.enumerated().map { guarded.contains($0.offset) ? 0 : $0.element }
+      selection = try selectPerLayer(layers, model: structure.totalParameters, rates: open, groups: groups)
+    } else {
+      let rate = rate?.value ?? 0
+      selection =
+        isGlobal
+        ? try selectGlobally(layers, model: structure.totalParameters, rate: rate, base: base)
+        : try selectPerLayer(
+          layers, model: structure.totalParameters,
+          rates: uniformRates(layers, model: structure.totalParameters, rate: rate, base: base, groups: groups),
+          groups: groups)
+    }
+    if selection.guarded > 0 {
+      let pieces = selection.guarded == 1 ? "1 piece" : "\(selection.guarded) pieces"
+      context.warn("\(pieces) stayed only because the layer would have been left empty")
+    }
+    var keep = PerPiece<Bool>()
+    for module in scores.score.modules {
+      keep[module] = selection.layers.map { module == .attention ? $0.attention : $0.neurons }
+    }
+    return Mask(
+      structure: structure, keep: keep, requested: rate?.value ?? rates?.target,
+      threshold: isGlobal || threshold != nil ? selection.largestPruned : nil, record: scores.record,
+      calibration: scores.calibration)
+  }
+
+  private func standardised() throws -> PerPiece<Double> {
+    for (module, scales) in scores.scale ?? [:] {
+      if let layer = scales.firstIndex(where: { $0.deviation == 0 }) {
+        throw FluctuationError.constantScores(site: module.site.rawValue, layer: layer)
+      }
+    }
+    return scores.comparable
+  }
+
+  /// A layer without scores (it was not captured) stays whole.
+  private func scoredLayer(_ layer: Int, _ ranked: PerPiece<Double>, protected: Bool) -> ScoredLayer {
+    func row(_ module: Module) -> [Double] { ranked[module]?[layer] ?? [] }
+    func isOpen(_ row: [Double]) -> Bool { !protected && !row.contains(where: \.isNaN) }
+    let (attention, neurons) = (row(.attention), row(.ffn))
+    return ScoredLayer(
+      attention: attention.map { $0.isNaN ? 0 : $0 }, neurons: neurons.map { $0.isNaN ? 0 : $0 },
+      attentionParameters: scores.structure.unitParameters, neuronParameters: scores.structure.neuronParameters,
+      parameters: scores.structure.blockParameters[layer],
+      attentionProtected: isOpen(attention) ? [] : attention.map { _ in true },
+      neuronsProtected: isOpen(neurons) ? [] : neurons.map { _ in true })
+  }
+
+  private func neuronGroups(_ structure: Structure) throws -> [NeuronGroups] {
+    guard let within else {
+      if !scores.record.groups.isEmpty {
+        throw Diagnostic(
+          "these scores were weighted group by group and only compare within a group", hint: "add within= the groups",
+          argument: "scores")
+      }
+      return []
+    }
+    guard within.structure.model == structure.model else {
+      throw Diagnostic("the groups divide the neurons of another model", argument: "within")
+    }
+    if !scores.record.groups.isEmpty, scores.record.groups != $within.references.first?.content {
+      throw Diagnostic("the scores were made with other groups than within= gives", argument: "within")
+    }
+    return within.neuronGroups
+  }
+}
+
+/// The op behind `| & ^ !`; scripts write the signs.
+struct Combine: Op {
+  static let name = "combine"
+  static let summary = "Combine masks piece by piece; written with | & ^ ! in scripts."
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=32 length=128
+    acts = capture m cal sites=ffn.act keep=moments
+    a = mask (flap acts) rate=20% scope=layer
+    b = mask (score acts how=wanda) rate=20% scope=layer
+    either = combine a b how=or
+    """
+
+  enum How: String, Choice {
+    /// Keep what any of the masks keeps.
+    case or
+    /// Keep what all keep.
+    case and
+    /// Keep what an odd number of them keeps.
+    case xor
+    /// Keep what the mask drops.
+    case not
+  }
+
+  @Input("masks of one model") var masks: [Mask]
+  @Param("how the masks combine") var how: How
+
+  init() {}
+
+  func check() throws -> Facts {
+    let records = Set($masks.allFacts.map { $0["record"] ?? .null })
+    return ["record": records.count == 1 ? records.first ?? .null : "mixed"]
+  }
+
+  func run(_ context: any RunContext) throws -> Mask {
+    guard let first = masks.first else { throw Diagnostic("combine needs at least one mask", argument: "masks") }
+    for other in masks.dropFirst() {
+      guard other.structure.model == first.structure.model else {
+        throw Diagnostic(
+          "the masks are of different models (\(first.structure.model.prefix(8)) and \(other.structure.model.prefix(8)))",
+          argument: "masks")
+      }
+      guard other.keep.modules == first.keep.modules else {
+        func names(_ mask: Mask) -> String { mask.keep.modules.map(\.rawValue).joined(separator: "+") }
+        throw Diagnostic(
+          "the masks cover different pieces (\(names(first)) and \(names(other)))", argument: "masks")
+      }
+    }
+    var keep = first.keep
+    if how == .not { keep = keep.map { !$0 } }
+    for other in masks.dropFirst() {
+      for module in keep.modules {
+        keep[module] = zip(keep[module] ?? [], other.keep[module] ?? []).map { zip($0, $1).map(combined) }
+      }
+    }
+    for module in keep.modules {
+      if let layer = (keep[module] ?? []).firstIndex(where: { !$0.isEmpty && !$0.contains(true) }) {
+        context.warn("no \(module.axis) of layer \(layer) is kept")
+      }
+    }
+    let record = masks.allSatisfy { $0.record == first.record } ? first.record : nil
+    return Mask(
+      structure: first.structure, keep: keep, requested: nil, record: record,
+      calibration: masks.reduce([]) { merged($0, $1.calibration) })
+  }
+
+  private func combined(_ a: Bool, _ b: Bool) -> Bool {
+    switch how {
+    case .or: return a || b
+    case .and: return a && b
+    case .xor, .not: return a != b
+    }
+  }
+}

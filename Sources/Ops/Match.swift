@@ -1,0 +1,93 @@
+import Kernel
+import Numerics
+
+struct Match: Op {
+  static let name = "match"
+  static let summary = "Pair the networks of two sets one to one and tell how alike they are."
+  static let reference: String? = "stability of independent components (ICASSO, Himberg et al. 2004)"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=16 length=128 take=order
+    acts = capture m cal sites=ffn.gate,ffn.up layers=2 keep=stream
+    a = canica acts components=8 per_run=8 seed=0
+    b = canica acts components=8 per_run=8 seed=1
+    show (match a b)
+    """
+
+  enum Rows: String, Choice {
+    /// One row per layer: mean |correlation| and the shares of stable networks.
+    case layer
+    /// One row per network: its partner and their |correlation|.
+    case network
+  }
+
+  @Input("networks") var networks: Networks
+  @Input("networks to pair them with") var others: Networks
+  @Param("run of the first set", in: .atLeast(0)) var run = 0
+  @Param("run of the second set; the same when none", in: .ifGiven(.atLeast(0))) var otherRun: Int? = nil
+  @Param("what a row tells about") var by = Rows.layer
+
+  init() {}
+
+  func run(_ context: any RunContext) throws -> ResultTable {
+    guard networks.structure.model == others.structure.model else {
+      throw Diagnostic("the networks were found in different models", argument: "others")
+    }
+    let layers = networks.layers.filter(others.layers.contains)
+    guard !layers.isEmpty else {
+      throw Diagnostic("the two sets have no layer in common", argument: "others")
+    }
+    let other = otherRun ?? run
+    for (set, run, argument) in [(networks, run, "run"), (others, other, otherRun == nil ? "run" : "other_run")] {
+      guard run < set.recipe.runs else {
+        throw Diagnostic("there is no run \(run); the networks have \(set.recipe.runs) runs", argument: argument)
+      }
+    }
+    let pairs = try layers.enumerated().map { done, layer -> NetworkMatch in
+      try context.progress(done, of: layers.count, "layer")
+      return try pairing(layer, other)
+    }
+    return by == .layer ? perLayer(layers, pairs) : perNetwork(layers, pairs)
+  }
+
+  private func pairing(_ layer: Int, _ other: Int) throws -> NetworkMatch {
+    let (a, b) = (try networks.part(layer: layer), try others.part(layer: layer))
+    guard a.sites == b.sites else {
+      throw Diagnostic("the networks are of different signals", argument: "others")
+    }
+    let (x, y) = (Matrix<Double>(try a.maps(run: run)), Matrix<Double>(try b.maps(run: other)))
+    guard x.rows <= y.rows else {
+      throw Diagnostic(
+        "the second set has \(y.rows) networks, fewer than the \(x.rows) of the first",
+        hint: "give them in the other order",
+        argument: "others")
+    }
+    return try matchNetworks(x, y)
+  }
+
+  private func perLayer(_ layers: [Int], _ pairs: [NetworkMatch]) -> ResultTable {
+    func share(_ least: Double) -> ResultTable.Column {
+      .numbers(pairs.map { pair in mean(pair.similarity.map { $0 > least ? 1 : 0 }) })
+    }
+    return ResultTable(
+      names: ["layer", "networks", "mean_correlation", "min_correlation", "above_0.8", "above_0.9"],
+      columns: [
+        .numbers(layers.map(Double.init)), .numbers(pairs.map { Double($0.similarity.count) }),
+        .numbers(pairs.map { mean($0.similarity) }), .numbers(pairs.map { $0.similarity.min() ?? .nan }), share(0.8),
+        share(0.9),
+      ], keys: ["layer"])
+  }
+
+  private func perNetwork(_ layers: [Int], _ pairs: [NetworkMatch]) -> ResultTable {
+    func column(_ value: (Int, NetworkMatch) -> [Double]) -> ResultTable.Column {
+      .numbers(zip(layers, pairs).flatMap(value))
+    }
+    return ResultTable(
+      names: ["layer", "network", "partner", "correlation"],
+      columns: [
+        column { layer, pair in pair.partner.map { _ in Double(layer) } },
+        column { _, pair in pair.partner.indices.map(Double.init) },
+        column { _, pair in pair.partner.map(Double.init) }, column { _, pair in pair.similarity },
+      ], keys: ["layer", "network"])
+  }
+}

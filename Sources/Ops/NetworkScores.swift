@@ -1,0 +1,80 @@
+import Kernel
+import Numerics
+
+/// What `score` takes: captures, or networks; one kind at a time.
+enum Measured: InputValue {
+  case activations([Activations])
+  case networks([Networks])
+
+  static var accepts: [ArtifactType] { [Activations.type, Networks.type] }
+  static var arity: InputArity { .many }
+
+  init(_ inputs: [BoundInput]) throws {
+    let networks = inputs.count { $0.type.name == Networks.type.name }
+    guard networks == 0 || networks == inputs.count else {
+      throw Diagnostic("captures and networks cannot be scored together", argument: "measured")
+    }
+    self = networks > 0 ? .networks(try [Networks](inputs)) : .activations(try [Activations](inputs))
+  }
+}
+
+/// Scores of neurons from the networks they are in. They compare across layers as they are: z has variance 1 everywhere.
+struct NetworkScores {
+  let networks: [Networks]
+  let how: Score.How
+  let threshold: Double?
+
+  /// - Throws: when the networks are of different models.
+  init(_ networks: [Networks], _ how: Score.How, threshold: Double?) throws {
+    self.networks = networks
+    self.how = how
+    self.threshold = threshold
+    guard Set(networks.map(\.structure.model)).count == 1 else {
+      throw Diagnostic("the networks were found in different models", argument: "measured")
+    }
+  }
+
+  func scores(_ context: any RunContext) throws -> Scores {
+    let structure = networks[0].structure
+    var ffn = structure.neurons.map { [Float](repeating: .nan, count: $0) }
+    for layer in 0..<structure.layers {
+      try context.progress(layer, of: structure.layers, "layer")
+      for networks in networks {
+        guard let index = networks.layers.firstIndex(of: layer) else { continue }
+        let row = try row(networks, index)
+        ffn[layer] = ffn[layer][0].isNaN ? row : zip(ffn[layer], row).map { how == .maxAbsZ ? max($0, $1) : $0 + $1 }
+      }
+    }
+    return Scores(
+      structure: structure, score: PerPiece(ffn: ffn), method: "canica \(how.rawValue)",
+      calibration: networks.reduce([]) { merged($0, $1.calibration) })
+  }
+
+  private func row(_ networks: Networks, _ index: Int) throws -> [Float] {
+    switch how {
+    case .maxAbsZ: return networks.maxAbsZ[index]
+    case .sum: return networks.sumOfSquares[index]
+    default:
+      guard let threshold, threshold != networks.recipe.key else {
+        return networks.memberships[index].map { Float($0) }
+      }
+      return try memberships(networks.part(layer: networks.layers[index]), above: threshold)
+    }
+  }
+
+  /// In how many networks of all runs some signal of each neuron exceeds `threshold`.
+  private func memberships(_ part: LayerNetworks, above threshold: Double) throws -> [Float] {
+    var counts = [Float](repeating: 0, count: part.neurons)
+    for run in part.runs.indices {
+      let z = try part.maps(run: run)
+      for component in 0..<z.rows {
+        let values = z.row(component)
+        for neuron in counts.indices {
+          let isKey = part.sites.indices.contains { abs(Double(values[$0 * part.neurons + neuron])) > threshold }
+          if isKey { counts[neuron] += 1 }
+        }
+      }
+    }
+    return counts
+  }
+}

@@ -1,0 +1,58 @@
+import Kernel
+import Numerics
+
+struct OBC: Op {
+  static let name = "obc"
+  static let summary = "Score neurons and heads by the loss their removal costs after the rest is refitted."
+  static let reference: String? = "structured OBC (ZipLM); FANG eq. 9-11, Algorithms 1 and 2"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=32 length=128
+    acts = capture m cal sites=attn.heads,ffn.act keep=moments,gram
+    mk = mask (obc acts how=oneshot damp=1%) rate=30% scope=layer
+    """
+
+  @Input("Gram matrices of attn.heads, ffn.act or both") var activations: [Activations]
+  @Param("score once, or remove one piece at a time") var how = Criterion.OptimalBrain.How.oneshot
+  @Param("added to the diagonal of the Gram matrix, relative to its mean", in: .between(0.0, 1.0)) var damp: Ratio =
+    0.01
+  @Param("how the columns of an attention unit make one score") var headScore = Criterion.OptimalBrain.HeadScore.block
+  @Param("how token clusters count for each neuron group (O-FANG); none counts all tokens alike") var weight:
+    ContextWeighting? = nil
+  @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
+    Scale.relative(0.3)
+
+  init() {}
+
+  func check() throws -> Facts {
+    try $activations.require(.gram, by: Self.name)
+    try $activations.requireGroups(weight)
+    if weight != nil { try $activations.require(.moments, by: "weight=") }
+    let isGrouped = $activations.allFacts.contains { $0["grouped"] == .bool(true) }
+    return (["record": isGrouped ? "grouped" : "plain"] as Facts).withLayers(of: $activations.facts)
+  }
+
+  func estimate() throws -> Resources {
+    let widest =
+      activations.flatMap { capture in
+        capture.structure.neurons.map { $0 / max(1, capture.groups == nil ? 1 : 4) }
+          + capture.structure.units.map { $0 * capture.structure.columnsPerUnit }
+      }.max() ?? 0
+    return Resources(memory: 4 * widest * widest * 8)
+  }
+
+  func run(_ context: any RunContext) throws -> Scores {
+    let captured = try CapturedLayers(activations)
+    let grouped = try activations.grouping(weight, tau: tau)
+    let criterion = Criterion.obc(.init(how: how, damping: damp.value, headScore: headScore))
+    let (score, _) = try captured.pieceScores(context) { module, layer, part, W in
+      let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
+      return try criterion.scores(
+        module, layer: layer, part: part, W: W, width: captured.structure.columns(module), grouping: grouping, context)
+    }
+    return Scores(
+      structure: captured.structure, score: score, method: "obc \(how.rawValue)", comparesLayers: how == .oneshot,
+      record: Scores.Record(groups: grouped?.reference.content ?? "", weighting: grouped?.weighting?.record ?? ""),
+      calibration: captured.calibration)
+  }
+}

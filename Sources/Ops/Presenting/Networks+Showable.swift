@@ -1,0 +1,97 @@
+import Kernel
+import Numerics
+
+extension Networks: Showable {
+  public func table(_ request: ShowRequest) throws -> TableData? {
+    let chosen = try request.layers?.resolved(count: structure.layers).filter(layers.contains) ?? layers
+    let rows = chosen.compactMap { layers.firstIndex(of: $0) }.map { index -> [TableData.Cell] in
+      let row = maxAbsZ[index].map(Double.init)
+      return [
+        .integer(layers[index]), .integer(recipe.runs), .integer(recipe.components), .ratio(converged[index]),
+        stability[index].isNaN ? .missing : .number(stability[index]), .number(mean(keyShare[index])),
+        .number(row.min() ?? .nan), .number(quantile(row, 0.5)), .number(row.max() ?? .nan),
+      ]
+    }
+    return TableData(
+      columns: [
+        "layer", "runs", "networks", "converged", "stability", "key_share", "min_max_abs_z", "median_max_abs_z",
+        "max_abs_z",
+      ], rows: rows)
+  }
+
+  /// Share of key neurons in each network of each layer; for one layer of `layers=`, its networks by neuron. `y=` chooses
+  /// `time` (how the networks come and go over tokens) or `membership` (in how many networks neurons are key).
+  public func figure(_ request: PlotRequest) throws -> Figure {
+    let chosen = try request.layers?.resolved(count: structure.layers).filter(layers.contains) ?? layers
+    guard let layer = chosen.first else {
+      throw Diagnostic("there are no networks of these layers", argument: "layers", kind: .usage)
+    }
+    let content: Figure.Content
+    switch request.y {
+    case nil: content = .heatMap(request.layers != nil && chosen.count == 1 ? try map(layer) : shares(chosen))
+    case "time": content = .lines(try courses(layer))
+    case "membership": content = .lines(membership(chosen))
+    case .some(let y):
+      throw Diagnostic(
+        "networks have no plot of \(y); there are y=time and y=membership", argument: "y", kind: .usage)
+    }
+    return Figure(title: request.title, key: request.key, content)
+  }
+
+  private func shares(_ chosen: [Int]) -> HeatMap {
+    let rows = chosen.compactMap { layers.firstIndex(of: $0) }.map { keyShare[$0] }
+    return HeatMap(
+      rows: PlotAxis("layer"), columns: PlotAxis("network"), value: PlotAxis("key neurons", isRatio: true),
+      rowCount: rows.count, columnCount: recipe.components, values: rows.flatMap { $0 },
+      rowNames: chosen.map(String.init))
+  }
+
+  /// The first run's networks of one layer: the largest |z| in each of at most 256 stretches of neurons.
+  private func map(_ layer: Int) throws -> HeatMap {
+    let part = try part(layer: layer)
+    let z = try part.maps(run: 0)
+    let width = min(256, part.neurons)
+    let values = (0..<z.rows).flatMap { component -> [Double] in
+      let row = z.row(component)
+      return (0..<width).map { place in
+        let stretch = (place * part.neurons / width)..<((place + 1) * part.neurons / width)
+        return part.sites.indices.reduce(0) { largest, half in
+          stretch.reduce(largest) { max($0, abs(Double(row[half * part.neurons + $1]))) }
+        }
+      }
+    }
+    return HeatMap(
+      rows: PlotAxis("network of layer \(layer)"), columns: PlotAxis("neuron"), value: PlotAxis("largest |z|"),
+      rowCount: z.rows, columnCount: width, values: values,
+      columnNames: (0..<width).map { String($0 * part.neurons / width) })
+  }
+
+  /// The first four networks of one layer over the first 128 tokens.
+  private func courses(_ layer: Int) throws -> LinePlot {
+    let courses = try part(layer: layer).courses(run: 0)
+    let tokens = min(128, courses.columns)
+    let series = (0..<min(4, courses.rows)).map { component in
+      LinePlot.Series(
+        "network \(component)", x: (0..<tokens).map(Double.init),
+        y: courses.row(component).prefix(tokens).map(Double.init))
+    }
+    return LinePlot(x: PlotAxis("token"), y: PlotAxis("activity in layer \(layer)"), series: series)
+  }
+
+  /// Share of the neurons that are key in so many networks of a run, one curve per layer.
+  private func membership(_ chosen: [Int]) -> LinePlot {
+    let counts = chosen.compactMap { layers.firstIndex(of: $0) }.map { index in
+      memberships[index].map { Double($0) / Double(max(1, recipe.runs)) }
+    }
+    let most = Int(counts.joined().max() ?? 0)
+    let series = zip(chosen, counts).map { layer, counts in
+      LinePlot.Series(
+        "layer \(layer)", x: (0...most).map(Double.init),
+        y: (0...most).map { level in
+          Double(counts.count { Int($0.rounded()) == level }) / Double(max(1, counts.count))
+        })
+    }
+    return LinePlot(
+      x: PlotAxis("networks in which a neuron is key, per run"), y: PlotAxis("neurons", isRatio: true), series: series)
+  }
+}

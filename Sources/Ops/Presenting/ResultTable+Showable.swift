@@ -1,0 +1,84 @@
+import Kernel
+
+extension ResultTable: Showable {
+  public func table(_ request: ShowRequest) throws -> TableData? {
+    let chosen = try request.rows?.resolved(count: rows) ?? Array(0..<rows)
+    return TableData(
+      columns: names,
+      rows: chosen.map { row in
+        columns.map { column in
+          switch column {
+          case .words(let values): return .text(values[row])
+          case .numbers(let values): return values[row].isNaN ? .missing : .number(values[row])
+          }
+        }
+      })
+  }
+
+  /// Lines of one measured column over another column, one line per value of `by`; bars when there is no x.
+  public func figure(_ request: PlotRequest) throws -> Figure {
+    let y = request.y ?? names.first { !keys.contains($0) } ?? ""
+    let values = try numbers(y, "y")
+    let errors = (try? numbers(y + "_stderr", "y")) ?? []
+    // A 95% interval: 1.96 standard errors to either side.
+    func interval(_ row: Int) -> ClosedRange<Double> {
+      let half = errors.indices.contains(row) && errors[row].isFinite ? 1.96 * errors[row] : 0
+      return (values[row] - half)...(values[row] + half)
+    }
+    guard let x = request.x else {
+      return Figure(
+        title: request.title, key: request.key,
+        .bars(
+          BarPlot(
+            x: PlotAxis(names.first ?? "row"), y: PlotAxis(y), names: (0..<rows).map(label),
+            groups: [.init(y, values: values, interval: errors.isEmpty ? nil : (0..<rows).map(interval))])))
+    }
+    let positions = try numbers(x, "x")
+    let kinds = try request.by.map { try words($0) } ?? (0..<rows).map { _ in y }
+    var order: [String] = []
+    for kind in kinds where !order.contains(kind) { order.append(kind) }
+    let reference = (0..<rows).first { positions[$0].isNaN && values[$0].isFinite }
+    let series = order.compactMap { kind -> LinePlot.Series? in
+      let members = (0..<rows).filter { kinds[$0] == kind && positions[$0].isFinite }
+        .sorted { positions[$0] < positions[$1] }
+      guard !members.isEmpty else { return nil }
+      return LinePlot.Series(
+        kind, x: members.map { positions[$0] }, y: members.map { values[$0] },
+        interval: errors.isEmpty ? nil : members.map(interval))
+    }
+    return Figure(
+      title: request.title, key: request.key,
+      .lines(
+        LinePlot(
+          x: PlotAxis(x, isRatio: x == "rate"), y: PlotAxis(y), series: series,
+          reference: reference.map { .init(label($0), y: values[$0]) })))
+  }
+
+  private func label(_ row: Int) -> String {
+    if case .words(let labels)? = columns.first { return labels[row] }
+    return "\(row)"
+  }
+
+  private func column(_ name: String, _ argument: String) throws -> Column {
+    guard let column = self[name] else {
+      throw Diagnostic(
+        "the table has no column \(name); it has \(names.joined(separator: ", "))",
+        hint: nearest(to: name, among: names).map { "did you mean `\($0)`?" }, argument: argument, kind: .usage)
+    }
+    return column
+  }
+
+  private func numbers(_ name: String, _ argument: String) throws -> [Double] {
+    guard case .numbers(let values) = try column(name, argument) else {
+      throw Diagnostic("the column \(name) holds words, not numbers", argument: argument, kind: .usage)
+    }
+    return values
+  }
+
+  private func words(_ name: String) throws -> [String] {
+    switch try column(name, "by") {
+    case .words(let values): return values
+    case .numbers(let values): return values.map { $0.isNaN ? "" : formatted($0) }
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import Kernel
+import Numerics
+import Transformer
+
+struct Prune: Op {
+  static let name = "prune"
+  static let summary = "Take out what masks drop, and make up for it."
+  static let reference: String? = "FLAP eq. 5 and FANG eq. 13 (bias); FANG eq. 10 (ls)"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=32 length=128
+    acts = capture m cal sites=attn.heads,ffn.act keep=moments
+    mk = mask (flap acts) rate=20%
+    p = prune m mk comp=bias acts=acts
+    """
+
+  enum Stream: String, Choice {
+    /// Means in the model as it was: FLAP's.
+    case dense
+    /// Means in the model that is already pruned, block after block: the CanICA authors'.
+    case pruned
+  }
+
+  @Input("the model to prune") var model: Model
+  @Input("what to keep; several masks are applied one after the other") var masks: [Mask]
+  @Input("the capture that compensation is computed from", named: true) var acts: Activations?
+  @Param("how the removed outputs are made up for") var comp = Compensation.none
+  @Param("where comp=bias takes its means; none for dense if acts= keeps moments, else pruned") var stream: Stream? =
+    nil
+  @Param("damping of comp=ls, relative to the mean diagonal of the Gram matrix", in: .between(0.0, 1.0)) var damp:
+    Ratio =
+      0.01
+  @Param("with comp=ls: fit a bias together with the weights, on centred inputs") var center = false
+
+  init() {}
+
+  func check() throws -> Facts {
+    if comp != .none, !$acts.isGiven {
+      throw Diagnostic(
+        "comp=\(comp.rawValue) needs acts=, the capture to compute it from", argument: "comp", kind: .usage)
+    }
+    if stream != nil, comp != .bias {
+      throw Diagnostic("stream= belongs to comp=bias", argument: "stream", kind: .usage)
+    }
+    if center, comp != .ls || $acts.facts?["grouped"] == .bool(true) {
+      throw Diagnostic(
+        comp == .ls ? "center= needs ungrouped Gram matrices" : "center= belongs to comp=ls", argument: "center",
+        kind: .usage)
+    }
+    let wanted: Keep? = comp == .bias ? .moments : comp == .ls ? .gram : nil
+    if let wanted, let keep = $acts.facts?["keep"]?.arrayValue, !keep.contains(.string(wanted.rawValue)),
+      !canStream(keep)
+    {
+      let kept = keep.compactMap(\.stringValue).joined(separator: ",")
+      throw Diagnostic(
+        "comp=\(comp.rawValue) needs the \(wanted.noun) of the activations, and this capture does not keep them",
+        hint: "capture with keep=\(kept == "stream" ? wanted.rawValue : "\(kept),\(wanted.rawValue)")",
+        argument: "acts",
+        kind: .usage)
+    }
+    if comp == .ls, let grouped = $acts.facts?["grouped"]?.boolValue { try checkRecord(grouped: grouped) }
+    return Facts().withLayers(of: $model.facts)
+  }
+
+  /// Means of the pruned stream need of a capture only the text it ran on.
+  private func canStream(_ keep: [JSONValue]) -> Bool {
+    comp == .bias && (stream == .pruned || stream == nil && keep == [.string(Keep.stream.rawValue)])
+  }
+
+  /// A refit needs Gram matrices of the very groups the scores were made in.
+  private func checkRecord(grouped: Bool) throws {
+    let records = Set($masks.allFacts.compactMap { $0["record"]?.stringValue })
+    if grouped, !records.isEmpty, records != ["grouped"] {
+      throw Diagnostic(
+        records.contains("mixed")
+          ? "masks of different scorings were combined, so the refit needs the ungrouped Gram matrix"
+          : "the mask was not made group by group, so the refit needs the ungrouped Gram matrix",
+        hint: "give acts= a capture with keep=gram and without groups=", argument: "acts", kind: .usage)
+    }
+    if !grouped, records == ["grouped"] {
+      throw Diagnostic(
+        "the mask was made group by group, so the refit needs the Gram matrices of the groups",
+        hint: "give acts= the capture with groups= that the scores were made from", argument: "acts", kind: .usage)
+    }
+  }
+
+  func run(_ context: any RunContext) throws -> Model {
+    let content = $model.references[0].content
+    for mask in masks where mask.structure.model != content {
+      throw Diagnostic(
+        "the mask was made for another model (\(mask.structure.model.prefix(8)), not \(content.prefix(8)))",
+        argument: "masks")
+    }
+    if let acts, acts.structure.model != content {
+      throw Diagnostic("acts= is a capture of another model", argument: "acts")
+    }
+    var pruning = Pruning.none
+    for mask in masks { pruning = pruning.followed(by: mask.pruning, model.configuration) }
+    let isStreamed = comp == .bias && (stream ?? (acts?.keep.contains(.moments) == true ? .dense : .pruned)) == .pruned
+    if comp != .none { pruning = try compensated(pruning, isStreamed: isStreamed, context) }
+    let combined = model.pruning.followed(by: pruning, model.configuration)
+    return Model(
+      network: try model.network.pruned(by: pruning), source: model.source, pruning: combined,
+      calibration: merged(model.calibration, masks.reduce(acts?.calibration ?? []) { merged($0, $1.calibration) }),
+      compensation: comp == .bias ? "bias, means of the \(isStreamed ? "pruned" : "dense") stream" : comp.rawValue)
+  }
+
+  private func compensated(
+    _ pruning: Pruning, isStreamed: Bool, _ context: any RunContext
+  ) throws -> Pruning {
+    guard let acts else { return pruning }
+    let captured = try CapturedLayers([acts])
+    let grouped = try groups(of: acts)
+    let streamed =
+      isStreamed
+      ? try PrunedStream(model: model, pruning: pruning, corpus: acts.loadCorpus(), context: context).parts() : nil
+    var result = pruning
+    for layer in pruning.blocks.indices {
+      try context.progress(layer, of: pruning.blocks.count, "layer")
+      let block = try model.network.loadBlock(layer)
+      for module in Module.allCases where !pruning.blocks[layer].removedColumns(module, captured.structure).isEmpty {
+        guard let part = try streamed?[layer][module] ?? captured.part(module, layer: layer) else {
+          throw Diagnostic(
+            "the capture has nothing of \(module.site.rawValue) in layer \(layer), where the mask removes something",
+            hint: "capture \(module.site.rawValue) too", argument: "acts")
+        }
+        let grouping = module == .ffn ? grouped.map { $0.0.grouping(layer: layer, weighting: $0.1) } : nil
+        try result.blocks[layer].compensate(
+          module, comp, W: block.fullWeight(module), part: part, grouping: grouping, damping: damp.value,
+          isCentered: center, structure: captured.structure, context)
+      }
+    }
+    return result
+  }
+
+  /// The groups and weighting the mask remembers; nil when its scores were plain or masks of different records combined.
+  private func groups(of acts: Activations) throws -> (Groups, Weighting?)? {
+    guard comp == .ls, let record = masks.first?.record, masks.allSatisfy({ $0.record == record }),
+      !record.groups.isEmpty
+    else { return nil }
+    guard acts.groups?.content == record.groups, let groups = try acts.loadGroups() else {
+      throw Diagnostic("acts= is divided into other groups than the mask's scores were", argument: "acts")
+    }
+    return (groups, Weighting(record: record.weighting))
+  }
+}

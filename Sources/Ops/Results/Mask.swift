@@ -1,0 +1,110 @@
+import Kernel
+import Transformer
+
+/// What is kept: one flag per attention unit and neuron, 1 = keep.
+public struct Mask: Artifact, InputValue {
+  public static let type = ArtifactType("mask")
+
+  public let structure: Structure
+  /// true = keep. A module without entry is kept whole.
+  public let keep: PerPiece<Bool>
+  /// The rate asked for; nil for masks made by a threshold or by combining others.
+  public let requested: Double?
+  /// The score at which the cut fell, where one cut was made.
+  public let threshold: Double?
+  /// Weighting and grouping of the scores; nil after masks of different records were combined.
+  public let record: Scores.Record?
+  public let calibration: [String]
+
+  public init(
+    structure: Structure, keep: PerPiece<Bool>, requested: Double?, threshold: Double? = nil, record: Scores.Record?,
+    calibration: [String]
+  ) {
+    self.structure = structure
+    self.keep = keep
+    self.requested = requested
+    self.threshold = threshold
+    self.record = record
+    self.calibration = calibration
+  }
+
+  /// Parameters that go.
+  public var removedParameters: Int {
+    keep.modules.reduce(0) { sum, module in
+      sum + (keep[module] ?? []).joined().count { !$0 } * structure.parameters(module)
+    }
+  }
+  /// Share of the linear parameters of the blocks that goes.
+  public var blockRate: Double { Double(removedParameters) / Double(structure.blockParameters.reduce(0, +)) }
+  /// Share of all parameters of the model that goes.
+  public var totalRate: Double { Double(removedParameters) / Double(structure.totalParameters) }
+
+  public var summary: String {
+    "\(structure.summary), removes \(percent(blockRate)) of the blocks, \(percent(totalRate)) of the model"
+  }
+
+  public static let fields = [
+    "rate": "share of the block parameters removed", "total_rate": "share of all parameters removed",
+    "threshold": "score at which the cut fell", "layers": "number of blocks",
+  ]
+  public func field(_ name: String) -> Literal? {
+    switch name {
+    case "rate": return .ratio(blockRate)
+    case "total_rate": return .ratio(totalRate)
+    case "threshold": return threshold.map { .number($0) }
+    case "layers": return .integer(structure.layers)
+    default: return nil
+    }
+  }
+
+  /// The pruning that applies this mask without compensation.
+  public var pruning: Pruning {
+    Pruning(
+      blocks: (0..<structure.layers).map { layer in
+        func flags(_ module: Module) -> [Bool] {
+          keep[module]?[layer] ?? Array(repeating: true, count: structure.count(module, layer: layer))
+        }
+        return BlockPruning(units: flags(.attention), neurons: flags(.ffn))
+      })
+  }
+
+  public func write(to writer: any ArtifactWriter) throws {
+    try structure.write(to: writer)
+    try keep.map { $0 ? UInt8(1) : 0 }.write("keep", to: writer, padding: 0, meaning: "1 = keep, 0 = drop")
+    for module in keep.modules {
+      guard let rows = keep[module] else { continue }
+      try writer.annotate("\(module.rawValue)/keep", "flag_values", [0, 1])
+      try writer.annotate("\(module.rawValue)/keep", "flag_meanings", "drop keep")
+      try writer.vector(
+        "\(module.rawValue)/kept", rows.map { row in Int32(row.count { $0 }) }, axis: "layer", meaning: "pieces kept")
+    }
+    try writer.attribute("rate_actual", .number(blockRate))
+    try writer.attribute("rate_total", .number(totalRate))
+    if let requested { try writer.note("rate_requested", .number(requested)) }
+    if let threshold { try writer.note("threshold", .number(threshold)) }
+    try writer.attribute("has_record", .integer(record == nil ? 0 : 1))
+    try writer.attribute("groups_content", .string(record?.groups ?? ""))
+    try writer.attribute("weighting", .string(record?.weighting ?? ""))
+    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    if let module = keep.modules.last, let rows = keep[module] {
+      let flags = rows.map { $0.map { Float($0 ? 1 : 0) } }
+      try writer.preview(title: "kept \(module.axis)s", rows: flags, axis: module.axis)
+    }
+  }
+
+  public init(from reader: any ArtifactReader) throws {
+    let structure = try Structure(from: reader)
+    self.structure = structure
+    keep = try PerPiece<UInt8>("keep", from: reader, structure: structure).map { $0 == 1 }
+    requested = try? reader.attribute("rate_requested").doubleValue
+    threshold = try? reader.attribute("threshold").doubleValue
+    let hasRecord = try reader.attribute("has_record").intValue == 1
+    record =
+      hasRecord
+      ? Scores.Record(
+        groups: try reader.attribute("groups_content").stringValue ?? "",
+        weighting: try reader.attribute("weighting").stringValue ?? "") : nil
+    calibration =
+      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+  }
+}

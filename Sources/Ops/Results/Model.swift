@@ -1,0 +1,113 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// A language model: a checkpoint folder and what was taken out of it. Stores the mask and the compensation, never
+/// a second copy of the weights.
+public struct Model: Artifact, InputValue {
+  public static let type = ArtifactType("model")
+
+  /// Configuration, mapped weights and pruning, ready to run.
+  public let network: LanguageModel
+  /// Content hash of the checkpoint folder.
+  public let source: String
+  /// Hash of the payload of this artifact; known once it is in the store.
+  public let pruning: Pruning
+  /// Hashes of the texts that scores, compensation or clusters were made from.
+  public let calibration: [String]
+  /// How the removed outputs are made up for: "none", "bias", "ls".
+  public let compensation: String
+
+  public var configuration: Configuration { network.configuration }
+
+  public var summary: String {
+    let shape = "\(configuration.family.name) \(configuration.layers) layers, d \(configuration.hiddenSize)"
+    let parameters = configuration.totalParameters
+    guard !pruning.blocks.isEmpty else { return "\(shape), \(counted(parameters)) parameters" }
+    let removed = pruning.removedParameters(configuration)
+    let share = Double(removed) / Double(configuration.blockParameters)
+    return "\(shape), \(counted(parameters - removed)) parameters, \(percent(share)) of the blocks removed"
+  }
+
+  public static let fields = [
+    "layers": "number of blocks", "parameters": "number of parameters left",
+    "rate": "share of the block parameters that was removed",
+  ]
+  public func field(_ name: String) -> Literal? {
+    let removed = pruning.removedParameters(configuration)
+    switch name {
+    case "layers": return .integer(configuration.layers)
+    case "parameters": return .integer(configuration.totalParameters - removed)
+    case "rate": return .ratio(Double(removed) / Double(configuration.blockParameters))
+    default: return nil
+    }
+  }
+
+  public init(
+    network: LanguageModel, source: String, pruning: Pruning = .none, calibration: [String] = [],
+    compensation: String = "none"
+  ) {
+    self.network = network
+    self.source = source
+    self.pruning = pruning
+    self.calibration = calibration
+    self.compensation = compensation
+  }
+}
+
+// MARK: - The file
+
+extension Model {
+  public func write(to writer: any ArtifactWriter) throws {
+    let checkpoint = network.checkpoint
+    try writer.attribute("arch", .string(configuration.family.name))
+    try writer.attribute("layers", .integer(configuration.layers))
+    try writer.attribute("d_model", .integer(configuration.hiddenSize))
+    try writer.attribute("params", .integer(configuration.totalParameters))
+    try writer.attribute("source_sha256", .string(source))
+    try writer.attribute("comp", .string(compensation))
+    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.text("config", String(decoding: JSON.object(checkpoint.config.members).serialized(), as: UTF8.self))
+    try writer.vector("d_ff", (0..<configuration.layers).map { Int32(configuration.neurons($0)) }, axis: "layer")
+    try writer.vector(
+      "kv_heads", (0..<configuration.layers).map { Int32(configuration.units($0)) }, axis: "layer")
+    let names = checkpoint.tensorNames.map(\.description).sorted()
+    let infos = try names.map { try checkpoint.info(ByteString($0)) }
+    try writer.strings("tensor/name", names, axis: "tensor")
+    try writer.strings("tensor/dtype", infos.map { "\($0.type)" }, axis: "tensor")
+    let shapes = infos.flatMap { info in (0..<4).map { Int64(info.shape.count > $0 ? info.shape[$0] : 1) } }
+    try writer.array("tensor/shape", shapes, shape: [names.count, 4], axes: ["tensor", "axis"])
+    try writePruning(to: writer)
+  }
+
+  private func writePruning(to writer: any ArtifactWriter) throws {
+    guard !pruning.blocks.isEmpty else {
+      let sizes = (0..<configuration.layers).map { Float(configuration.linearParameters(layer: $0)) }
+      return try writer.preview(title: "linear parameters of each block", values: sizes, axis: "layer")
+    }
+    try pruning.write(to: writer)
+    let shares = pruning.blocks.map { Float($0.keptNeurons.count) / Float(max(1, $0.neurons.count)) }
+    try writer.preview(title: "share of neurons kept in each block", values: shares, axis: "layer")
+  }
+
+  public init(from reader: any ArtifactReader) throws {
+    source = try reader.attribute("source_sha256").stringValue ?? ""
+    compensation = try reader.attribute("comp").stringValue ?? "none"
+    calibration =
+      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    let checkpoint = try Checkpoint(folder: reader.source(content: source))
+    let configuration = try Configuration(checkpoint.config)
+    pruning = try Pruning(from: reader, structure: Structure(configuration, model: ""))
+    network = try LanguageModel(checkpoint: checkpoint, pruning: pruning)
+  }
+}
+
+/// 8523776 as `8.5M`.
+func counted(_ number: Int) -> String {
+  switch number {
+  case 1_000_000_000...: return formatted((Double(number) / 1e7).rounded() / 100) + "G"
+  case 1_000_000...: return formatted((Double(number) / 1e4).rounded() / 100) + "M"
+  case 10_000...: return formatted((Double(number) / 1e2).rounded() / 10) + "k"
+  default: return String(number)
+  }
+}

@@ -1,0 +1,104 @@
+import Kernel
+
+/// How important each removable piece is; higher means keep.
+public struct Scores: Artifact, InputValue {
+  public static let type = ArtifactType("scores")
+
+  public let structure: Structure
+  /// One score per piece; the sum over the piece's columns where it owns several.
+  public let score: PerPiece<Float>
+  /// Mean and standard deviation of the column scores of each layer, for ranking across layers (FLAP's AL-AM); absent
+  /// where scores of different layers compare as they are.
+  public let scale: [Module: [Scale]]?
+  public let method: String
+  /// Whether scores of different layers can be ranked together; false for orders of removal inside a layer.
+  public let comparesLayers: Bool
+  /// Weighting and grouping the scores were made with; a mask carries it on to the refit.
+  public let record: Record
+  /// Hashes of the calibration texts.
+  public let calibration: [String]
+
+  public struct Scale: Sendable, Equatable {
+    public var mean: Double
+    public var deviation: Double
+  }
+
+  /// How tokens were weighted and neurons grouped.
+  public struct Record: Sendable, Equatable {
+    /// Content hash of the groups; empty when there are none.
+    public var groups: String
+    /// Canonical JSON of the weighting; empty when all tokens count alike.
+    public var weighting: String
+    public static let plain = Record(groups: "", weighting: "")
+  }
+
+  public var summary: String { "\(method), \(structure.summary)" }
+  public static let fields = ["layers": "number of blocks"]
+  public func field(_ name: String) -> Literal? { name == "layers" ? .integer(structure.layers) : nil }
+
+  public init(
+    structure: Structure, score: PerPiece<Float>, scale: [Module: [Scale]]? = nil, method: String,
+    comparesLayers: Bool = true, record: Record = .plain, calibration: [String]
+  ) {
+    self.structure = structure
+    self.score = score
+    self.scale = scale
+    self.method = method
+    self.comparesLayers = comparesLayers
+    self.record = record
+    self.calibration = calibration
+  }
+
+  /// The numbers by which pieces of different layers and modules are ranked together.
+  public var comparable: PerPiece<Double> {
+    var result = PerPiece<Double>()
+    for module in score.modules {
+      guard let rows = score[module] else { continue }
+      let columns = Double(structure.columns(module))
+      result[module] = rows.enumerated().map { layer, row in
+        guard let scale = scale?[module]?[layer] else { return row.map(Double.init) }
+        return row.map { (Double($0) / columns - scale.mean) / scale.deviation }
+      }
+    }
+    return result
+  }
+
+  public func write(to writer: any ArtifactWriter) throws {
+    try structure.write(to: writer)
+    try score.write("score", to: writer, padding: .nan, meaning: "importance, higher = keep")
+    for module in score.modules {
+      guard let scale = scale?[module] else { continue }
+      try writer.vector("\(module.rawValue)/column_mean", scale.map(\.mean), axis: "layer")
+      try writer.vector("\(module.rawValue)/column_deviation", scale.map(\.deviation), axis: "layer")
+    }
+    try writer.attribute("higher_is", "keep")
+    try writer.attribute("method", .string(method))
+    try writer.attribute("compares_layers", .integer(comparesLayers ? 1 : 0))
+    try writer.attribute("groups_content", .string(record.groups))
+    try writer.attribute("weighting", .string(record.weighting))
+    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    if let module = score.modules.last, let rows = score[module] {
+      try writer.preview(title: "\(method) score of \(module.axis)s", rows: rows, axis: module.axis)
+    }
+  }
+
+  public init(from reader: any ArtifactReader) throws {
+    let structure = try Structure(from: reader)
+    self.structure = structure
+    score = try PerPiece("score", from: reader, structure: structure)
+    var scale: [Module: [Scale]] = [:]
+    for module in Module.allCases where reader.has("\(module.rawValue)/column_mean") {
+      let means = try reader.array("\(module.rawValue)/column_mean", as: Double.self)
+      let deviations = try reader.array("\(module.rawValue)/column_deviation", as: Double.self)
+      scale[module] = zip(means, deviations).map(Scale.init)
+    }
+    self.scale = scale.isEmpty ? nil : scale
+    method = try reader.attribute("method").stringValue ?? ""
+    comparesLayers = try reader.attribute("compares_layers").intValue == 1
+    record = Record(
+      groups: try reader.attribute("groups_content").stringValue ?? "",
+      weighting: try reader.attribute("weighting").stringValue ?? "")
+    calibration =
+      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+  }
+}

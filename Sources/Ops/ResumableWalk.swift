@@ -1,0 +1,68 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// A model walked layer by layer over a corpus. The residual stream is saved between layers, so that a step that was
+/// interrupted goes on near the layer it stopped in.
+struct ResumableWalk {
+  let network: LanguageModel
+  let sequences: Sequences
+  let context: any RunContext
+  /// What a step found so far, when it is kept together with the stream.
+  var save: (any ArtifactWriter) throws -> Void = { _ in }
+  var restore: (any ArtifactReader) throws -> Void = { _ in }
+
+  /// Takes the walk through every layer up to the last wanted one.
+  ///
+  /// - Parameters:
+  ///   - wanted: the layers to look at.
+  ///   - pulse: called with the layer between pieces of work in layers that are only passed.
+  ///   - body: must move the walk on by one layer.
+  func visit(_ wanted: Set<Int>, pulse: (Int) throws -> Void, _ body: (Walk) throws -> Void) throws {
+    guard let first = wanted.min(), let last = wanted.max() else { return }
+    let walk = try started(before: first)
+    while walk.layer <= last {
+      let layer = walk.layer
+      if wanted.contains(layer) { try body(walk) } else { try walk.step(pulse: { _ in try pulse(layer) }) }
+      guard walk.layer <= last else { break }
+      try context.checkpoint("states-\(walk.layer)") { writer in
+        try walk.states.write(to: writer)
+        try save(writer)
+      }
+      context.discardCheckpoint("states-\(layer)")
+    }
+  }
+
+  /// A walk at the last layer at or before `layer` whose states were saved, or at the embeddings.
+  private func started(before layer: Int) throws -> Walk {
+    let limit = context.memoryLimit / 2
+    for start in stride(from: layer, to: 0, by: -1) {
+      guard let saved = try context.checkpoint(named: "states-\(start)") else { continue }
+      let walk = try Walk(network, sequences, layer: start, spillAbove: limit, in: context.scratch)
+      try walk.states.read(from: saved)
+      try restore(saved)
+      context.resumed(at: start, of: network.layers, "layer")
+      return walk
+    }
+    let walk = try Walk(network, sequences, spillAbove: limit, in: context.scratch)
+    try walk.embed()
+    return walk
+  }
+}
+
+extension Matrix<Float> {
+  func write(to writer: any ArtifactWriter) throws {
+    try withUnsafePointer { pointer, _ in
+      try writer.array(
+        "states", UnsafeBufferPointer(start: pointer, count: count), shape: [rows, columns],
+        axes: ["token", "feature"],
+        meaning: "residual stream", units: nil)
+    }
+  }
+
+  func read(from reader: any ArtifactReader) throws {
+    try withUnsafeMutablePointer { pointer, _ in
+      try reader.read("states", rows: 0..<rows, into: UnsafeMutableBufferPointer(start: pointer, count: count))
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Kernel
+import Numerics
+import Transformer
+
+struct Taylor: Op {
+  static let name = "taylor"
+  static let summary = "Score how much every neuron matters to every token cluster, by a backward pass."
+  static let reference: String? = "FANG eq. 5"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=16 length=128
+    S = taylor m cal by=(kmeans (capture m cal sites=ffn.in keep=values) k=7)
+    """
+
+  @Input("the model") var model: Model
+  @Input("the text whose tokens are clustered, as windows") var corpus: Corpus
+  @Input("clusters of those tokens in every layer", named: true) var by: Clusters
+
+  init() {}
+
+  func estimate() throws -> Resources {
+    let configuration = model.configuration
+    let window = corpus.sequences.longest
+    let tokens = max(1024, window)
+    let kept = (configuration.layers + 1) * tokens * configuration.hiddenSize * 4
+    let sums = (0..<configuration.layers).reduce(0) { $0 + configuration.neurons($1) * by.count * 8 }
+    return Resources(memory: kept + 2 * sums + 2 << 30)
+  }
+
+  /// Sequences that go forward and back between two checkpoints hold about this many tokens.
+  private static let chunkTokens = 8192
+
+  func run(_ context: any RunContext) throws -> Affinity {
+    try corpus.requireTokenizer(of: model)
+    guard by.corpus == $corpus.references[0].content else {
+      throw Diagnostic("the clusters label the tokens of another corpus", argument: "by")
+    }
+    guard by.layers.count == model.configuration.layers else {
+      throw Diagnostic("taylor needs clusters of every layer", argument: "by")
+    }
+    let sequences = corpus.sequences
+    let labels = countedLabels(sequences)
+    var sums = (0..<model.configuration.layers).map {
+      TaylorAffinity(clusters: by.count, neurons: model.configuration.neurons($0))
+    }
+    let chunks = sequences.batches(tokens: Taylor.chunkTokens)
+    var first = 0
+    for index in chunks.indices.reversed() {
+      guard let saved = try context.checkpoint(named: "chunk-\(index)") else { continue }
+      sums = try sums.indices.map { try TaylorAffinity(from: saved, layer: $0) }
+      first = index + 1
+      context.resumed(at: chunks[index].upperBound, of: sequences.count, "window")
+      break
+    }
+    for index in chunks.indices.dropFirst(first) {
+      let chunk = chunks[index]
+      let base = sequences.offsets[chunk.lowerBound]
+      try model.network.gradients(
+        sequences[chunk], memory: context.memoryLimit / 4,
+        tap: { tap in
+          if let row = firstNonFinite(tap.gradient) {
+            throw Diagnostic(
+              "the gradient of layer \(tap.layer) is not finite at token \(base + tap.rows.lowerBound + row)")
+          }
+          let rows = (tap.rows.lowerBound + base)..<(tap.rows.upperBound + base)
+          sums[tap.layer].add(h: tap.h, gradient: tap.gradient, labels: Array(labels[tap.layer][rows]))
+        },
+        pulse: { _ in try context.progress(chunk.lowerBound, of: sequences.count, "window") })
+      try context.checkpoint("chunk-\(index)") { writer in
+        for (layer, sum) in sums.enumerated() { try sum.write(to: writer, layer: layer) }
+      }
+      if index > 0 { context.discardCheckpoint("chunk-\(index - 1)") }
+    }
+    for (layer, sum) in sums.enumerated() {
+      for (cluster, count) in sum.counts.enumerated() where count == 0 {
+        context.warn("cluster \(cluster) of layer \(layer) has no token with a gradient")
+      }
+    }
+    return Affinity(
+      structure: Structure(model.configuration, model: $model.references[0].content), score: sums.map(\.scores),
+      counts: sums.map { $0.counts.map(Int64.init) }, clusters: $by.references[0],
+      calibration: merged(by.calibration, [corpus.textHash]))
+  }
+
+  /// The labels of every layer, negative at the last token of each window, which predicts nothing.
+  private func countedLabels(_ sequences: Sequences) -> [[Int32]] {
+    by.label.map { labels in
+      var labels = labels
+      for window in 0..<sequences.count where !sequences[window].isEmpty {
+        labels[sequences[window].upperBound - 1] = -1
+      }
+      return labels
+    }
+  }
+}
+
+extension TaylorAffinity {
+  fileprivate func write(to writer: any ArtifactWriter, layer: Int) throws {
+    try writer.array(
+      "layer_\(layer)/sums", sums.values, shape: [sums.rows, sums.columns], axes: ["cluster", "neuron_\(sums.columns)"])
+    try writer.vector("layer_\(layer)/counts", counts.map(Int64.init), axis: "cluster")
+  }
+
+  fileprivate init(from reader: any ArtifactReader, layer: Int) throws {
+    let shape = try reader.shape("layer_\(layer)/sums")
+    self.init(
+      sums: Matrix(
+        rows: shape[0], columns: shape[1], values: try reader.array("layer_\(layer)/sums", as: Double.self)),
+      counts: try reader.array("layer_\(layer)/counts", as: Int64.self).map(Int.init))
+  }
+}

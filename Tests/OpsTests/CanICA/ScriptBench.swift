@@ -1,0 +1,65 @@
+import Foundation
+import Kernel
+
+@testable import Ops
+
+/// Runs statements of the language on the bundled model, in a workspace of its own that goes away with it.
+final class ScriptBench: SessionObserver, MetaHandler {
+  let folder = NSTemporaryDirectory() + "prn-ops-\(UUID().uuidString)"
+  /// The last component is the project's data folder.
+  static let data = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("data").path
+
+  private(set) var warnings: [String] = []
+  private(set) var computed: [String] = []
+  private(set) var resumed: [String] = []
+  /// Stops the work when an op reports that so many units are done.
+  var stop: (op: String, done: Int)?
+  private(set) var isCancelled = false
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  func handle(_ event: SessionEvent) {
+    switch event {
+    case .warned(_, let sentence): warnings.append(sentence)
+    case .finished(let info, _, _, _): computed.append(info.op)
+    case .resumed(let info, let done, let total, let unit): resumed.append("\(info.op) \(done)/\(total) \(unit)")
+    case .progress(let info, let done, _, _): if let stop, stop.op == info.op, done >= stop.done { isCancelled = true }
+    default: break
+    }
+  }
+
+  func perform(_ call: MetaCall, in session: Session) throws {}
+
+  private func store() throws -> Store {
+    try Store(workspace: folder + "/.prn", types: catalog.artifactTypes)
+  }
+
+  /// `DATA` in the text stands for the data folder.
+  @discardableResult
+  func run(_ text: String) throws -> Outcome {
+    isCancelled = false
+    let session = Session(catalog: catalog, store: try store(), observer: self, meta: self)
+    return session.run(Source(name: "test.prn", text: text.replacingOccurrences(of: "DATA", with: ScriptBench.data)))
+  }
+
+  /// The value of a name that `text` binds.
+  func value<A: Artifact>(_ name: String, _ text: String, as type: A.Type = A.self) throws -> A {
+    let outcome = try run(text)
+    if let first = outcome.diagnostics.first { throw first }
+    guard let value = try store().value(named: name, back: 0)?.load() as? A else {
+      throw Diagnostic("\(name) is no value of type \(A.type.name)")
+    }
+    return value
+  }
+
+  func content(_ name: String) throws -> String? { try store().value(named: name, back: 0)?.reference.content }
+
+  /// Names and bytes of every object of the store.
+  func objects() throws -> [String: Data] {
+    let root = folder + "/.prn/objects"
+    let paths = try FileManager.default.subpathsOfDirectory(atPath: root).filter { $0.hasSuffix(".h5") }
+    return Dictionary(
+      uniqueKeysWithValues: try paths.map { ($0, try Data(contentsOf: URL(fileURLWithPath: root + "/" + $0))) })
+  }
+}
