@@ -1,0 +1,83 @@
+# make          build prn (release)
+# make demo     install what is missing, build, and run the first notebook
+# make test     everything CI checks
+# make check    format, lint and the fast tests: before every commit
+# make bench docs install interop clean
+
+SHELL := /bin/sh
+PREFIX ?= /usr/local
+DEBIAN_PACKAGES = libopenblas-dev liblapacke-dev libedit-dev libhdf5-dev libssl-dev
+SWIFT_PLACES = $(HOME)/.local/share/swiftly/bin /usr/local/swift/usr/bin /opt/swift/usr/bin /usr/share/swift/usr/bin \
+  /usr/libexec/swift/bin
+SWIFT := $(shell command -v swift || for place in $(SWIFT_PLACES); do \
+  [ -x $$place/swift ] && { echo $$place/swift; break; }; done)
+PYTHON ?= python3
+PRN = .build/release/prn
+DEMO = .build/demo
+
+.PHONY: all build demo test check format bench docs install interop clean deps toolchain venv
+
+all: build
+
+build: toolchain deps
+	$(SWIFT) build -c release --product prn
+
+demo: toolchain deps
+	$(SWIFT) build -c release --product prn
+	@mkdir -p $(DEMO)
+	@echo "--- prn run notebooks/quickstart.prn"
+	$(PRN) run notebooks/quickstart.prn --workspace $(DEMO)/.prn --report $(DEMO)/quickstart.html --format box
+	@echo "--- the values it made"
+	$(PRN) ls --workspace $(DEMO)/.prn --format box
+	@echo "--- files"
+	@ls -1 $(DEMO)/quickstart.html $(DEMO)/.prn/vars/main/*.h5
+
+test: toolchain deps
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+check: toolchain deps
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --skip ScriptTests --skip NotebookTests --skip InteractiveTests --skip Slow
+
+format: toolchain
+	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
+
+# BENCH="block kmeans" picks some; PRN_BENCH_LARGE=1 adds the sizes of a 7B layer.
+bench: toolchain deps venv
+	$(SWIFT) build -c release --product prn-bench
+	.venv/bin/python Tests/Benchmarks/bench.py .build/release/prn-bench $(BENCH)
+
+docs: build
+	@mkdir -p docs
+	$(PRN) docs > docs/ops.md.new && mv docs/ops.md.new docs/ops.md
+
+install: toolchain deps
+	$(SWIFT) build -c release --product prn --static-swift-stdlib
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PRN) $(DESTDIR)$(PREFIX)/bin/prn
+
+interop: build venv
+	@for script in Tests/Fixtures/*/interop.py; do [ -e "$$script" ] || continue; \
+	  echo "--- $$script"; PRN=$(PRN) .venv/bin/python "$$script" || exit 1; done
+
+venv:
+	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
+	@.venv/bin/pip install --quiet --requirement Tests/requirements.txt
+
+clean:
+	rm -rf .build .build-* .venv
+
+toolchain:
+	@[ -n "$(SWIFT)" ] || { \
+	  echo "prn needs the Swift 6.2 toolchain or newer; install it from https://www.swift.org/install/linux" >&2; exit 1; }
+
+deps:
+	@missing=; for package in $(DEBIAN_PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	command -v apt-get >/dev/null || { echo "prn needs$$missing; install them with your package manager" >&2; exit 1; }; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; \
+	echo "installing$$missing"; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing

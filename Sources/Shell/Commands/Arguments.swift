@@ -1,0 +1,183 @@
+import Kernel
+
+extension Invocation {
+  /// Reads the words after the program's name.
+  /// - Throws: `Diagnostic` of kind `usage` naming the word at fault.
+  init(_ words: [String]) throws {
+    var options = Options()
+    var positional: [String] = []
+    var inline: String?
+    var wantsHelp = false
+    var wantsVersion = false
+    var index = 0
+    var isOnlyPositional = false
+
+    /// The value of an option: glued on, or the next word.
+    func value(_ rule: OptionRule, glued: String?) throws -> String {
+      guard let wanted = rule.value else {
+        if glued != nil { throw Diagnostic("--\(rule.name) takes no value", kind: .usage) }
+        return ""
+      }
+      if let glued { return glued }
+      if rule.isOptionalValue { return "" }
+      index += 1
+      guard index < words.count else { throw Diagnostic("--\(rule.name) needs a value: \(wanted)", kind: .usage) }
+      return words[index]
+    }
+    func set(_ rule: OptionRule, glued: String?) throws {
+      let text = try value(rule, glued: glued)
+      do { try rule.apply(&options, text) } catch let problem as Diagnostic {
+        throw Diagnostic("--\(rule.name): \(problem.summary)", hint: problem.hint, kind: .usage)
+      }
+    }
+
+    while index < words.count {
+      let word = words[index]
+      if isOnlyPositional || word == "-" || !word.hasPrefix("-") {
+        positional.append(word)
+      } else if word == "--" {
+        isOnlyPositional = true
+      } else if word == "-h" || word == "--help" {
+        wantsHelp = true
+      } else if word == "--version" || word == "-V" {
+        wantsVersion = true
+      } else if word == "-c" {
+        index += 1
+        guard index < words.count else { throw Diagnostic("-c needs the statements to run", kind: .usage) }
+        inline = words[index]
+      } else if word.hasPrefix("--") {
+        let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+          String.init)
+        guard let rule = OptionRule.all.first(where: { $0.name == parts[0] }) else {
+          let near = nearest(to: parts[0], among: OptionRule.all.map(\.name))
+          throw Diagnostic("unknown option `--\(parts[0])`", hint: near.map { "did you mean `--\($0)`?" }, kind: .usage)
+        }
+        try set(rule, glued: parts.count > 1 ? parts[1] : nil)
+      } else {
+        let letters = Array(word.dropFirst())
+        for (place, letter) in letters.enumerated() {
+          guard let rule = OptionRule.all.first(where: { $0.short == letter }) else {
+            throw Diagnostic("unknown option `-\(letter)`", hint: "`prn help` lists the options", kind: .usage)
+          }
+          let rest = String(letters[(place + 1)...])
+          try set(rule, glued: rule.value != nil && !rest.isEmpty ? rest : nil)
+          if rule.value != nil { break }
+        }
+      }
+      index += 1
+    }
+
+    self.options = options
+    if wantsVersion {
+      command = .version
+    } else if wantsHelp {
+      command = .help(positional.first)
+    } else if let inline {
+      guard positional.isEmpty else {
+        throw Diagnostic("`\(positional[0])` is one word too many: -c runs the statements it is given", kind: .usage)
+      }
+      command = .inline(inline)
+    } else {
+      command = try Command(positional)
+    }
+  }
+}
+
+/// A subcommand as help lists it.
+struct CommandRule {
+  var name: String
+  var arguments: String
+  var meaning: String
+
+  static let all: [CommandRule] = [
+    .init(name: "", arguments: "", meaning: "the interactive shell"),
+    .init(
+      name: "run", arguments: "FILE [NAME=VALUE ...]",
+      meaning: "run a script, replacing the values of its `param` lines"),
+    .init(name: "-c", arguments: "STATEMENTS", meaning: "run the statements given"),
+    .init(name: "check", arguments: "FILE [NAME=VALUE ...]", meaning: "check a script without running it"),
+    .init(name: "ls", arguments: "", meaning: "list the names and their values"),
+    .init(name: "info", arguments: "NAME", meaning: "what a value is and how it was made"),
+    .init(name: "why", arguments: "NAME", meaning: "why its step was run, and what had changed"),
+    .init(name: "export", arguments: "NAME to=PATH [as=FORMAT]", meaning: "write a value for other programs"),
+    .init(name: "verify", arguments: "NAME", meaning: "recompute a value and compare it with the stored one"),
+    .init(name: "du", arguments: "", meaning: "the space values take"),
+    .init(
+      name: "gc", arguments: "[--apply]", meaning: "list values nothing refers to; with --apply, move them to the trash"
+    ),
+    .init(name: "fsck", arguments: "", meaning: "read and check every object of the store"),
+    .init(name: "docs", arguments: "", meaning: "print the reference of all ops as Markdown"),
+    .init(name: "help", arguments: "[WORD]", meaning: "this text, or help on an op or a word of the language"),
+    .init(name: "version", arguments: "", meaning: "version, libraries and processor"),
+  ]
+}
+
+extension Command {
+  /// Reads what is left when the options are taken out.
+  fileprivate init(_ words: [String]) throws {
+    guard let first = words.first else {
+      self = .shell
+      return
+    }
+    let rest = Array(words.dropFirst())
+    func one(_ what: String) throws -> String {
+      guard let word = rest.first else { throw Diagnostic("`prn \(first)` needs \(what)", kind: .usage) }
+      guard rest.count == 1 else {
+        throw Diagnostic("`\(rest[1])` is one word too many for `prn \(first)`", kind: .usage)
+      }
+      return word
+    }
+    func none() throws {
+      if let extra = rest.first { throw Diagnostic("`\(extra)` is one word too many for `prn \(first)`", kind: .usage) }
+    }
+    switch first {
+    case "run", "check":
+      guard let path = rest.first else { throw Diagnostic("`prn \(first)` needs a script", kind: .usage) }
+      let overrides = try Command.overrides(rest.dropFirst())
+      self = first == "run" ? .run(path: path, overrides: overrides) : .check(path: path, overrides: overrides)
+    case "ls":
+      try none()
+      self = .list
+    case "info": self = .info(try one("a name"))
+    case "why": self = .why(try one("a name"))
+    case "du":
+      try none()
+      self = .du
+    case "gc":
+      try none()
+      self = .gc
+    case "fsck":
+      try none()
+      self = .fsck
+    case "verify": self = .verify(try one("a name"))
+    case "export":
+      guard rest.count >= 2 else { throw Diagnostic("`prn export` needs a name and `to=PATH`", kind: .usage) }
+      self = .export(rest.joined(separator: " "))
+    case "docs":
+      try none()
+      self = .reference
+    case "version":
+      try none()
+      self = .version
+    case "help": self = .help(rest.first)
+    default:
+      guard first.hasSuffix(".prn") || first.contains("/") || first == "-" else {
+        let near = nearest(to: first, among: CommandRule.all.map(\.name))
+        throw Diagnostic(
+          "`\(first)` is neither a command of prn nor a script",
+          hint: near.map { "did you mean `prn \($0)`?" } ?? "`prn help` lists the commands", kind: .usage)
+      }
+      self = .run(path: first, overrides: try Command.overrides(rest[...]))
+    }
+  }
+
+  private static func overrides(_ words: ArraySlice<String>) throws -> [Override] {
+    try words.map { word in
+      let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      guard parts.count == 2, !parts[0].isEmpty else {
+        throw Diagnostic("`\(word)` is not of the form NAME=VALUE", kind: .usage)
+      }
+      return Override(name: parts[0], value: parts[1])
+    }
+  }
+}

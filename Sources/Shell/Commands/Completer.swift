@@ -1,0 +1,25 @@
+import Kernel
+
+/// Candidates for the word in front of the cursor, from the language's own completion.
+struct Completer {
+  let session: Session
+  let store: Store
+
+  func complete(_ text: String) -> CompletionList {
+    let found = session.completions(text, cursor: text.utf8.count, columns: columns)
+    let bytes = Array(text.utf8)
+    let replaced = String(decoding: bytes[found.range.clamped(to: 0..<bytes.count)], as: UTF8.self)
+    return CompletionList(
+      replaced: replaced.count,
+      candidates: found.candidates.map { CompletionList.Candidate(text: $0.text, note: $0.meaning) })
+  }
+
+  /// The columns of a table, for `x=` and `y=`; only of values that are small enough to be read at a key press.
+  private func columns(_ name: String) -> [String] {
+    guard let handle = session.value(named: name)?.handle, let stored = try? store.find(handle.reference.key),
+      stored.bytes < 8 << 20,
+      let showable = try? handle.load() as? any Showable
+    else { return [] }
+    return (try? showable.table(ShowRequest(name: "")))??.columns ?? []
+  }
+}

@@ -1,0 +1,298 @@
+import Foundation
+import Kernel
+
+/// Where everything the user sees goes: data to standard output, everything else to standard error. It hears what the
+/// session does and keeps the record a report is made of.
+final class Console: SessionObserver, @unchecked Sendable {
+  // Sendable: the session tells everything on the thread it runs on; progress has a lock of its own.
+
+  let out: OutputStream
+  let err: OutputStream
+  var format: TableFormat?
+  var isQuiet: Bool
+  let isJSON: Bool
+  private(set) var progress: Progress
+  var progressStyle: ProgressStyle {
+    didSet { progress = Progress(stream: err, style: isQuiet || isJSON ? .none : progressStyle) }
+  }
+  private(set) var record = RunRecord()
+  /// Whether a reader of standard output went away (`prn … | head`): the run goes on, quietly.
+  private var isDeaf = false
+  /// Where steps of this run went on: units done and total.
+  private var resumedAt: [String: (done: Int, total: Int)] = [:]
+  private var warned: Set<String> = []
+
+  init(out: OutputStream, err: OutputStream, options: Options) {
+    self.out = out
+    self.err = err
+    format = options.format
+    isQuiet = options.quiet
+    isJSON = options.json
+    progressStyle = options.progress
+    progress = Progress(stream: err, style: options.quiet || options.json ? .none : options.progress)
+  }
+
+  // MARK: - Data
+
+  /// Prints a table in the format asked for: a box on a terminal, tabs in a pipe.
+  /// - Parameter showsAll: whether every row is printed even on a terminal.
+  func show(_ table: TableData, name: String, showsAll: Bool = false) {
+    record.outputs.append(.table(name: name, table))
+    if isJSON {
+      return event(
+        "table",
+        [
+          "name": .string(name), "columns": .array(table.columns.map(JSONValue.string)),
+          "rows": .array(table.rows.map { .array($0.map(\.json)) }),
+        ])
+    }
+    let chosen = format ?? (out.isTerminal ? (out.isUnicode ? .box : .ascii) : .tsv)
+    let width = out.isTerminal ? out.size.columns : nil
+    printData(table.text(chosen, width: width, rowLimit: out.isTerminal && !showsAll ? Console.rowLimit : nil))
+  }
+
+  static let rowLimit = 40
+
+  /// Prints text that is the result of a statement.
+  func show(_ text: String, name: String) {
+    record.outputs.append(.text(text))
+    if isJSON { return event("text", ["name": .string(name), "text": .string(text)]) }
+    printData(text.hasSuffix("\n") ? text : text + "\n")
+  }
+
+  /// Prints a picture on the terminal.
+  func show(_ figure: Figure) {
+    let size = out.size
+    printData(
+      figure.text(
+        TextPictureStyle(columns: size.columns, rows: size.rows, isUnicode: out.isUnicode, colour: out.colour)))
+  }
+
+  /// Takes a picture into the report.
+  func note(_ figure: Figure) { record.outputs.append(.figure(figure)) }
+
+  private func printData(_ text: String) {
+    progress.clear()
+    guard !isDeaf else { return }
+    do { try out.write(text) } catch {
+      isDeaf = true
+      if (error as? WriteFailed)?.isBrokenPipe != true { say("error: standard output cannot be written") }
+    }
+  }
+
+  /// One line of the event stream.
+  func event(_ kind: String, _ members: [String: JSONValue]) {
+    guard isJSON else { return }
+    let line = JSONValue.object(members.merging(["v": 1, "event": .string(kind)]) { $1 })
+    printData(line.canonical + "\n")
+  }
+
+  // MARK: - Everything else
+
+  /// A line on standard error, whatever `--quiet` says.
+  func say(_ text: String) {
+    progress.clear()
+    try? err.write(text + "\n")
+  }
+
+  /// A line on standard error unless `--quiet`.
+  func remark(_ text: String) { if !isQuiet { say(text) } }
+
+  func warn(_ sentence: String) {
+    guard warned.insert(sentence).inserted else { return }
+    record.warnings.append(sentence)
+    event("warning", ["text": .string(sentence)])
+    say(painted("warning: ", 33) + sentence)
+  }
+
+  /// Prints errors as they are rendered, the word `error` in colour.
+  func report(_ outcome: Outcome) { report(outcome.diagnostics, rendered: outcome.rendered) }
+
+  func report(_ diagnostics: [Diagnostic], rendered: String) {
+    guard !diagnostics.isEmpty else { return }
+    record.errors.append(rendered)
+    for diagnostic in diagnostics { reportEvent(diagnostic) }
+    say(paintErrors(rendered))
+  }
+
+  func report(_ diagnostic: Diagnostic) {
+    record.errors.append(diagnostic.rendered)
+    reportEvent(diagnostic)
+    say(paintErrors(diagnostic.rendered))
+  }
+
+  private func reportEvent(_ diagnostic: Diagnostic) {
+    var members: [String: JSONValue] = [
+      "text": .string(diagnostic.summary), "exit": .integer(diagnostic.kind.rawValue),
+    ]
+    members["hint"] = diagnostic.hint.map(JSONValue.string)
+    if let span = diagnostic.span {
+      let (line, column) = span.source.position(of: span.range.lowerBound)
+      members["file"] = .string(span.source.name)
+      members["line"] = .integer(line)
+      members["column"] = .integer(column)
+    }
+    event("error", members)
+  }
+
+  private func painted(_ text: String, _ code: Int) -> String {
+    err.colour == .none ? text : "\u{1B}[1;\(code)m\(text)\u{1B}[0m"
+  }
+
+  private func paintErrors(_ text: String) -> String {
+    guard err.colour != .none else { return text }
+    return text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
+      if let word = line.firstRange(of: "error: "), line[..<word.lowerBound].allSatisfy({ $0 != "|" }) {
+        return line[..<word.lowerBound] + "\u{1B}[1;31merror:\u{1B}[0m " + line[word.upperBound...]
+      }
+      return String(line)
+    }.joined(separator: "\n")
+  }
+
+  // MARK: - SessionObserver
+
+  var isCancelled: Bool { Interrupts.isStopping }
+
+  func handle(_ sessionEvent: SessionEvent) {
+    switch sessionEvent {
+    case .started(let step):
+      progress.begin(Console.title(step))
+      event("started", members(step))
+    case .progress(let step, let done, let total, let unit):
+      progress.update(done, of: total, unit)
+      if isJSON, progressEvents.allows(step.index, done == total) {
+        event("progress", members(step, ["done": .integer(done), "total": .integer(total), "unit": .string(unit)]))
+      }
+    case .resumed(let step, let done, let total, let unit):
+      resumedAt[step.key ?? ""] = (done, total)
+      event("resumed", members(step, ["done": .integer(done), "total": .integer(total), "unit": .string(unit)]))
+      remark("\(Console.title(step))  resumed at \(unit) \(done)/\(total)")
+    case .warned(_, let sentence): warn(sentence)
+    case .waiting(let step, let process):
+      event("waiting", members(step, ["process": .integer(process)]))
+      remark(
+        "\(Console.title(step))  waits for process \(process), which is computing the same step (Ctrl-C stops waiting)")
+    case .cached(let step, let stored): finished(step, stored, .cached, seconds: stored.seconds, hasChanged: nil)
+    case .finished(let step, let stored, let seconds, let hasChanged):
+      let status = resumedAt[step.key ?? ""] == nil ? StepStatus.run : .resumed
+      finished(step, stored, status, seconds: seconds, hasChanged: hasChanged)
+    case .failed(let step, let problem):
+      progress.clear()
+      event("step", members(step, ["status": "failed", "text": .string(problem.summary)]))
+      note(step, nil, .failed, seconds: 0)
+    case .cancelled(let step):
+      progress.clear()
+      event("step", members(step, ["status": "cancelled"]))
+      remark("\(Console.title(step))  stopped; what is finished is kept")
+    case .bound(let name, let value): bound(name, value)
+    case .asserted: break
+    case .value(let value, let span): shownValue?(value, span)
+    case .timed(let span, let seconds):
+      event("time", ["text": .string(span.text), "seconds": Console.milliseconds(seconds)])
+      say("\(NumberText.duration(seconds))  \(Console.oneLine(span.text))")
+    }
+  }
+
+  /// Prints the value of an expression statement; set by whoever knows how values look.
+  var shownValue: ((PlanValue, Span) -> Void)?
+  private var progressEvents = Throttle(interval: 0.5)
+
+  /// Names that a step line was printed for, with the key of the value.
+  private var announced: [String: String] = [:]
+
+  /// A name bound to a value that another statement made has had no line yet.
+  private func bound(_ name: String, _ value: PlanValue) {
+    guard let handle = value.handle, announced[name] != handle.reference.key else { return }
+    guard let step = record.steps.last(where: { $0.key == handle.reference.key }) else { return }
+    announced[name] = handle.reference.key
+    event(
+      "step",
+      [
+        "name": .string(name), "op": .string(step.op), "type": .string(step.type), "key": .string(step.key),
+        "content": .string(step.content), "status": "cached", "seconds": 0, "summary": .string(step.summary),
+      ])
+    remark(stepLine(name, "\(step.type) \(step.summary)", step.bytes, "cached"))
+  }
+
+  private func stepLine(_ name: String, _ what: String, _ bytes: Int, _ tail: String) -> String {
+    DisplayWidth.padded(name, to: 8, right: false) + "  " + DisplayWidth.padded(what, to: 56, right: false) + "  "
+      + DisplayWidth.padded(NumberText.bytes(bytes), to: 8, right: true) + "   " + tail
+  }
+
+  private func finished(
+    _ step: StepInfo, _ stored: StoredStep, _ status: StepStatus, seconds: Double, hasChanged: Bool?
+  ) {
+    progress.clear()
+    note(step, stored, status, seconds: seconds)
+    if let name = step.name { announced[name] = stored.handle.reference.key }
+    var more: [String: JSONValue] = [
+      "status": .string(status.rawValue), "seconds": Console.milliseconds(seconds), "bytes": .integer(stored.bytes),
+      "summary": .string(stored.summary), "content": .string(stored.handle.reference.content),
+    ]
+    more["changed"] = hasChanged.map(JSONValue.bool)
+    event("step", members(step, more))
+    guard !isQuiet else { return }
+    var tail = NumberText.duration(seconds)
+    switch status {
+    case .cached: tail = stored.seconds >= 0.05 ? "cached (saved \(NumberText.duration(stored.seconds)))" : "cached"
+    case .resumed:
+      if let (done, total) = resumedAt[step.key ?? ""] { tail += ", resumed at \(done)/\(total)" }
+    case .run, .failed: break
+    }
+    if let hasChanged { tail += hasChanged ? ", content changed" : ", content unchanged" }
+    say(stepLine(Console.title(step), "\(stored.handle.type.name) \(stored.summary)", stored.bytes, tail))
+  }
+
+  private func note(_ step: StepInfo, _ stored: StoredStep?, _ status: StepStatus, seconds: Double) {
+    record.steps.append(
+      RunRecord.Step(
+        name: Console.title(step), op: step.op, type: step.type.name, summary: stored?.summary ?? "",
+        key: step.key ?? "",
+        content: stored?.handle.reference.content ?? "", inputs: [], status: status, seconds: seconds,
+        bytes: stored?.bytes ?? 0,
+        line: step.span.source.name == record.sourceName
+          ? step.span.source.position(of: step.span.range.lowerBound).line : nil))
+  }
+
+  /// Fills in what only the end of a run knows.
+  func complete(_ change: (inout RunRecord) -> Void) { change(&record) }
+
+  private func members(_ step: StepInfo, _ more: [String: JSONValue] = [:]) -> [String: JSONValue] {
+    var out: [String: JSONValue] = [
+      "op": .string(step.op), "type": .string(step.type.name), "index": .integer(step.index),
+      "total": .integer(step.total),
+    ]
+    out["name"] = step.name.map(JSONValue.string)
+    out["key"] = step.key.map(JSONValue.string)
+    if !step.coordinates.isEmpty {
+      out["cell"] = .object(
+        Dictionary(step.coordinates.map { ($0.name, $0.value.canonical) }, uniquingKeysWith: { $1 }))
+    }
+    return out.merging(more) { $1 }
+  }
+
+  /// The variable, else the op, with the cell of the sweep: `mk[rate=20%]`.
+  static func title(_ step: StepInfo) -> String {
+    let cell = step.coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
+    return (step.name ?? step.op) + (cell.isEmpty ? "" : "[\(cell)]")
+  }
+
+  /// A time in events, to a thousandth.
+  static func milliseconds(_ seconds: Double) -> JSONValue { .number((seconds * 1000).rounded() / 1000) }
+
+  static func oneLine(_ text: String) -> String { text.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+}
+
+/// Lets an event of each kind through once per interval.
+struct Throttle {
+  let interval: Double
+  private var last: [Int: Double] = [:]
+  init(interval: Double) { self.interval = interval }
+
+  mutating func allows(_ kind: Int, _ always: Bool) -> Bool {
+    let now = ProcessInfo.processInfo.systemUptime
+    guard always || now - (last[kind] ?? -.infinity) >= interval else { return false }
+    last[kind] = now
+    return true
+  }
+}

@@ -1,0 +1,175 @@
+import Kernel
+
+/// What the command line asks for.
+struct Invocation: Equatable {
+  var command: Command
+  var options = Options()
+}
+
+enum Command: Equatable {
+  case shell
+  /// Run a script; `overrides` replace the values of its `param` lines.
+  case run(path: String, overrides: [Override])
+  case inline(String)
+  case check(path: String, overrides: [Override])
+  case list
+  case info(String)
+  case why(String)
+  case du
+  case gc
+  case fsck
+  case verify(String)
+  /// The words after `export`, as in the language: `NAME to=PATH as=FORMAT`.
+  case export(String)
+  case reference
+  case version
+  case help(String?)
+
+  struct Override: Equatable {
+    var name: String
+    var value: String
+  }
+}
+
+struct Options: Equatable {
+  var workspace: String?
+  var session: String?
+  var threads: Int?
+  var memory: Int?
+  var isDryRun = false
+  /// nil: use what the store has; empty: recompute everything; else the names to recompute.
+  var fresh: [String]?
+  var keepGoing = false
+  var json = false
+  var format: TableFormat?
+  var report: String?
+  var quiet = false
+  var color = ColourChoice.auto
+  var progress = ProgressStyle.auto
+  var cell: String?
+  var strict = false
+  var rehash = false
+  var apply = false
+  /// Seconds.
+  var older: Double?
+  var keepUnder: Int?
+}
+
+/// How progress is shown while a step runs.
+enum ProgressStyle: String, CaseIterable, Sendable {
+  case auto, plain, none
+}
+
+/// One option of the command line, declared once: parsing, help and the tests read it.
+struct OptionRule {
+  var name: String
+  var short: Character?
+  /// The word for its value in help; nil for a switch. A value in brackets may be left out (`--fresh`, `--fresh=nets`).
+  var value: String?
+  var meaning: String
+  /// - Throws: `Diagnostic` without the option's name; the parser adds it.
+  var apply: @Sendable (inout Options, String) throws -> Void
+
+  var isOptionalValue: Bool { value?.hasPrefix("[") ?? false }
+
+  static let all: [OptionRule] = [
+    .init("workspace", "w", "DIR", "keep the store in DIR instead of .prn in or above this folder") {
+      $0.workspace = $1
+    },
+    .init("session", nil, "NAME", "keep variable names apart from other sessions") { $0.session = try word($1) },
+    .init("threads", "t", "N", "use N processor threads; results do not depend on it") { $0.threads = try count($1) },
+    .init("memory", "m", "BYTES", "refuse steps that would need more memory, such as 2GiB") {
+      $0.memory = try size($1)
+    },
+    .init("dry-run", "n", nil, "check, and print what would run and why; run nothing") { options, _ in
+      options.isDryRun = true
+    },
+    .init("fresh", nil, "[=NAME]", "recompute all steps, or those of NAME, and say whether anything changed") {
+      $0.fresh = $1.isEmpty ? [] : ($0.fresh ?? []) + $1.split(separator: ",").map(String.init)
+    },
+    .init("keep-going", "k", nil, "finish the other cells of a sweep when one fails") { options, _ in
+      options.keepGoing = true
+    },
+    .init("cell", nil, "NAME", "run one `# %%` cell of the script, with what it needs") { $0.cell = $1 },
+    .init("json", nil, nil, "print events as JSON Lines on standard output") { options, _ in options.json = true },
+    .init("format", "f", "FORMAT", "tables as box, ascii, tsv, csv, md or json") { $0.format = try choice($1) },
+    .init("report", "r", "FILE", "write an HTML report of the run") { $0.report = $1 },
+    .init("quiet", "q", nil, "no progress, no line per step, no banner") { options, _ in options.quiet = true },
+    .init("color", nil, "WHEN", "auto, always or never") { $0.color = try choice($1) },
+    .init("progress", nil, "HOW", "auto, plain (a line each minute) or none") { $0.progress = try choice($1) },
+    .init("strict", nil, nil, "stop at a damaged object instead of recomputing it") { options, _ in
+      options.strict = true
+    },
+    .init("rehash", nil, nil, "read external files again even when they look unchanged") { options, _ in
+      options.rehash = true
+    },
+    .init("apply", nil, nil, "gc: move what was listed to the trash") { options, _ in options.apply = true },
+    .init("older", nil, "TIME", "gc: only values unused for TIME, such as 30d") { $0.older = try duration($1) },
+    .init("keep-under", nil, "BYTES", "gc: the cheapest values to recompute, until the store is below BYTES") {
+      $0.keepUnder = try size($1)
+    },
+  ]
+
+  init(
+    _ name: String, _ short: Character?, _ value: String?, _ meaning: String,
+    apply: @escaping @Sendable (inout Options, String) throws -> Void
+  ) {
+    (self.name, self.short, self.value, self.meaning, self.apply) = (name, short, value, meaning, apply)
+  }
+
+  /// "-t, --threads N".
+  var usage: String {
+    let long = "--" + name + (value.map { $0.hasPrefix("[") ? $0 : " " + $0 } ?? "")
+    return (short.map { "-\($0), " } ?? "    ") + long
+  }
+
+  // MARK: - Values
+
+  private static func wrong(_ text: String, _ wanted: String, _ hint: String? = nil) -> Diagnostic {
+    Diagnostic("`\(text)` is not \(wanted)", hint: hint, kind: .usage)
+  }
+
+  private static func count(_ text: String) throws -> Int {
+    guard let value = Int(text), value >= 1 else { throw wrong(text, "a whole number of at least 1") }
+    return value
+  }
+
+  private static func word(_ text: String) throws -> String {
+    let isWord =
+      !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") }
+    guard isWord else { throw wrong(text, "a name of letters, digits, `_` and `-`") }
+    return text
+  }
+
+  private static func choice<T: RawRepresentable & CaseIterable>(_ text: String) throws -> T
+  where T.RawValue == String {
+    guard let value = T(rawValue: text) else {
+      let names = T.allCases.map(\.rawValue)
+      throw wrong(
+        text, "one of \(names.joined(separator: ", "))", nearest(to: text, among: names).map { "did you mean `\($0)`?" }
+      )
+    }
+    return value
+  }
+
+  /// "2GiB", "500M", "1048576".
+  static func size(_ text: String) throws -> Int {
+    let units: [(String, Double)] = [
+      ("KiB", 1024), ("MiB", 1_048_576), ("GiB", 1_073_741_824), ("TiB", 1_099_511_627_776),
+      ("k", 1e3), ("M", 1e6), ("G", 1e9), ("B", 1), ("", 1),
+    ]
+    for (unit, factor) in units where text.hasSuffix(unit) {
+      let digits = String(text.dropLast(unit.count))
+      if let value = Double(digits), value > 0, value * factor < 9e18 { return Int(value * factor) }
+    }
+    throw wrong(text, "a size such as 2GiB")
+  }
+
+  /// "30d", "12h", "90min", "45s".
+  static func duration(_ text: String) throws -> Double {
+    for (unit, factor) in [("min", 60.0), ("d", 86400), ("h", 3600), ("s", 1)] where text.hasSuffix(unit) {
+      if let value = Double(text.dropLast(unit.count)), value >= 0, value.isFinite { return value * factor }
+    }
+    throw wrong(text, "a time such as 30d")
+  }
+}

@@ -1,0 +1,68 @@
+import Kernel
+
+/// A store that, for one key, computes again what it has and compares instead of publishing.
+final class VerifyingStore: StepStore {
+  private let store: Store
+  private let key: String
+  private(set) var result: Verification?
+
+  init(_ store: Store, key: String) {
+    self.store = store
+    self.key = key
+  }
+
+  /// The key looks missing once, so that the session asks for the step to be performed.
+  func find(_ wanted: String) throws -> StoredStep? { wanted == key && result == nil ? nil : try store.find(wanted) }
+
+  func perform(_ recipe: StepRecipe, observer: any StepObserver) throws -> StoredStep {
+    guard recipe.key == key else { return try store.perform(recipe, observer: observer) }
+    result = try store.verify(recipe, observer: observer)
+    guard let stored = try store.find(key) else {
+      throw Diagnostic("the object \(key.prefix(12)) is gone", kind: .store)
+    }
+    return stored
+  }
+
+  func external(_ path: String, files: [String]) throws -> ExternalFile { try store.external(path, files: files) }
+  func names() throws -> [String] { [] }
+  func value(named name: String, back: Int) throws -> ArtifactHandle? { nil }
+  func bind(_ name: String, to reference: ArtifactReference) throws {}
+  func record(_ entry: [String: JSONValue]) throws {}
+  var memoryLimit: Int { store.memoryLimit }
+  func freeDisk() throws -> Int { try store.freeDisk() }
+}
+
+/// `prn verify NAME`: makes the value again from its lineage and says whether it is the same.
+struct Verify {
+  let store: Store
+  let console: Console
+  let catalog: Catalog
+  let meta: MetaWords
+
+  /// - Returns: the exit code: 1 when the values differ.
+  func run(_ name: String) throws -> Int32 {
+    guard let handle = try store.value(named: name, back: 0) else {
+      throw Diagnostic("there is no value named `\(name)`", kind: .usage)
+    }
+    let script = try ReplayScript(store: store, catalog: catalog).text(of: handle.reference.key, name: name)
+    let verifying = VerifyingStore(store, key: handle.reference.key)
+    let session = Session(catalog: catalog, store: verifying, observer: console, meta: meta)
+    let outcome = session.run(Source(name: "lineage of \(name)", text: script))
+    if !outcome.diagnostics.isEmpty {
+      console.report(outcome)
+      return outcome.exitCode
+    }
+    guard let result = verifying.result else {
+      throw Diagnostic("the lineage of `\(name)` leads to another step; its op may have a new revision")
+    }
+    var rows: [(name: String, value: TableData.Cell)] = [
+      ("content", .text(result.isSameContent ? "same" : "different")),
+      ("bytes", .text(result.isIdentical ? "same" : "different")),
+    ]
+    for (part, difference) in result.differences.sorted(by: { $0.key < $1.key }) {
+      rows.append((part, .number(difference)))
+    }
+    console.show(TableData(record: rows), name: name, showsAll: true)
+    return result.isSameContent ? 0 : 1
+  }
+}

@@ -1,0 +1,198 @@
+import Foundation
+import Kernel
+import Ops
+
+/// The commands that work on a store.
+struct Work {
+  let store: Store
+  let console: Console
+  let catalog: Catalog
+  let environment: [String: String]
+  let options: Options
+  private let settings = Settings()
+  private let meta: MetaWords
+
+  init(store: Store, console: Console, catalog: Catalog, environment: [String: String], options: Options) {
+    self.store = store
+    self.console = console
+    self.catalog = catalog
+    self.environment = environment
+    self.options = options
+    meta = MetaWords(store: store, console: console, settings: settings)
+    addSettings()
+  }
+
+  func carryOut(_ command: Command) throws -> Int32 {
+    let commands = StoreCommands(store: store, console: console)
+    switch command {
+    case .shell:
+      if isatty(STDIN_FILENO) == 1 {
+        return try Shell(
+          session: session(seesNames: true), store: store, console: console, meta: meta, environment: environment
+        )
+        .run()
+      }
+      return try run(try ScriptFile.read("-"), seesNames: true)
+    case .inline(let text): return try run(Source(name: "-c", text: text), seesNames: true)
+    case .run(let path, let overrides):
+      return try run(try ScriptFile.read(path), overrides: overrides, seesNames: false)
+    case .check(let path, let overrides): return check(try ScriptFile.read(path), overrides)
+    case .list: console.show(try Inspection(store: store).names(), name: "ls", showsAll: true)
+    case .info(let name):
+      console.show(try Inspection(store: store).info(try handle(name).reference.key), name: name, showsAll: true)
+    case .why(let name): console.show(try Inspection(store: store).why(name), name: name)
+    case .du: DiskUse(store: store, console: console).show()
+    case .gc: try commands.collect(options)
+    case .fsck: return try commands.check()
+    case .verify(let name): return try Verify(store: store, console: console, catalog: catalog, meta: meta).run(name)
+    case .export(let words): return try run(Source(name: "export", text: "export \(words)"), seesNames: true)
+    case .reference, .version, .help: break
+    }
+    return 0
+  }
+
+  private func handle(_ name: String) throws -> ArtifactHandle {
+    guard let handle = try store.value(named: name, back: 0) else {
+      let names = try store.names()
+      throw Diagnostic(
+        "there is no value named `\(name)`", hint: nearest(to: name, among: names).map { "did you mean `\($0)`?" },
+        kind: .usage)
+    }
+    return handle
+  }
+
+  // MARK: - Scripts
+
+  private func session(overrides: [Command.Override] = [], seesNames: Bool) -> Session {
+    var session = Session.Options()
+    session.keepsGoing = options.keepGoing
+    session.seesStoredNames = seesNames
+    session.cells = options.cell.map { [$0] }
+    session.overrides = overrides.map { ($0.name, $0.value) }
+    session.fresh = options.fresh.map { $0.isEmpty ? .all : .names(Set($0)) } ?? .none
+    let made = Session(catalog: catalog, store: store, observer: console, meta: meta, options: session)
+    meta.formerStatements = { [unowned made] in made.history }
+    let presenter = ValuePresenter(session: made, store: store, console: console)
+    console.shownValue = { [console] value, span in
+      do { try presenter.show(value, ShowRequest(name: Console.oneLine(span.text))) } catch {
+        console.report(Diagnostic.of(error))
+      }
+    }
+    return made
+  }
+
+  private func check(_ source: Source, _ overrides: [Command.Override]) -> Int32 {
+    let result = session(overrides: overrides, seesNames: false).check(source)
+    if result.diagnostics.isEmpty {
+      console.remark(
+        "\(source.name): \(result.plan.checkedStatements) statements, \(result.plan.steps.count) steps, no errors")
+      return 0
+    }
+    console.report(result.diagnostics, rendered: result.rendered)
+    return Int32(Diagnostic.Kind.usage.rawValue)
+  }
+
+  private func run(_ source: Source, overrides: [Command.Override] = [], seesNames: Bool) throws -> Int32 {
+    let session = session(overrides: overrides, seesNames: seesNames)
+    if options.isDryRun {
+      store.options.remembersSources = false
+      let result = session.check(source)
+      guard result.diagnostics.isEmpty else { return check(source, overrides) }
+      try DryRun(session: session, store: store, console: console).show(result.plan)
+      return 0
+    }
+    console.complete {
+      $0.sourceName = source.name
+      $0.source = source.text
+    }
+    let started = ProcessInfo.processInfo.systemUptime
+    var outcome = session.run(source)
+    if meta.isQuitting {
+      outcome.diagnostics.removeAll { $0.summary == MetaWords.quit.summary && $0.kind == .cancelled }
+    }
+    console.report(outcome)
+    let code = Interrupts.termination.map { 128 + $0 } ?? outcome.exitCode
+    console.event(
+      "end",
+      ["exit": .integer(Int(code)), "seconds": Console.milliseconds(ProcessInfo.processInfo.systemUptime - started)])
+    if let report = options.report { try write(report, source, overrides) }
+    return code
+  }
+
+  /// The report is written whatever the outcome was.
+  private func write(_ path: String, _ source: Source, _ overrides: [Command.Override]) throws {
+    let keys = Dictionary(console.record.steps.map { ($0.content, $0.key) }, uniquingKeysWith: { first, _ in first })
+    console.complete { record in
+      record.environment = Version.facts + [("workspace", store.root)]
+      record.parameters = overrides.map { ($0.name, $0.value) }
+      record.replay = (["prn", "run", source.name] + overrides.map { "\($0.name)=\($0.value)" }).map(Work.quoted)
+        .joined(separator: " ")
+      for index in record.steps.indices where !record.steps[index].key.isEmpty {
+        guard let inputs = try? store.stepRecord(of: record.steps[index].key)?["inputs"]?.objectValue else { continue }
+        let contents = inputs.sorted { $0.key < $1.key }.flatMap { $0.value.arrayValue ?? [] }
+          .compactMap { $0.stringValue ?? $0["content"]?.stringValue }
+        record.steps[index].inputs = contents.compactMap { keys[$0] }
+      }
+    }
+    try HTMLReport(record: console.record).write(to: path)
+    console.event("file", ["path": .string(path)])
+    console.remark("wrote \(path)")
+  }
+
+  /// A word as a shell reads it back.
+  private static func quoted(_ word: String) -> String {
+    let isPlain = word.unicodeScalars.allSatisfy {
+      $0.isASCII && ($0.properties.isAlphabetic || "0123456789_-./=%,:@+".unicodeScalars.contains($0))
+    }
+    return isPlain && !word.isEmpty
+      ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+  }
+
+  // MARK: - Settings
+
+  private func addSettings() {
+    let (console, store) = (console, store)
+    settings.add(
+      .init(
+        name: "threads", legal: "1 or more", meaning: "processor threads; results do not depend on it",
+        value: { "\(Processor.threads)" },
+        change: {
+          guard case .integer(let count) = $0, count >= 1 else {
+            throw Diagnostic("`\($0.rendered)` is not a whole number of at least 1", kind: .usage)
+          }
+          Processor.threads = count
+        }))
+    settings.add(
+      .init(
+        name: "memory.max", legal: "a size such as 2GiB", meaning: "memory a step may use",
+        value: { NumberText.bytes(store.memoryLimit) },
+        change: {
+          switch $0 {
+          case .bytes(let size), .integer(let size):
+            if size > 0 { store.options.memoryLimit = size } else { fallthrough }
+          default: throw Diagnostic("`\($0.rendered)` is not a size such as 2GiB", kind: .usage)
+          }
+        }))
+    settings.add(
+      Settings.choice(
+        "store.compress", "whether arrays of floats are compressed", of: Compression.self,
+        value: { store.options.compression },
+        change: { store.options.compression = $0 }))
+    settings.add(
+      Settings.choice(
+        "format", "how tables are printed; auto is a box on a terminal and tabs in a pipe", of: FormatSetting.self,
+        value: { console.format.map { FormatSetting(rawValue: $0.rawValue) ?? .auto } ?? .auto },
+        change: { console.format = TableFormat(rawValue: $0.rawValue) }))
+    settings.add(
+      Settings.choice(
+        "progress", "how progress is shown", of: ProgressStyle.self, value: { console.progressStyle },
+        change: { console.progressStyle = $0 }))
+    settings.add(
+      Settings.choice(
+        "quiet", "whether the line per step is left out", of: Switch.self, value: { console.isQuiet ? .on : .off },
+        change: { console.isQuiet = $0 == .on }))
+  }
+
+  private enum Switch: String, CaseIterable { case on, off }
+  private enum FormatSetting: String, CaseIterable { case auto, box, ascii, tsv, csv, md, json }
+}

@@ -1,0 +1,29 @@
+import Foundation
+import Kernel
+import Ops
+
+/// Opens the store a command works on.
+enum Workspace {
+  /// `--workspace`, else `PRN_WORKSPACE`, else the `.prn` in or above this folder, else a new one here.
+  static func path(_ options: Options, _ environment: [String: String]) -> String {
+    if let chosen = options.workspace { return chosen }
+    if let chosen = environment["PRN_WORKSPACE"], !chosen.isEmpty { return chosen }
+    let here = FileManager.default.currentDirectoryPath
+    return Store.locate(from: here) ?? here + "/.prn"
+  }
+
+  static func open(
+    _ options: Options, _ environment: [String: String], catalog: Catalog, warn: @escaping @Sendable (String) -> Void
+  ) throws -> Store {
+    var store = Store.Options()
+    if let session = options.session { store.session = session }
+    if let memory = options.memory { store.memoryLimit = memory }
+    store.isStrict = options.strict
+    store.rehash = options.rehash
+    store.warn = warn
+    store.environment = [
+      "prn": .string(Version.number), "blas": .string(Processor.core), "threads": .integer(Processor.threads),
+    ]
+    return try Store(workspace: path(options, environment), types: catalog.artifactTypes, options: store)
+  }
+}

@@ -1,0 +1,85 @@
+import Kernel
+
+/// What a value is, where it comes from and why it was computed, as tables.
+struct Inspection {
+  let store: Store
+
+  /// The names of a session: type, shape, size, time.
+  func variables(_ session: Session, type: String?) throws -> TableData {
+    var rows: [[TableData.Cell]] = []
+    for name in session.names {
+      guard let value = session.value(named: name) else { continue }
+      let row: [TableData.Cell]
+      switch value {
+      case .artifact(let node):
+        guard let handle = node.handle else { continue }
+        row = [.text(name)] + (try cells(handle))
+      case .literal(let literal):
+        row = [.text(name), .text(literal.kind), .text(literal.rendered), .missing, .missing]
+      default: row = [.text(name), .text(value.described), .missing, .missing, .missing]
+      }
+      if let type, row[1] != .text(type) { continue }
+      rows.append(row)
+    }
+    return TableData(columns: ["name", "type", "value", "size", "time"], rows: rows)
+  }
+
+  /// The names of the workspace.
+  func names() throws -> TableData {
+    let rows = try store.names().compactMap { name -> [TableData.Cell]? in
+      guard let handle = try store.value(named: name, back: 0) else { return nil }
+      return [.text(name)] + (try cells(handle))
+    }
+    return TableData(columns: ["name", "type", "value", "size", "time"], rows: rows)
+  }
+
+  private func cells(_ handle: ArtifactHandle) throws -> [TableData.Cell] {
+    guard let stored = try store.find(handle.reference.key) else {
+      return [.text(handle.type.name), .text("collected"), .missing, .missing]
+    }
+    return [.text(handle.type.name), .text(stored.summary), .bytes(stored.bytes), .seconds(stored.seconds)]
+  }
+
+  /// Everything about one object.
+  func info(_ key: String) throws -> TableData {
+    let info = try store.info(key)
+    var rows: [(name: String, value: TableData.Cell)] = [
+      ("type", .text(info.type.name)), ("shape", .text(info.summary)), ("call", .text(info.call)), ("key", .text(key)),
+      ("content", .text(info.reference.content)), ("file", .text(info.path)), ("size", .bytes(info.bytes)),
+    ]
+    if let stored = try store.find(key), stored.seconds > 0 { rows.append(("computed in", .seconds(stored.seconds))) }
+    for (name, label) in [("time", "computed at"), ("place", "written in"), ("host", "on")] {
+      if let text = info.made[name]?.stringValue { rows.append((label, .text(text))) }
+    }
+    for (name, value) in info.facts.sorted(by: { $0.key < $1.key }) {
+      rows.append((name, .text(value.stringValue ?? value.canonical)))
+    }
+    for warning in info.warnings { rows.append(("warning", .text(warning))) }
+    for ancestor in try store.ancestry(of: key).dropLast() {
+      let call = Inspection.call(ancestor.step)
+      rows.append(("made from", .text("\(ancestor.key.prefix(12))  \(call)")))
+    }
+    return TableData(record: rows)
+  }
+
+  /// `capture keep=moments …`, the op with its parameters.
+  static func call(_ step: JSONValue) -> String {
+    let parameters = (step["parameters"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
+    let words = parameters.compactMap { name, value -> String? in
+      value == .null ? nil : "\(name)=\(value.stringValue ?? value.canonical)"
+    }
+    return ([step["op"]?.stringValue ?? ""] + words).joined(separator: " ")
+  }
+
+  /// The fields in which a name's value differs from the one it had before, one to a line.
+  func why(_ name: String) throws -> String {
+    let bindings = store.bindings(of: name)
+    guard bindings.count > 1 else {
+      if bindings.isEmpty { throw Diagnostic("`\(name)` was never computed in this workspace", kind: .usage) }
+      return "first computed \(bindings[0].time)"
+    }
+    let differences = try store.why(name)
+    return differences.isEmpty
+      ? "nothing differs from the value before" : differences.map(\.text).joined(separator: "\n")
+  }
+}

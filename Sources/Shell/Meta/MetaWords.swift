@@ -1,0 +1,156 @@
+import Foundation
+import Kernel
+
+/// Executes the meta words: everything a script can ask for that is not a value.
+final class MetaWords: MetaHandler {
+  let store: Store
+  let console: Console
+  let settings: Settings
+  /// Former statements, for `history`.
+  var formerStatements: () -> [String] = { [] }
+  /// Set by `quit`: the error it stops the script with is none.
+  private(set) var isQuitting = false
+
+  init(store: Store, console: Console, settings: Settings) {
+    self.store = store
+    self.console = console
+    self.settings = settings
+  }
+
+  /// What `quit` stops a script with.
+  static let quit = Diagnostic("quit", kind: .cancelled)
+
+  func perform(_ call: MetaCall, in session: Session) throws {
+    switch call.word.name {
+    case "help": console.show(try Help.text(call.word(0), session.catalog), name: "help")
+    case "vars": try vars(call.word(0), session)
+    case "show": try show(call, session)
+    case "info":
+      console.show(try Inspection(store: store).info(try call.handle().reference.key), name: call.name, showsAll: true)
+    case "why": try why(call.name)
+    case "plot": try plot(call, session)
+    case "export": try Exporter(store: store, console: console, session: session).export(call)
+    case "history": history(call.literal(0))
+    case "set": try set(call)
+    case "source": try source(call, session)
+    case "pin":
+      try store.pin(try call.handle().reference.key)
+      console.remark("\(call.name)  is kept by gc")
+    case "drop":
+      session.drop(call.name)
+      if try store.names().contains(call.name) { try store.drop(call.name) }
+    case "du": DiskUse(store: store, console: console).show()
+    case "quit":
+      isQuitting = true
+      throw MetaWords.quit
+    default: throw Diagnostic("`\(call.word.name)` cannot be carried out here", kind: .usage)
+    }
+  }
+
+  private func vars(_ type: String?, _ session: Session) throws {
+    console.show(try Inspection(store: store).variables(session, type: type), name: "vars", showsAll: true)
+  }
+
+  private func show(_ call: MetaCall, _ session: Session) throws {
+    let request = ShowRequest(name: call.name, rows: try call.positions("rows"), layers: try call.positions("layers"))
+    try ValuePresenter(session: session, store: store, console: console).show(try call.value(), request)
+  }
+
+  private func why(_ name: String) throws {
+    let text = try Inspection(store: store).why(name)
+    console.show(text, name: name)
+  }
+
+  private func plot(_ call: MetaCall, _ session: Session) throws {
+    let plotter = Plotter(store: store, console: console)
+    try plotter.plot(call)
+  }
+
+  private func history(_ pattern: Literal?) {
+    var statements = formerStatements()
+    switch pattern {
+    case .integer(let count)?: statements = Array(statements.suffix(max(0, count)))
+    case let literal?: statements = statements.filter { $0.contains(PlainText.of(literal)) }
+    case nil: break
+    }
+    if !statements.isEmpty { console.show(statements.joined(separator: "\n"), name: "history") }
+  }
+
+  private func set(_ call: MetaCall) throws {
+    guard let key = call.word(0) else {
+      return console.show(settings.table, name: "set", showsAll: true)
+    }
+    guard let value = call.literal(1) else {
+      return console.show(try settings.described(key), name: key)
+    }
+    try settings.set(key, value)
+  }
+
+  private func source(_ call: MetaCall, _ session: Session) throws {
+    guard case .path(let path)? = call.literal(0) else { throw Diagnostic("`source` needs a path", kind: .usage) }
+    let outcome = session.run(try ScriptFile.read(path))
+    if let first = outcome.diagnostics.first { throw first }
+  }
+}
+
+extension MetaCall {
+  /// The text of the first argument as written, usually a name.
+  var name: String {
+    switch arguments.first {
+    case .value(_, let text)?: return Console.oneLine(text)
+    case .word(let text)?: return text
+    case .literal(let literal)?: return literal.rendered
+    case nil: return word.name
+    }
+  }
+
+  func word(_ index: Int) -> String? {
+    guard arguments.indices.contains(index) else { return nil }
+    switch arguments[index] {
+    case .word(let text): return text
+    case .literal(let literal): return PlainText.of(literal)
+    case .value: return nil
+    }
+  }
+
+  func literal(_ index: Int) -> Literal? {
+    guard arguments.indices.contains(index) else { return nil }
+    switch arguments[index] {
+    case .literal(let literal): return literal
+    case .word(let text): return .symbol(text)
+    case .value(.literal(let literal), _): return literal
+    case .value: return nil
+    }
+  }
+
+  func value() throws -> PlanValue {
+    guard case .value(let value, _)? = arguments.first else {
+      throw Diagnostic("`\(word.name)` needs a value", kind: .usage)
+    }
+    return value
+  }
+
+  /// The finished artifact given.
+  func handle() throws -> ArtifactHandle {
+    let value = try value()
+    guard case .artifact(let node) = value else {
+      throw Diagnostic(
+        "`\(name)` is \(value.described), and `\(word.name)` needs an artifact", argument: "value", kind: .usage)
+    }
+    guard let handle = node.handle else { throw Diagnostic("`\(name)` was not computed", argument: "value") }
+    return handle
+  }
+
+  func text(_ parameter: String) -> String? { parameters[parameter].map(PlainText.of) }
+
+  func positions(_ parameter: String) throws -> Positions? {
+    guard let literal = parameters[parameter] else { return nil }
+    // `rows=10` means the first ten.
+    if parameter == "rows", case .integer(let count) = literal, count > 0 {
+      return Positions([.range(lower: 0, upper: count - 1, step: 1)])
+    }
+    do { return try Positions(literal: literal) } catch {
+      throw Diagnostic("`\(parameter)` takes positions such as 0..3", argument: parameter, kind: .usage)
+    }
+  }
+}

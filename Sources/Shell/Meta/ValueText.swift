@@ -1,0 +1,86 @@
+import Kernel
+
+extension PlanValue {
+  /// The handle of the artifact it is; nil for literals, lists and sweeps.
+  var handle: ArtifactHandle? {
+    if case .artifact(let node) = self { return node.handle }
+    return nil
+  }
+}
+
+/// How values of the language look when a statement shows them.
+struct ValuePresenter {
+  let session: Session
+  let store: Store
+  let console: Console
+
+  /// Prints a value: a table when it has one, else its type and shape.
+  func show(_ value: PlanValue, _ request: ShowRequest) throws {
+    switch value {
+    case .literal(let literal): console.show(PlainText.of(literal), name: request.name)
+    case .field:
+      guard let literal = try session.literal(value) else { return }
+      console.show(PlainText.of(literal), name: request.name)
+    case .artifact(let node):
+      guard let handle = node.handle else { throw Diagnostic("`\(request.name)` was not computed") }
+      let artifact = try handle.load()
+      if let showable = artifact as? any Showable, let table = try showable.table(request) {
+        console.show(table, name: request.name, showsAll: request.rows != nil)
+      } else {
+        console.show("\(handle.type.name)  \(artifact.summary)", name: request.name)
+      }
+    case .list(let items):
+      console.show(
+        TableData(
+          columns: ["label", "type", "value"],
+          rows: try items.enumerated().map { index, item in
+            [.text(item.label ?? "\(index)")] + (try cells(item.value))
+          }), name: request.name)
+    case .family(let family):
+      console.show(
+        TableData(
+          columns: family.names + ["type", "value"],
+          rows: try family.cells.map { cell in
+            cell.coordinates.map { TableData.Cell($0.value) } + (try cells(.artifact(cell.node)))
+          }), name: request.name)
+    }
+  }
+
+  private func cells(_ value: PlanValue) throws -> [TableData.Cell] {
+    switch value {
+    case .artifact(let node):
+      guard let handle = node.handle else {
+        return [.text(node.type.name), .text(node.failure.map { "failed: \($0.summary)" } ?? "not computed")]
+      }
+      return [.text(handle.type.name), .text(try store.find(handle.reference.key)?.summary ?? "")]
+    case .literal(let literal): return [.text(literal.kind), TableData.Cell(literal)]
+    case .field: return [.text("number"), try session.literal(value).map { TableData.Cell($0) } ?? .missing]
+    case .list, .family: return [.text(value.described), .missing]
+    }
+  }
+}
+
+/// A literal without quotes, for a person or a pipe.
+enum PlainText {
+  static func of(_ literal: Literal) -> String {
+    switch literal {
+    case .string(let text), .path(let text), .symbol(let text): return text
+    default: return literal.rendered
+    }
+  }
+}
+
+extension TableData.Cell {
+  init(_ literal: Literal) {
+    switch literal {
+    case .none: self = .missing
+    case .bool(let value): self = .bool(value)
+    case .integer(let value): self = .integer(value)
+    case .number(let value): self = .number(value)
+    case .ratio(let value): self = .ratio(value)
+    case .bytes(let value): self = .bytes(value)
+    case .seconds(let value): self = .seconds(value)
+    default: self = .text(PlainText.of(literal))
+    }
+  }
+}

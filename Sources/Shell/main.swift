@@ -1,0 +1,7 @@
+import Glibc
+import Ops
+
+exit(
+  Application(
+    words: Array(CommandLine.arguments.dropFirst()), environment: ProcessEnvironment.variables(), catalog: catalog
+  ).run())

@@ -1,0 +1,60 @@
+import Kernel
+import Testing
+
+@testable import Shell
+
+@Suite struct ArgumentTests {
+  func parse(_ words: String...) throws -> Invocation { try Invocation(words) }
+
+  func problem(_ words: String...) -> Diagnostic? {
+    do {
+      _ = try Invocation(words)
+      return nil
+    } catch { return error as? Diagnostic }
+  }
+
+  @Test func nothingStartsTheShell() throws {
+    #expect(try parse().command == .shell)
+    #expect(try parse("-q").options.quiet)
+  }
+
+  @Test func aScriptNeedsNoSubcommand() throws {
+    #expect(try parse("f.prn").command == .run(path: "f.prn", overrides: []))
+    #expect(
+      try parse("./tool", "rate=40%").command == .run(path: "./tool", overrides: [.init(name: "rate", value: "40%")]))
+    #expect(
+      try parse("run", "f.prn", "model=a=b", "--threads=2").command
+        == .run(path: "f.prn", overrides: [.init(name: "model", value: "a=b")]))
+  }
+
+  @Test func optionsMayStandAnywhereAndTakeTheirValueEitherWay() throws {
+    let options = try parse("--workspace", "w", "run", "-t4", "f.prn", "--memory=2GiB", "-nk", "--fresh=a,b").options
+    #expect(options.workspace == "w" && options.threads == 4 && options.memory == 2 << 30)
+    #expect(options.isDryRun && options.keepGoing && options.fresh == ["a", "b"])
+    #expect(try parse("run", "f.prn", "--fresh").options.fresh == [])
+    #expect(try parse("gc", "--older", "30d").options.older == 30 * 86400)
+  }
+
+  @Test func inlineStatementsAreOneWord() throws {
+    #expect(try parse("-c", "show x").command == .inline("show x"))
+    #expect(problem("-c", "show x", "y")?.summary.contains("`y`") == true)
+    #expect(problem("-c")?.kind == .usage)
+  }
+
+  @Test func mistakesNameTheWordAndSuggestOne() {
+    #expect(problem("--wrokspace", "x")?.hint == "did you mean `--workspace`?")
+    #expect(problem("rnu", "f.prn")?.hint == "did you mean `prn run`?")
+    #expect(problem("--threads", "0")?.summary == "--threads: `0` is not a whole number of at least 1")
+    #expect(problem("--format=boxx")?.hint == "did you mean `box`?")
+    #expect(problem("--quiet=1")?.summary == "--quiet takes no value")
+    #expect(problem("run", "f.prn", "rate")?.summary == "`rate` is not of the form NAME=VALUE")
+    #expect(problem("info")?.kind == .usage)
+  }
+
+  @Test func everyOptionIsDeclaredOnceAndExplained() {
+    #expect(Set(OptionRule.all.map(\.name)).count == OptionRule.all.count)
+    let letters = OptionRule.all.compactMap(\.short)
+    #expect(Set(letters).count == letters.count)
+    #expect(OptionRule.all.allSatisfy { !$0.meaning.isEmpty && !$0.meaning.hasSuffix(".") })
+  }
+}

@@ -1,0 +1,94 @@
+import Kernel
+import Testing
+
+@testable import Shell
+
+@Suite struct TableTests {
+  static let compared = TableData(
+    columns: ["label", "token_perplexity", "rate"],
+    rows: [
+      [.text("dense"), .number(24.731234), .ratio(0)],
+      [.text("flap"), .number(31.02), .ratio(0.2)],
+      [.text("obc, one shot"), .missing, .ratio(0.19974)],
+    ])
+
+  @Test func aBoxAlignsNumbersToTheRight() {
+    let expected = """
+      ┌───────────────┬──────────────────┬────────┐
+      │ label         │ token_perplexity │   rate │
+      ├───────────────┼──────────────────┼────────┤
+      │ dense         │           24.731 │     0% │
+      │ flap          │           31.020 │    20% │
+      │ obc, one shot │                  │ 19.97% │
+      └───────────────┴──────────────────┴────────┘
+
+      """
+    #expect(TableTests.compared.text(.box) == expected)
+  }
+
+  @Test func tabsKeepEveryDigitAndTheHeader() {
+    #expect(
+      TableTests.compared.text(.tsv)
+        == "label\ttoken_perplexity\trate\ndense\t24.731234\t0\nflap\t31.02\t0.2\nobc, one shot\t\t0.19974\n")
+  }
+
+  @Test func aRecordInAPipeIsOneNameAndValuePerLine() {
+    let record = TableData(record: [("token_perplexity", .number(24.5)), ("tokens", .integer(1024))])
+    #expect(record.text(.tsv) == "token_perplexity\t24.5\ntokens\t1024\n")
+    #expect(record.text(.json) == "{\"token_perplexity\":24.5,\"tokens\":1024}\n")
+    #expect(record.text(.csv) == "name,value\ntoken_perplexity,24.5\ntokens,1024\n")
+  }
+
+  @Test func commasAndQuotesAreQuoted() {
+    let table = TableData(columns: ["a,b"], rows: [[.text("say \"x\"")]])
+    #expect(table.text(.csv) == "\"a,b\"\n\"say \"\"x\"\"\"\n")
+  }
+
+  @Test func aTabInsideACellCannotBreakALine() {
+    #expect(TableData(columns: ["a"], rows: [[.text("x\ty\nz")]]).text(.tsv) == "a\nx\\ty\\nz\n")
+  }
+
+  @Test func markdownEscapesBars() {
+    #expect(
+      TableData(columns: ["a", "n"], rows: [[.text("x|y"), .integer(3)]]).text(.md)
+        == "| a | n |\n| --- | ---: |\n| x\\|y | 3 |\n")
+  }
+
+  @Test func aBoxNeverExceedsTheTerminal() {
+    let wide = TableData(
+      columns: ["name", "path", "n"],
+      rows: [[.text("acts"), .text(String(repeating: "long/", count: 30)), .integer(5)]])
+    for width in [20, 30, 40, 80] {
+      for format in [TableFormat.box, .ascii] {
+        let lines = wide.text(format, width: width).split(separator: "\n")
+        #expect(lines.filter { !$0.contains("more") }.allSatisfy { DisplayWidth.of(String($0)) <= width })
+      }
+    }
+  }
+
+  @Test func rowsLeftOutAreCounted() {
+    let long = TableData(columns: ["i"], rows: (0..<50).map { [.integer($0)] })
+    #expect(long.text(.ascii, rowLimit: 10).hasSuffix("40 more rows\n"))
+    #expect(long.text(.tsv, rowLimit: 10).split(separator: "\n").count == 51)
+  }
+
+  @Test func wideCharactersCountTwice() {
+    #expect(DisplayWidth.of("日本") == 4)
+    #expect(DisplayWidth.of("e\u{301}") == 1)
+    #expect(DisplayWidth.cut("日本語", to: 5, mark: "~") == "日本~")
+  }
+}
+
+@Suite struct NumberTextTests {
+  @Test func numbersReadWell() {
+    #expect(NumberText.percent(0.2) == "20%")
+    #expect(NumberText.percent(0.19974) == "19.97%")
+    #expect(NumberText.bytes(134_217_728) == "128 MiB")
+    #expect(NumberText.bytes(1536) == "1.5 KiB")
+    #expect(NumberText.duration(41.24) == "41.2 s")
+    #expect(NumberText.duration(185) == "3 min 05 s")
+    #expect(NumberText.duration(7800) == "2 h 10 min")
+    #expect(NumberText.fixed(-0.001, 2) == "0.00")
+    #expect(NumberText.exact(.nan) == "nan")
+  }
+}
