@@ -1,0 +1,161 @@
+import Foundation
+import Numerics
+import Ops
+import Transformer
+
+/// The answer to one request: seconds, and what lets the driver check that both sides did the same work.
+struct Measurement {
+  var seconds: Double
+  var checks: [(name: String, value: Double)] = []
+
+  var json: String {
+    let pairs = [("seconds", seconds)] + checks.map { ($0.name, $0.value) }
+    return "{" + pairs.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}"
+  }
+}
+
+enum Benchmarks {
+  static func serve() {
+    try? BLAS.configure(core: ProcessInfo.processInfo.environment["PRN_BLAS_CORE"] ?? "auto")
+    print("{\"blas\": \"\(BLAS.description)\"}")
+    fflush(nil)
+    while let line = readLine() {
+      let words = line.split(separator: " ").map(String.init)
+      do {
+        print(try answer(words).json)
+      } catch {
+        print("{\"error\": \"\(error)\"}")
+      }
+      fflush(nil)
+    }
+  }
+
+  /// Folders stay open between requests, as a session's would.
+  nonisolated(unsafe) private static var models: [String: LanguageModel] = [:]
+
+  private static func model(_ folder: String) throws -> LanguageModel {
+    if let model = models[folder] { return model }
+    let model = try LanguageModel(folder: folder)
+    models[folder] = model
+    return model
+  }
+
+  private static func answer(_ words: [String]) throws -> Measurement {
+    func number(_ index: Int) throws -> Int {
+      guard words.indices.contains(index), let value = Int(words[index]) else { throw BadRequest(line: words) }
+      return value
+    }
+    guard words.count >= 2 else { throw BadRequest(line: words) }
+    switch words[0] {
+    case "forward": return try forward(model(words[1]), window: number(2), count: number(3))
+    case "backward": return try backward(model(words[1]), window: number(2), count: number(3))
+    case "block": return try block(model(words[1]), tokens: number(2))
+    case "assign": return try assign(neurons: number(1), groups: number(2))
+    case "kmeans": return try kmeans(words[1], rows: number(2), columns: number(3), k: number(4))
+    case "oneshot": return try optimalBrain(words[1], d: number(2), n: number(3), removed: number(4), isGreedy: false)
+    case "greedy": return try optimalBrain(words[1], d: number(2), n: number(3), removed: number(4), isGreedy: true)
+    case "networks": return try networks(words[1], rows: number(2), columns: number(3), k: number(4))
+    default: throw BadRequest(line: words)
+    }
+  }
+
+  struct BadRequest: Error { var line: [String] }
+
+  private static func timed(_ body: () throws -> Void) rethrows -> Double {
+    let start = ContinuousClock.now
+    try body()
+    let spent = (ContinuousClock.now - start).components
+    return Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
+  }
+
+  /// The tokens both sides run: fixed, spread over the vocabulary.
+  private static func tokens(_ count: Int, _ vocabulary: Int) -> [Int32] {
+    (0..<count).map { Int32(($0 * 7919 + 13) % vocabulary) }
+  }
+
+  private static func sequences(_ model: LanguageModel, _ window: Int, _ count: Int) -> Sequences {
+    Sequences(windows: window, of: tokens(window * count, model.configuration.vocabularySize))
+  }
+
+  private static func forward(_ model: LanguageModel, window: Int, count: Int) throws -> Measurement {
+    let sequences = sequences(model, window, count)
+    var losses: [Double] = []
+    let seconds = try timed { losses = try model.losses(sequences) }
+    return Measurement(seconds: seconds, checks: [("loss", losses.reduce(0, +) / Double(count * (window - 1)))])
+  }
+
+  private static func backward(_ model: LanguageModel, window: Int, count: Int) throws -> Measurement {
+    var sum = 0.0
+    let seconds = try timed {
+      try model.gradients(sequences(model, window, count), tap: { sum += Double($0.gradient[0, 0]) })
+    }
+    return Measurement(seconds: seconds, checks: [("gradient", sum)])
+  }
+
+  private static func block(_ model: LanguageModel, tokens count: Int) throws -> Measurement {
+    let block = try model.loadBlock(0)
+    let walk = try Walk(model, sequences(model, count, 1))
+    try walk.embed()
+    let seconds = try timed { try walk.step(block) }
+    return Measurement(seconds: seconds, checks: [("first", Double(walk.states[0, 0]))])
+  }
+
+  private static func assign(neurons: Int, groups: Int) throws -> Measurement {
+    var random = RandomStream(seed: 1, name: "benchmark")
+    let S = Matrix(
+      rows: groups, columns: neurons, values: (0..<(groups * neurons)).map { _ in exp(2 * random.gaussian()) })
+    var found: Assignment?
+    let capacities = (0..<groups).map { neurons / groups + ($0 < neurons % groups ? 1 : 0) }
+    let seconds = try timed { found = try assignExactly(S, capacities: capacities) }
+    return Measurement(seconds: seconds, checks: [("total", found?.total ?? 0), ("violation", found?.violation ?? 0)])
+  }
+
+  /// Raw little-endian numbers from a file the driver wrote.
+  private static func floats(_ path: String, count: Int) throws -> [Float] {
+    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    return data.withUnsafeBytes { Array($0.bindMemory(to: Float.self).prefix(count)) }
+  }
+
+  private static func kmeans(_ path: String, rows: Int, columns: Int, k: Int) throws -> Measurement {
+    let X = Matrix(rows: rows, columns: columns, values: try floats(path, count: rows * columns))
+    let start = Matrix<Double>(X.rows(0..<k).copy())
+    var found: ContextClusters?
+    let seconds = try timed { found = try contextClusters(X, from: start) }
+    return Measurement(
+      seconds: seconds, checks: [("inertia", found?.inertia ?? 0), ("iterations", Double(found?.history.count ?? 0))])
+  }
+
+  private static func optimalBrain(_ path: String, d: Int, n: Int, removed: Int, isGreedy: Bool) throws -> Measurement {
+    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    let numbers = data.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+    let W = Matrix(rows: d, columns: n, values: Array(numbers[0..<(d * n)]))
+    let gram = Matrix(rows: n, columns: n, values: Array(numbers[(d * n)..<(d * n + n * n)]))
+    var loss = 0.0
+    let seconds = try timed {
+      let H = try curvature(of: gram)
+      let gone: [Int]
+      if isGreedy {
+        gone = try greedyRemoval(W, overwriting: H.inverse.copy(), dead: H.dead, count: removed).order
+      } else {
+        gone = argsort(optimalBrainScores(W, H)).prefix(removed).sorted()
+      }
+      let fitted = try refit(W, removed: gone, H)
+      loss = zip(fitted.values, W.values).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    }
+    return Measurement(seconds: seconds, checks: [("change", loss)])
+  }
+
+  private static func networks(_ path: String, rows: Int, columns: Int, k: Int) throws -> Measurement {
+    let X = Matrix(rows: rows, columns: columns, values: try floats(path, count: rows * columns))
+    var kurtosis = 0.0
+    var iterations = 0
+    let seconds = try timed {
+      let Z = try ScaledSignals([X])
+      let Y1 = try whitened(try sharedSubspace(Z, components: k).B)
+      let W = try unmixing(Y1, seed: 0, name: "benchmark")
+      iterations = W.iterations
+      kurtosis = mean(functionalNetworks(Y1, W: W.W, signals: Z).kurtosis)
+    }
+    return Measurement(seconds: seconds, checks: [("kurtosis", kurtosis), ("iterations", Double(iterations))])
+  }
+}
