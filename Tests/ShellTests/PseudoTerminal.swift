@@ -94,6 +94,16 @@ final class PseudoTerminal {
     return nil
   }
 
+  /// Presses Ctrl-D until the program ends: one that comes while a statement still runs is lost with the line it was on.
+  func leave(within seconds: Double = 20) -> Int32? {
+    let deadline = Date().addingTimeInterval(seconds)
+    while Date() < deadline {
+      send("\u{4}")
+      if let status = exitStatus(within: 0.5) { return status }
+    }
+    return nil
+  }
+
   /// The terminal's modes, as numbers to compare.
   var modes: [UInt32] { PseudoTerminal.modes(master) }
 
