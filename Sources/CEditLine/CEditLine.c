@@ -48,6 +48,8 @@ static int read_character(EditLine *edit, wchar_t *character) {
   unsigned char byte;
   int status = read_byte(edit, &byte);
   if (status != 1) return status;
+  // A Ctrl-D typed before the terminal left its line mode arrives as NUL.
+  if (byte == 0) byte = 4;
   int more = byte < 0x80 ? 0 : byte >= 0xF0 && byte < 0xF8 ? 3 : byte >= 0xE0 ? 2 : byte >= 0xC0 ? 1 : -1;
   if (more < 0 || byte >= 0xF8) {
     *character = L'?';
