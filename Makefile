@@ -17,6 +17,12 @@ DEMO = .build/demo
 # Tests that press keys and send signals run by themselves, when nothing else keeps the processor busy.
 TIMED = InteractiveTests|StoppingTests
 
+# Runs tests; shows what passes and fails, and at the end once more what failed.
+define tests
+@{ $(SWIFT) test --skip-build $(1) 2>&1; echo $$? > .build/status; } | tee .build/tests.log | grep -v '^◇' || true; \
+[ "$$(cat .build/status)" = 0 ] || { echo "--- failed" >&2; grep '^✘' .build/tests.log >&2; exit 1; }
+endef
+
 .PHONY: all build demo test check format bench docs install interop clean deps toolchain venv
 
 all: build
@@ -36,13 +42,13 @@ demo: toolchain deps
 
 test: toolchain deps
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --skip '$(TIMED)'
-	$(SWIFT) test --skip-build --filter '$(TIMED)'
+	$(call tests,--skip '$(TIMED)')
+	$(call tests,--filter '$(TIMED)')
 
 check: toolchain deps
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --skip ScriptTests --skip NotebookTests --skip InteractiveTests --skip Slow
+	$(call tests,--skip 'ScriptTests|NotebookTests|$(TIMED)|Slow')
 
 format: toolchain
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests

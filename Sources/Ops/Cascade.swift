@@ -72,7 +72,6 @@ struct Cascade: Op {
       pruning.blocks[layer] = try step.advance(walk)
       try context.progress(walk.layer, of: network.layers, "block")
       try save(walk, pruning, context)
-      context.discardCheckpoint("block-\(layer)")
     }
     return Model(
       network: try network.pruned(by: pruning), source: model.source,
@@ -107,7 +106,7 @@ struct Cascade: Op {
   // MARK: - Resuming
 
   private func save(_ walk: Walk, _ pruning: Pruning, _ context: any RunContext) throws {
-    try context.checkpoint("block-\(walk.layer)") { writer in
+    try context.checkpoint("blocks", stage: walk.layer) { writer in
       try walk.states.write(to: writer)
       try pruning.write(to: writer)
     }
@@ -115,8 +114,7 @@ struct Cascade: Op {
 
   private func resumedWalk(_ pruning: inout Pruning, _ structure: Structure, _ context: any RunContext) throws -> Walk {
     let network = model.network
-    for layer in stride(from: network.layers - 1, to: 0, by: -1) {
-      guard let saved = try context.checkpoint(named: "block-\(layer)") else { continue }
+    if let (layer, saved) = try context.latestStage(of: "blocks", through: network.layers - 1) {
       let walk = try Walk(
         network, corpus.sequences, layer: layer, spillAbove: context.memoryLimit / 2, in: context.scratch)
       try walk.states.read(from: saved)

@@ -19,9 +19,9 @@ struct LayerCapture {
     let last = (chosen.last ?? -1) + 1
     var found: [Int: [Site: ArtifactReference]] = [:]
     for layer in chosen { found[layer] = try existing(layer) }
-    let missing = Set(chosen.filter { found[$0]?.count != op.sites.count })
+    let missing = chosen.filter { found[$0]?.count != op.sites.count }
     let walk = ResumableWalk(network: op.model.network, sequences: op.corpus.sequences, context: context)
-    try walk.visit(missing, pulse: { try context.progress($0, of: last, "layer") }) { walk in
+    try walk.visit(missing, of: chosen, pulse: { try context.progress($0, of: last, "layer") }) { walk in
       let layer = walk.layer
       found[layer] = try step(walk)
       try context.progress(layer + 1, of: last, "layer")

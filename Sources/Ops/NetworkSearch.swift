@@ -32,7 +32,7 @@ struct NetworkSearch {
       for layer in missing { found[layer] = try published(fromValues: layer) }
     } else {
       let walk = ResumableWalk(network: model.network, sequences: corpus.sequences, context: context)
-      try walk.visit(Set(missing), pulse: { try progress($0, run: 0) }) { walk in
+      try walk.visit(missing, of: op.activations.layers, pulse: { try progress($0, run: 0) }) { walk in
         found[walk.layer] = try published(from: walk)
       }
     }

@@ -17,28 +17,30 @@ struct PrunedStream {
     let network = try model.network.pruned(by: pruning)
     var found: [[Module: Moments]] = Array(repeating: [:], count: network.layers)
     var walk = ResumableWalk(network: network, sequences: corpus.sequences, context: context)
-    walk.save = { writer in
-      for (layer, modules) in found.enumerated() {
-        for module in Module.allCases {
-          guard let moments = modules[module] else { continue }
-          let axis = "\(module.axis)_column_\(layer)"
-          try writer.vector("\(module.rawValue)/count_\(layer)", [Int64(moments.count)], axis: "one")
-          try writer.vector("\(module.rawValue)/mean_\(layer)", moments.mean, axis: axis)
-          try writer.vector("\(module.rawValue)/m2_\(layer)", moments.m2, axis: axis)
+    walk.findings = .init(
+      save: { writer in
+        for (layer, modules) in found.enumerated() {
+          for module in Module.allCases {
+            guard let moments = modules[module] else { continue }
+            let axis = "\(module.axis)_column_\(layer)"
+            try writer.vector("\(module.rawValue)/count_\(layer)", [Int64(moments.count)], axis: "one")
+            try writer.vector("\(module.rawValue)/mean_\(layer)", moments.mean, axis: axis)
+            try writer.vector("\(module.rawValue)/m2_\(layer)", moments.m2, axis: axis)
+          }
         }
-      }
-    }
-    walk.restore = { reader in
-      for layer in found.indices {
-        for module in Module.allCases where reader.has("\(module.rawValue)/mean_\(layer)") {
-          found[layer][module] = Moments(
-            count: Int(try reader.array("\(module.rawValue)/count_\(layer)", as: Int64.self)[0]),
-            mean: try reader.array("\(module.rawValue)/mean_\(layer)", as: Double.self),
-            m2: try reader.array("\(module.rawValue)/m2_\(layer)", as: Double.self))
+      },
+      restore: { reader in
+        for layer in found.indices {
+          for module in Module.allCases where reader.has("\(module.rawValue)/mean_\(layer)") {
+            found[layer][module] = Moments(
+              count: Int(try reader.array("\(module.rawValue)/count_\(layer)", as: Int64.self)[0]),
+              mean: try reader.array("\(module.rawValue)/mean_\(layer)", as: Double.self),
+              m2: try reader.array("\(module.rawValue)/m2_\(layer)", as: Double.self))
+          }
         }
-      }
-    }
-    try walk.visit(Set(0..<network.layers), pulse: { _ in }) { walk in
+      })
+    let layers = Array(0..<network.layers)
+    try walk.visit(layers, of: layers, pulse: { _ in }) { walk in
       found[walk.layer] = try step(walk, network)
     }
     return found.enumerated().map { layer, modules in

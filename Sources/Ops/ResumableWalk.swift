@@ -8,40 +8,45 @@ struct ResumableWalk {
   let network: LanguageModel
   let sequences: Sequences
   let context: any RunContext
-  /// What a step found so far, when it is kept together with the stream.
-  var save: (any ArtifactWriter) throws -> Void = { _ in }
-  var restore: (any ArtifactReader) throws -> Void = { _ in }
+  /// How what a step found so far is kept together with the stream; nil when each layer's findings are published as they
+  /// come.
+  var findings: Findings?
+
+  struct Findings {
+    var save: (any ArtifactWriter) throws -> Void
+    var restore: (any ArtifactReader) throws -> Void
+  }
 
   /// Takes the walk through every layer up to the last wanted one.
   ///
   /// - Parameters:
   ///   - wanted: the layers to look at.
+  ///   - all: the layers of the step; those not wanted are known already.
   ///   - pulse: called with the layer between pieces of work in layers that are only passed.
   ///   - body: must move the walk on by one layer.
-  func visit(_ wanted: Set<Int>, pulse: (Int) throws -> Void, _ body: (Walk) throws -> Void) throws {
+  func visit(_ wanted: [Int], of all: [Int], pulse: (Int) throws -> Void, _ body: (Walk) throws -> Void) throws {
     guard let first = wanted.min(), let last = wanted.max() else { return }
-    let walk = try started(before: first)
+    let walk = try started(before: findings == nil ? first : last)
+    let start = max(first, walk.layer)
+    if start > all.min() ?? first { context.resumed(at: start, of: network.layers, "layer") }
     while walk.layer <= last {
       let layer = walk.layer
       if wanted.contains(layer) { try body(walk) } else { try walk.step(pulse: { _ in try pulse(layer) }) }
       guard walk.layer <= last else { break }
-      try context.checkpoint("states-\(walk.layer)") { writer in
+      try context.checkpoint("states", stage: walk.layer) { writer in
         try walk.states.write(to: writer)
-        try save(writer)
+        try findings?.save(writer)
       }
-      context.discardCheckpoint("states-\(layer)")
     }
   }
 
   /// A walk at the last layer at or before `layer` whose states were saved, or at the embeddings.
   private func started(before layer: Int) throws -> Walk {
     let limit = context.memoryLimit / 2
-    for start in stride(from: layer, to: 0, by: -1) {
-      guard let saved = try context.checkpoint(named: "states-\(start)") else { continue }
+    if let (start, saved) = try context.latestStage(of: "states", through: layer) {
       let walk = try Walk(network, sequences, layer: start, spillAbove: limit, in: context.scratch)
       try walk.states.read(from: saved)
-      try restore(saved)
-      context.resumed(at: start, of: network.layers, "layer")
+      try findings?.restore(saved)
       return walk
     }
     let walk = try Walk(network, sequences, spillAbove: limit, in: context.scratch)

@@ -45,12 +45,10 @@ struct Taylor: Op {
     }
     let chunks = sequences.batches(tokens: Taylor.chunkTokens)
     var first = 0
-    for index in chunks.indices.reversed() {
-      guard let saved = try context.checkpoint(named: "chunk-\(index)") else { continue }
+    if let (stage, saved) = try context.latestStage(of: "chunks", through: chunks.count) {
       sums = try sums.indices.map { try TaylorAffinity(from: saved, layer: $0) }
-      first = index + 1
-      context.resumed(at: chunks[index].upperBound, of: sequences.count, "window")
-      break
+      first = stage
+      context.resumed(at: chunks[stage - 1].upperBound, of: sequences.count, "window")
     }
     for index in chunks.indices.dropFirst(first) {
       let chunk = chunks[index]
@@ -66,10 +64,9 @@ struct Taylor: Op {
           sums[tap.layer].add(h: tap.h, gradient: tap.gradient, labels: Array(labels[tap.layer][rows]))
         },
         pulse: { _ in try context.progress(chunk.lowerBound, of: sequences.count, "window") })
-      try context.checkpoint("chunk-\(index)") { writer in
+      try context.checkpoint("chunks", stage: index + 1) { writer in
         for (layer, sum) in sums.enumerated() { try sum.write(to: writer, layer: layer) }
       }
-      if index > 0 { context.discardCheckpoint("chunk-\(index - 1)") }
     }
     for (layer, sum) in sums.enumerated() {
       for (cluster, count) in sum.counts.enumerated() where count == 0 {

@@ -43,7 +43,7 @@ final class MemoryContext: RunContext {
   func progress(_ done: Int, of total: Int, _ unit: String) throws { try checkCancelled() }
   func checkCancelled() throws { if observer.isCancelled { throw Diagnostic("stopped", kind: .cancelled) } }
   func warn(_ sentence: String) { observer.warned(sentence) }
-  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws {}
+  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws -> Bool { false }
   func checkpoint(named name: String) throws -> (any ArtifactReader)? { nil }
   func resumed(at done: Int, of total: Int, _ unit: String) {}
   func discardCheckpoint(_ name: String) {}

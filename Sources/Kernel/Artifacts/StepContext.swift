@@ -53,9 +53,10 @@ final class StepContext: RunContext {
     return folder + "/" + plain.joined() + ".h5"
   }
 
-  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws {
-    guard pace.isDue, verifier == nil else { return }
+  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws -> Bool {
+    guard pace.isDue, verifier == nil else { return false }
     try explained { try pace.timing { try save(name, write) } }
+    return true
   }
 
   private func save(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws {

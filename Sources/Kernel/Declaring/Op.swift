@@ -57,7 +57,9 @@ public protocol RunContext: AnyObject {
   /// Something the user should know; shown, and kept with the artifact.
   func warn(_ sentence: String)
   /// A finished part of this step, kept until the step is done. A rerun after a crash finds it again.
-  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws
+  /// - Returns: whether it was saved: not when saving takes too large a share of the time.
+  @discardableResult
+  func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws -> Bool
   /// The part saved under `name` by an earlier, interrupted run.
   func checkpoint(named name: String) throws -> (any ArtifactReader)?
   /// Says that work goes on at `done` of `total` thanks to checkpoints.

@@ -130,7 +130,6 @@ private let nets = signals + "nets = canica acts components=8 per_run=4 seed=0\n
   }
 
   @Test func anInterruptedSearchGoesOnAndFindsTheSame() throws {
-    _ = try ScriptBench().value("nets", nets, as: Networks.self)
     let whole = ScriptBench()
     _ = try whole.value("nets", nets, as: Networks.self)
     bench.stop = ("canica", 7)

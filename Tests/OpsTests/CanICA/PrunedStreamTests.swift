@@ -49,6 +49,18 @@ private let start = """
     #expect(a.pruning.blocks.map(\.outputBias) == b.pruning.blocks.map(\.outputBias))
   }
 
+  @Test func anInterruptedStreamGoesOnAndFindsTheSame() throws {
+    let text = start + "mk = mask (flap mean) rate=20% scope=layer\np = prune m mk comp=bias acts=mean stream=pruned"
+    let whole = ScriptBench()
+    _ = try whole.value("p", text, as: Model.self)
+    bench.stop = ("prune", 3)
+    #expect(try bench.run(text).exitCode == 130)
+    bench.stop = nil
+    _ = try bench.value("p", text, as: Model.self)
+    #expect(try bench.content("p") == whole.content("p"))
+    #expect(bench.resumed.contains { $0.hasPrefix("prune") })
+  }
+
   @Test func aStreamWithoutBiasIsRefused() throws {
     let outcome = try bench.run(start + "mk = mask (flap mean) rate=20%\np = prune m mk stream=pruned")
     #expect(outcome.exitCode == 2)

@@ -1,0 +1,17 @@
+// A step that goes forward through stages needs only the latest one it saved.
+
+extension RunContext {
+  /// Keeps what `write` writes as the state of `name` after `stage` pieces of work, in place of earlier stages.
+  public func checkpoint(_ name: String, stage: Int, _ write: (any ArtifactWriter) throws -> Void) throws {
+    guard try checkpoint("\(name)-\(stage)", write) else { return }
+    for earlier in 0..<stage { discardCheckpoint("\(name)-\(earlier)") }
+  }
+
+  /// The latest stage of `name` that an interrupted run saved, not beyond `last`.
+  public func latestStage(of name: String, through last: Int) throws -> (stage: Int, saved: any ArtifactReader)? {
+    for stage in stride(from: last, to: 0, by: -1) {
+      if let saved = try checkpoint(named: "\(name)-\(stage)") { return (stage, saved) }
+    }
+    return nil
+  }
+}
