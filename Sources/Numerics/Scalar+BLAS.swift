@@ -1,6 +1,27 @@
 import COpenBLAS
+import Glibc
+import Synchronization
 
 // The only callers of cblas. One thread each: `Matrix` cuts the work and spreads it (Matrix+Arithmetic.swift).
+
+extension BLAS {
+  /// Seconds spent in matrix products so far, summed over the threads. For benchmarks.
+  public static var productSeconds: Double { Double(nanoseconds.load(ordering: .relaxed)) * 1e-9 }
+
+  private static let nanoseconds = Atomic<UInt64>(0)
+
+  private static func now() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
+  fileprivate static func counted(_ product: () -> Void) {
+    let start = now()
+    product()
+    nanoseconds.wrappingAdd(now() - start, ordering: .relaxed)
+  }
+}
 
 extension Float: Scalar {}
 extension Double: Scalar {}
@@ -9,9 +30,11 @@ extension Float {
     _ m: Int, _ n: Int, _ k: Int, _ alpha: Float, _ A: Operand<Float>, _ B: Operand<Float>, _ beta: Float,
     _ C: UnsafeMutablePointer<Float>, _ ldc: Int
   ) {
-    cblas_sgemm(
-      CblasRowMajor, A.flag, B.flag, Int32(m), Int32(n), Int32(k), alpha, A.pointer, A.ld, B.pointer, B.ld, beta, C,
-      Int32(ldc))
+    BLAS.counted {
+      cblas_sgemm(
+        CblasRowMajor, A.flag, B.flag, Int32(m), Int32(n), Int32(k), alpha, A.pointer, A.ld, B.pointer, B.ld, beta, C,
+        Int32(ldc))
+    }
   }
 
   public static func gemv(
@@ -36,9 +59,11 @@ extension Double {
     _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ A: Operand<Double>, _ B: Operand<Double>, _ beta: Double,
     _ C: UnsafeMutablePointer<Double>, _ ldc: Int
   ) {
-    cblas_dgemm(
-      CblasRowMajor, A.flag, B.flag, Int32(m), Int32(n), Int32(k), alpha, A.pointer, A.ld, B.pointer, B.ld, beta, C,
-      Int32(ldc))
+    BLAS.counted {
+      cblas_dgemm(
+        CblasRowMajor, A.flag, B.flag, Int32(m), Int32(n), Int32(k), alpha, A.pointer, A.ld, B.pointer, B.ld, beta, C,
+        Int32(ldc))
+    }
   }
 
   public static func gemv(

@@ -7,7 +7,8 @@ extension UnmixingOrder: Choice {}
 
 struct CanICA: Op {
   static let name = "canica"
-  static let summary = "Find functional networks: neurons whose gate and up signals vary together."
+  static let revision = 2
+  static let summary = "Find functional networks: neurons, or attention heads, whose signals vary together."
   static let reference: String? = "CanICA pruning, section 3; group ICA (Varoquaux et al. 2010)"
   static let example = """
     m = load ./data/tiny-llama
@@ -54,12 +55,13 @@ struct CanICA: Op {
     case max
   }
 
-  @Input("gate and up signals, kept as a stream or as values") var activations: Activations
+  @Input("gate and up signals of neurons, or attn.heads, kept as a stream or as values") var activations: Activations
   @Param("networks of a run", in: .atLeast(1)) var components = 128
   @Param(
     "samples of a run; a smaller last run counts if it has half as many", unit: "sample",
     in: .atLeast(1))
   var perRun = 40
+  @Param("layers analysed together: each by itself, windows of so many, or all at once") var scope = LayerScope.layer
   @Param("seed of the random starts", in: .atLeast(0)) var seed = 0
   @Param("how samples are brought into one space") var reduce = Reduction.concat
   @Param("directions kept of each subject with reduce=cca; none for as many as components", in: .ifGiven(.atLeast(1)))
@@ -78,6 +80,7 @@ struct CanICA: Op {
   init() {}
 
   static let gates: [Site] = [.gateBefore, .gate]
+  static let neuronSites: [Site] = gates + [.up]
 
   func check() throws -> Facts {
     guard let facts = $activations.facts, let kept = facts["keep"]?.arrayValue?.compactMap(\.stringValue) else {
@@ -89,10 +92,19 @@ struct CanICA: Op {
         hint: "capture with keep=stream", argument: "activations", kind: .usage)
     }
     let sites = facts["sites"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    if sites.contains(Site.attentionHeads.rawValue) {
+      guard !sites.contains(where: { CanICA.neuronSites.map(\.rawValue).contains($0) }) else {
+        throw Diagnostic(
+          "this capture has signals of heads and of neurons; canica takes one kind",
+          hint: "capture them separately, and score both sets of networks together", argument: "activations",
+          kind: .usage)
+      }
+      return [:]
+    }
     guard sites.contains(Site.up.rawValue) else {
       throw Diagnostic(
-        "canica works on gate and up signals, and this capture has \(sites.joined(separator: ","))",
-        hint: "capture with sites=ffn.gate,ffn.up", argument: "activations", kind: .usage)
+        "canica works on gate and up signals or on heads, and this capture has \(sites.joined(separator: ","))",
+        hint: "capture with sites=ffn.gate,ffn.up or sites=attn.heads", argument: "activations", kind: .usage)
     }
     guard !CanICA.gates.allSatisfy({ sites.contains($0.rawValue) }) else {
       throw Diagnostic(
@@ -107,16 +119,22 @@ struct CanICA: Op {
     let corpus = try activations.loadCorpus()
     let runs = tokenRuns(corpus)
     let longest = runs.map(\.tokens.count).max() ?? 0
-    let neurons = activations.layers.map { activations.structure.neurons[$0] }.max() ?? 0
-    let signals = activations.sites.count * neurons
-    let numbers = 8 * components * signals
+    let signals = try scope.parts(of: activations.layers).map { layers in
+      layers.reduce(0) { $0 + signalCount(configuration) * activations.structure.count(module, layer: $1) }
+    }
+    let (all, widest) = (signals.reduce(0, +), signals.max() ?? 0)
     let block = 4 * (activations.structure.blockParameters.max() ?? 0)
-    let states = 4 * corpus.tokens.count * configuration.hiddenSize
-    let maps = keep == .maps ? 4 * components * (runs.count * signals + corpus.tokens.count) : 0
+    // Parts of several layers are in memory together until the last run, and the model is walked run by run.
+    let isTogether = scope != .layer
+    let states = 4 * (isTogether ? longest : corpus.tokens.count) * configuration.hiddenSize
+    func maps(_ signals: Int, _ parts: Int) -> Int {
+      keep == .maps ? 4 * components * (runs.count * signals + parts * corpus.tokens.count) : 0
+    }
+    let kept = isTogether ? maps(all, signals.count) : maps(widest, 1)
     // At the peak: the run's signals, its token-by-token products with their eigenvectors, the reduced signals as found,
-    // whitened, in tiles and as maps; and the maps of all runs of the layer.
-    let peak = 4 * longest * signals + 3 * 8 * longest * longest + 5 * numbers + maps
-    return Resources(memory: states + block + peak, disk: maps * activations.layers.count)
+    // whitened, in tiles and as maps; and the maps that are not yet published.
+    let peak = 4 * longest * widest + 3 * 8 * longest * longest + 5 * 8 * components * widest + kept
+    return Resources(memory: states + block + peak, disk: maps(all, signals.count))
   }
 
   func run(_ context: any RunContext) throws -> Networks {
@@ -125,26 +143,38 @@ struct CanICA: Op {
     let sites = try signalSites(model)
     let runs = tokenRuns(corpus)
     try checkRuns(runs, corpus, context)
-    let found = try NetworkSearch(self, model: model, corpus: corpus, sites: sites, runs: runs, context: context)
-      .layers()
-    let layers = try found.map { try LayerNetworks(from: context.open($0)) }
-    for layer in layers { warn(layer, context) }
+    let search = NetworkSearch(
+      self, model: model, corpus: corpus, sites: sites, runs: runs, parts: try scope.parts(of: activations.layers),
+      context: context)
+    let references = try search.found()
+    let found = try references.map { try LayerNetworks(from: context.open($0)) }
+    for part in found { warn(part, context) }
     return Networks(
-      structure: activations.structure, recipe: recipe(runs.count, sites), layers: activations.layers, parts: found,
-      of: layers, calibration: activations.calibration,
+      structure: activations.structure, recipe: recipe(runs.count, sites), layers: activations.layers,
+      parts: references, of: found, calibration: activations.calibration,
       open: { [context = UncheckedContext(context)] in try context.value.open($0) })
   }
 
   private func recipe(_ runs: Int, _ sites: [Site]) -> Networks.Recipe {
     Networks.Recipe(
       components: components, runs: runs, perRun: perRun, seed: seed, sites: sites.map(\.rawValue),
-      reduce: reduce.rawValue, ica: ica.rawValue, contrast: contrast.rawValue, algorithm: algorithm.rawValue,
+      scope: scope.name, reduce: reduce.rawValue, ica: ica.rawValue, contrast: contrast.rawValue,
+      algorithm: algorithm.rawValue,
       scale: scale.rawValue, keep: keep.rawValue, key: key)
   }
 
-  /// Gate and up in the order in which a block reaches them.
+  /// What networks are made of: neurons, or attention units with a signal per query head.
+  var module: Module { activations.sites.contains(.attentionHeads) ? .attention : .ffn }
+
+  private func signalCount(_ configuration: Configuration) -> Int {
+    module == .attention
+      ? configuration.queriesPerUnit : CanICA.neuronSites.count(where: activations.sites.contains)
+  }
+
+  /// Gate and up in the order in which a block reaches them, or the heads.
   private func signalSites(_ model: Model) throws -> [Site] {
-    let sites = (CanICA.gates + [.up]).filter(activations.sites.contains)
+    if module == .attention { return [.attentionHeads] }
+    let sites = CanICA.neuronSites.filter(activations.sites.contains)
     if model.configuration.family.isGated, sites.count < 2 {
       throw Diagnostic(
         "\(model.configuration.family.name) has a gate, whose signals belong to the networks too",
@@ -159,7 +189,9 @@ struct TokenRun: Sendable {
   var tokens: Range<Int>
   /// Subjects, as rows of the run.
   var subjects: [Range<Int>]
-  var samples: Int
+  /// The samples.
+  var sequences: Range<Int>
+  var samples: Int { sequences.count }
 }
 
 extension CanICA {
@@ -173,7 +205,7 @@ extension CanICA {
           samples.lowerBound + group.upperBound] - first)
       }
       return TokenRun(
-        tokens: first..<corpus.starts[samples.upperBound], subjects: subjects, samples: samples.count)
+        tokens: first..<corpus.starts[samples.upperBound], subjects: subjects, sequences: samples)
     }
   }
 
@@ -201,17 +233,17 @@ extension CanICA {
     }
   }
 
-  private func warn(_ layer: LayerNetworks, _ context: any RunContext) {
-    let late = layer.runs.filter { !$0.hasConverged }
+  private func warn(_ part: LayerNetworks, _ context: any RunContext) {
+    let late = part.runs.filter { !$0.hasConverged }
     if !late.isEmpty {
       let change = late.map(\.change).max() ?? 0
       context.warn(
-        "layer \(layer.layer): \(late.count) of \(layer.runs.count) runs did not converge in \(iterations) steps; "
+        "\(part.title): \(late.count) of \(part.runs.count) runs did not converge in \(iterations) steps; "
           + "their networks still turned by up to \(formatted(change))")
     }
-    if let dead = layer.runs.map(\.dead).max(), dead > 0 {
+    if let dead = part.runs.map(\.dead).max(), dead > 0 {
       context.warn(
-        "layer \(layer.layer): up to \(dead) of \(layer.sites.count * layer.neurons) signals of a run never change and are in no network"
+        "\(part.title): up to \(dead) of \(part.signals.count * part.pieces) signals of a run never change and are in no network"
       )
     }
   }

@@ -1,41 +1,42 @@
 import Kernel
 import Numerics
 
-/// What a search has found of one layer so far.
+/// What a search has found of one layer so far, or of layers analysed together.
 final class LayerResults {
-  let layer: Int
-  let neurons: Int
+  let layers: [Int]
+  let sizes: [Int]
   private(set) var runs: [RunNetworks] = []
-  /// (runs · components) × signals and components × tokens, filled run by run; nil with `keep=max`.
+  /// (runs · components) × (signals · pieces) and components × tokens, filled run by run; nil with `keep=max`.
   let maps: Matrix<Float>?
   let courses: Matrix<Float>?
   /// Of the first run, with which the others are compared.
   private var first: Matrix<Double>?
+  private let module: Module
+  private let signals: [String]
   private let components: Int
-  private let halves: Int
   private let tokens: [Range<Int>]
+  private var pieces: Int { sizes.reduce(0, +) }
 
-  init(_ search: NetworkSearch, layer: Int) {
-    self.layer = layer
-    neurons = search.op.activations.structure.neurons[layer]
+  init(_ search: NetworkSearch, layers: [Int]) {
+    self.layers = layers
+    module = search.module
+    signals = search.signalNames
+    sizes = layers.map { search.op.activations.structure.count(search.module, layer: $0) }
     components = search.op.components
-    halves = search.sites.count
     let lengths = search.runs.map(\.tokens.count)
     tokens = lengths.indices.map { run in
       let start = lengths[..<run].reduce(0, +)
       return start..<(start + lengths[run])
     }
     let keepsMaps = search.op.keep == .maps
-    maps = keepsMaps ? Matrix(rows: lengths.count * components, columns: halves * neurons) : nil
+    maps = keepsMaps ? Matrix(rows: lengths.count * components, columns: signals.count * sizes.reduce(0, +)) : nil
     courses = keepsMaps ? Matrix(rows: components, columns: lengths.reduce(0, +)) : nil
   }
 
-  func add(_ run: Int, _ networks: FunctionalNetworks, _ found: Unmixing, signals scaled: ScaledSignals, key: Double)
-    throws
-  {
+  func add(_ run: Int, _ networks: FunctionalNetworks, _ found: Unmixing, signals scaled: ScaledSignals, key: Double) {
     let z = networks.z
     if let first {
-      let match = try matchNetworks(first, z)
+      let match = matchNetworks(first, z)
       runs.append(stats(networks, found, scaled, key, similarity: mean(match.similarity)))
     } else {
       // In the precision in which it is saved, so that a resumed search compares the same numbers.
@@ -43,7 +44,7 @@ final class LayerResults {
       runs.append(stats(networks, found, scaled, key, similarity: 1))
     }
     map(run)?.assign(Matrix<Float>(z))
-    course(run)?.assign(timeCourses(z, scaled).T)
+    course(run)?.assign(Matrix<Float>(networks.courses).T)
   }
 
   private func map(_ run: Int) -> Matrix<Float>? { maps?.rows((run * components)..<((run + 1) * components)) }
@@ -53,39 +54,42 @@ final class LayerResults {
     _ networks: FunctionalNetworks, _ found: Unmixing, _ scaled: ScaledSignals, _ key: Double, similarity: Double
   ) -> RunNetworks {
     let z = networks.z
-    // A neuron is key in a network when any of its signals is.
-    let keyNeurons = (0..<z.rows).map { i -> Int32 in
-      let values = z.row(i)
-      return Int32((0..<neurons).count { j in (0..<halves).contains { abs(values[$0 * neurons + j]) > key } })
-    }
-    var memberships = [Int32](repeating: 0, count: neurons)
+    let (pieces, halves) = (self.pieces, signals.count)
+    var memberships = [Int32](repeating: 0, count: pieces)
+    var keyPieces = sizes.map { _ in [Int32](repeating: 0, count: components) }
     for i in 0..<z.rows {
       let values = z.row(i)
-      for j in 0..<neurons where (0..<halves).contains(where: { abs(values[$0 * neurons + j]) > key }) {
-        memberships[j] += 1
+      var j = 0
+      for layer in sizes.indices {
+        for _ in 0..<sizes[layer] {
+          // A piece is key in a network when any of its signals is.
+          if (0..<halves).contains(where: { abs(values[$0 * pieces + j]) > key }) {
+            memberships[j] += 1
+            keyPieces[layer][i] += 1
+          }
+          j += 1
+        }
       }
     }
     return RunNetworks(
-      explained: networks.explained, kurtosis: networks.kurtosis, keyNeurons: keyNeurons,
+      explained: networks.explained, kurtosis: networks.kurtosis, keyPieces: keyPieces,
       maxAbsZ: keyNeuronScores(z, halves: halves, .maximum).map { Float($0) },
       sumOfSquares: keyNeuronScores(z, halves: halves, .sumOfSquares).map { Float($0) }, memberships: memberships,
       tokens: scaled.rows, iterations: found.iterations, change: found.change, hasConverged: found.hasConverged,
       restart: found.restart, reseeds: found.reseeds, dead: scaled.dead.count, similarity: similarity)
   }
 
-  /// Z zᵀ / N, tokens × components.
-  private func timeCourses(_ z: Matrix<Double>, _ scaled: ScaledSignals) -> Matrix<Float> {
-    let sum = Matrix<Double>(rows: scaled.rows, columns: z.rows)
-    for columns in scaled.tiles { sum.add(Matrix<Double>(scaled.tile(columns) * Matrix<Float>(z.columns(columns)).T)) }
-    sum.scale(by: 1 / Double(scaled.columns))
-    return Matrix<Float>(sum)
+  /// What is published when all runs are in.
+  var networks: LayerNetworks {
+    LayerNetworks(
+      layers: layers, module: module, sizes: sizes, signals: signals, runs: runs, maps: maps, courses: courses)
   }
 
   // MARK: Checkpoints
 
   func save(_ run: Int, to writer: any ArtifactWriter) throws {
     let part = LayerNetworks(
-      layer: layer, sites: (0..<halves).map { "signal \($0)" }, neurons: neurons, runs: [runs[run]],
+      layers: layers, module: module, sizes: sizes, signals: signals, runs: [runs[run]],
       maps: map(run) ?? (run == 0 ? first.map { Matrix<Float>($0) } : nil), courses: course(run)?.copy())
     try part.write(to: writer)
   }

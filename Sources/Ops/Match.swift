@@ -15,7 +15,7 @@ struct Match: Op {
     """
 
   enum Rows: String, Choice {
-    /// One row per layer: mean |correlation| and the shares of stable networks.
+    /// One row per layer, or per set of layers analysed together: mean |correlation| and the shares of stable networks.
     case layer
     /// One row per network: its partner and their |correlation|.
     case network
@@ -33,8 +33,8 @@ struct Match: Op {
     guard networks.structure.model == others.structure.model else {
       throw Diagnostic("the networks were found in different models", argument: "others")
     }
-    let layers = networks.layers.filter(others.layers.contains)
-    guard !layers.isEmpty else {
+    let shared = networks.partLayers.filter(others.partLayers.contains)
+    guard !shared.isEmpty else {
       throw Diagnostic("the two sets have no layer in common", argument: "others")
     }
     let other = otherRun ?? run
@@ -43,16 +43,21 @@ struct Match: Op {
         throw Diagnostic("there is no run \(run); the networks have \(set.recipe.runs) runs", argument: argument)
       }
     }
-    let pairs = try layers.enumerated().map { done, layer -> NetworkMatch in
-      try context.progress(done, of: layers.count, "layer")
-      return try pairing(layer, other)
+    let pairs = try shared.enumerated().map { done, layers -> NetworkMatch in
+      try context.progress(done, of: shared.count, "layer")
+      return try pairing(layers, other)
     }
+    // The first layer names a set of layers.
+    let layers = shared.map { $0[0] }
     return by == .layer ? perLayer(layers, pairs) : perNetwork(layers, pairs)
   }
 
-  private func pairing(_ layer: Int, _ other: Int) throws -> NetworkMatch {
-    let (a, b) = (try networks.part(layer: layer), try others.part(layer: layer))
-    guard a.sites == b.sites else {
+  private func pairing(_ layers: [Int], _ other: Int) throws -> NetworkMatch {
+    guard let i = networks.partLayers.firstIndex(of: layers), let j = others.partLayers.firstIndex(of: layers) else {
+      throw Diagnostic("there are no networks of \(LayerNetworks.title(layers))", argument: "others")
+    }
+    let (a, b) = (try networks.part(i), try others.part(j))
+    guard a.signals == b.signals else {
       throw Diagnostic("the networks are of different signals", argument: "others")
     }
     let (x, y) = (Matrix<Double>(try a.maps(run: run)), Matrix<Double>(try b.maps(run: other)))
@@ -62,7 +67,7 @@ struct Match: Op {
         hint: "give them in the other order",
         argument: "others")
     }
-    return try matchNetworks(x, y)
+    return matchNetworks(x, y)
   }
 
   private func perLayer(_ layers: [Int], _ pairs: [NetworkMatch]) -> ResultTable {

@@ -18,7 +18,7 @@ enum Measured: InputValue {
   }
 }
 
-/// Scores of neurons from the networks they are in. They compare across layers as they are: z has variance 1 everywhere.
+/// Scores of neurons and attention units from the networks they are in. They compare across layers as they are: z has variance 1 everywhere.
 struct NetworkScores {
   let networks: [Networks]
   let how: Score.How
@@ -36,17 +36,22 @@ struct NetworkScores {
 
   func scores(_ context: any RunContext) throws -> Scores {
     let structure = networks[0].structure
-    var ffn = structure.neurons.map { [Float](repeating: .nan, count: $0) }
+    var score = PerPiece<Float>()
+    for module in Set(networks.map(\.recipe.module)) {
+      score[module] = structure.counts(module).map { [Float](repeating: .nan, count: $0) }
+    }
     for layer in 0..<structure.layers {
       try context.progress(layer, of: structure.layers, "layer")
       for networks in networks {
         guard let index = networks.layers.firstIndex(of: layer) else { continue }
         let row = try row(networks, index)
-        ffn[layer] = ffn[layer][0].isNaN ? row : zip(ffn[layer], row).map { how == .maxAbsZ ? max($0, $1) : $0 + $1 }
+        let former = score[networks.recipe.module]?[layer] ?? []
+        score[networks.recipe.module]?[layer] =
+          former.first?.isNaN ?? true ? row : zip(former, row).map { how == .maxAbsZ ? max($0, $1) : $0 + $1 }
       }
     }
     return Scores(
-      structure: structure, score: PerPiece(ffn: ffn), method: "canica \(how.rawValue)",
+      structure: structure, score: score, method: "canica \(how.rawValue)",
       calibration: networks.reduce([]) { merged($0, $1.calibration) })
   }
 
@@ -58,20 +63,25 @@ struct NetworkScores {
       guard let threshold, threshold != networks.recipe.key else {
         return networks.memberships[index].map { Float($0) }
       }
-      return try memberships(networks.part(layer: networks.layers[index]), above: threshold)
+      return try memberships(networks, layer: networks.layers[index], above: threshold)
     }
   }
 
-  /// In how many networks of all runs some signal of each neuron exceeds `threshold`.
-  private func memberships(_ part: LayerNetworks, above threshold: Double) throws -> [Float] {
-    var counts = [Float](repeating: 0, count: part.neurons)
-    for run in part.runs.indices {
-      let z = try part.maps(run: run)
-      for component in 0..<z.rows {
-        let values = z.row(component)
-        for neuron in counts.indices {
-          let isKey = part.sites.indices.contains { abs(Double(values[$0 * part.neurons + neuron])) > threshold }
-          if isKey { counts[neuron] += 1 }
+  /// In how many networks of all runs some signal of each piece exceeds `threshold`.
+  private func memberships(_ networks: Networks, layer: Int, above threshold: Double) throws -> [Float] {
+    var counts = [Float](repeating: 0, count: networks.structure.count(networks.recipe.module, layer: layer))
+    for index in networks.parts.indices where networks.partLayers[index].contains(layer) {
+      let part = try networks.part(index)
+      let places = part.places(of: layer)
+      for run in part.runs.indices {
+        let z = try part.maps(run: run)
+        for component in 0..<z.rows {
+          let values = z.row(component)
+          for piece in counts.indices {
+            let place = places.lowerBound + piece
+            let isKey = part.signals.indices.contains { abs(Double(values[$0 * part.pieces + place])) > threshold }
+            if isKey { counts[piece] += 1 }
+          }
         }
       }
     }

@@ -2,47 +2,61 @@ import Kernel
 import Numerics
 import Transformer
 
-/// One search for networks at work. Only the signals of one run of one layer are in memory: the model is walked layer
-/// by layer, batches are cut into runs as they come, and a run is analysed and forgotten when it is complete.
+/// One search for networks at work. The model is walked layer by layer and batches are cut into runs as they come; the
+/// signals of a run are analysed and forgotten when they are complete. Layers that are analysed together need their
+/// signals at the same time: then the model is walked once per run, and only signals still needed are held.
 struct NetworkSearch {
   let op: CanICA
   let model: Model
   let corpus: Corpus
   let sites: [Site]
   let runs: [TokenRun]
+  let parts: [[Int]]
   let context: any RunContext
 
-  init(_ op: CanICA, model: Model, corpus: Corpus, sites: [Site], runs: [TokenRun], context: any RunContext) {
+  init(
+    _ op: CanICA, model: Model, corpus: Corpus, sites: [Site], runs: [TokenRun], parts: [[Int]],
+    context: any RunContext
+  ) {
     self.op = op
     self.model = model
     self.corpus = corpus
     self.sites = sites
     self.runs = runs
+    self.parts = parts
     self.context = context
   }
 
-  /// The networks of every captured layer, found before or now.
-  func layers() throws -> [ArtifactReference] {
-    var found: [Int: ArtifactReference] = [:]
-    for layer in op.activations.layers {
-      found[layer] = try context.existingChild(part: "layer", parameters: parameters(layer))
-    }
-    let missing = op.activations.layers.filter { found[$0] == nil }
-    if op.activations.keep.contains(.values) {
-      for layer in missing { found[layer] = try published(fromValues: layer) }
-    } else {
-      let walk = ResumableWalk(network: model.network, sequences: corpus.sequences, context: context)
-      try walk.visit(missing, of: op.activations.layers, pulse: { try progress($0, run: 0) }) { walk in
-        found[walk.layer] = try published(from: walk)
-      }
-    }
-    return op.activations.layers.compactMap { found[$0] }
+  var module: Module { op.module }
+  /// The signals of one neuron or unit.
+  var signalNames: [String] {
+    module == .ffn
+      ? sites.map(\.rawValue) : (0..<model.configuration.queriesPerUnit).map { "\(Site.attentionHeads.rawValue):\($0)" }
   }
 
-  private func parameters(_ layer: Int) -> [String: JSONValue] {
+  /// The networks of every part, found before or now.
+  func found() throws -> [ArtifactReference] {
+    var found = try parts.map { try context.existingChild(part: "layers", parameters: parameters($0)) }
+    let missing = parts.indices.filter { found[$0] == nil }
+    if op.activations.keep.contains(.values) {
+      for part in missing { found[part] = try publishedFromValues(part) }
+    } else if op.scope == .layer {
+      let walk = ResumableWalk(network: model.network, sequences: corpus.sequences, context: context)
+      let wanted = missing.map { parts[$0][0] }
+      try walk.visit(wanted, of: op.activations.layers, pulse: { _ in try context.checkCancelled() }) { walk in
+        guard let part = parts.firstIndex(of: [walk.layer]) else { return }
+        found[part] = try publishedLayer(part, walk)
+      }
+    } else {
+      for (part, reference) in try publishedTogether(missing) { found[part] = reference }
+    }
+    return found.compactMap { $0 }
+  }
+
+  private func parameters(_ layers: [Int]) -> [String: JSONValue] {
     [
-      "layer": .integer(layer), "components": .integer(op.components), "per_run": .integer(op.perRun),
-      "seed": .integer(op.seed), "reduce": .string(op.reduce.rawValue),
+      "layers": .array(layers.map(JSONValue.integer)), "components": .integer(op.components),
+      "per_run": .integer(op.perRun), "seed": .integer(op.seed), "reduce": .string(op.reduce.rawValue),
       "subject_components": op.subjectComponents.map(JSONValue.integer) ?? .null,
       "per_subject": .integer(op.perSubject), "ica": .string(op.ica.rawValue),
       "contrast": .string(op.contrast.rawValue), "algorithm": .string(op.algorithm.rawValue),
@@ -51,82 +65,140 @@ struct NetworkSearch {
     ]
   }
 
-  private func progress(_ layer: Int, run: Int) throws {
-    let before = op.activations.layers.count { $0 < layer }
-    try context.progress(before * runs.count + run, of: op.activations.layers.count * runs.count, "run")
-  }
-
   // MARK: Signals
 
-  private func published(fromValues layer: Int) throws -> ArtifactReference {
-    let parts = try sites.map { site -> Matrix<Float> in
-      guard let values = try op.activations.part(site, layer: layer).values?.load() else {
-        throw Diagnostic("the capture keeps no values of \(site.rawValue) in layer \(layer)", argument: "activations")
+  private func publishedFromValues(_ part: Int) throws -> ArtifactReference {
+    let values = try parts[part].map { layer in
+      try sites.map { site -> Matrix<Float> in
+        guard let values = try op.activations.part(site, layer: layer).values?.load() else {
+          throw Diagnostic("the capture keeps no values of \(site.rawValue) in layer \(layer)", argument: "activations")
+        }
+        return values
       }
-      return values
     }
-    let results = LayerResults(self, layer: layer)
+    let results = LayerResults(self, layers: parts[part])
     for (index, run) in runs.enumerated() {
-      let signals = parts.map { $0.rows(run.tokens) }
-      try analyse(run: index, signals, into: results)
+      try analyse(run: index, into: results, done: part * runs.count + index) {
+        try values.map { try pieceSignals($0.map { $0.rows(run.tokens) }, run) }
+      }
     }
     return try publish(results)
   }
 
-  private func published(from walk: Walk) throws -> ArtifactReference {
-    let layer = walk.layer
-    let results = LayerResults(self, layer: layer)
-    let cutter = RunCutter(sites: sites, runs: runs.map(\.tokens)) { run, signals in
-      try analyse(run: run, signals, into: results)
+  private func publishedLayer(_ part: Int, _ walk: Walk) throws -> ArtifactReference {
+    let results = LayerResults(self, layers: parts[part])
+    try look(walk, runs) { run, signals in
+      try analyse(run: run, into: results, done: part * runs.count + run) { [try pieceSignals(signals, runs[run])] }
     }
+    return try publish(results)
+  }
+
+  private func publishedTogether(_ missing: [Int]) throws -> [(Int, ArtifactReference)] {
+    let results = missing.map { LayerResults(self, layers: parts[$0]) }
+    for (index, run) in runs.enumerated() {
+      let done = index * results.count
+      if try results.allSatisfy({ try context.checkpoint(named: checkpointName($0, index)) != nil }) {
+        for result in results { try analyse(run: index, into: result, done: done) { [] } }
+        continue
+      }
+      let walk = try Walk(model.network, corpus.sequences[run.sequences], in: context.scratch)
+      try walk.embed()
+      let own = TokenRun(tokens: 0..<run.tokens.count, subjects: run.subjects, sequences: 0..<run.sequences.count)
+      var held: [Int: [Matrix<Float>]] = [:]
+      while let last = results.last?.layers.last, walk.layer <= last {
+        let layer = walk.layer
+        guard results.contains(where: { $0.layers.contains(layer) }) else {
+          try walk.step(pulse: { _ in try context.checkCancelled() })
+          continue
+        }
+        try look(walk, [own]) { _, signals in held[layer] = try pieceSignals(signals, run) }
+        for (place, result) in results.enumerated() where result.layers.last == layer {
+          try analyse(run: index, into: result, done: done + place) { result.layers.compactMap { held[$0] } }
+        }
+        held = held.filter { entry in
+          results.contains { ($0.layers.last ?? 0) > layer && $0.layers.contains(entry.key) }
+        }
+      }
+    }
+    return try zip(missing, results).map { ($0, try publish($1)) }
+  }
+
+  /// Moves the walk on by a layer and hands over the signals of each run when they are complete, tokens × features for
+  /// each site.
+  private func look(_ walk: Walk, _ runs: [TokenRun], _ complete: @escaping (Int, [Matrix<Float>]) throws -> Void)
+    throws
+  {
+    let layer = walk.layer
+    let cutter = RunCutter(sites: sites, runs: runs.map(\.tokens), complete: complete)
     try walk.step(
       sites: Set(sites),
       tap: { tap in
         if let place = firstNonFinite(tap.values) {
           let token = tap.rows.lowerBound + place
-          let run = runs.firstIndex { $0.tokens.contains(token) }
+          let run = runs.count > 1 ? runs.firstIndex { $0.tokens.contains(token) } : nil
           throw Diagnostic(
             "\(tap.site.rawValue) of layer \(layer)\(run.map { ", run \($0)," } ?? "") is not finite at token \(token)",
             argument: "activations")
         }
         try cutter.add(tap)
-      }, pulse: { _ in try progress(layer, run: results.runs.count) })
-    return try publish(results)
+      }, pulse: { _ in try context.checkCancelled() })
+  }
+
+  /// The signals of neurons as they are; those of heads put together from their features.
+  private func pieceSignals(_ signals: [Matrix<Float>], _ run: TokenRun) throws -> [Matrix<Float>] {
+    guard module == .attention, let heads = signals.first else { return signals }
+    return try headSignals(
+      heads, perUnit: model.configuration.queriesPerUnit, size: model.configuration.headSize,
+      scale: op.scale.signalScale, subjects: run.subjects)
   }
 
   private func publish(_ results: LayerResults) throws -> ArtifactReference {
-    let reference = try context.child(LayerNetworks.self, part: "layer", parameters: parameters(results.layer)) {
-      LayerNetworks(
-        layer: results.layer, sites: sites.map(\.rawValue), neurons: results.neurons, runs: results.runs,
-        maps: results.maps, courses: results.courses)
-    }
-    for run in runs.indices { context.discardCheckpoint("layer-\(results.layer)-run-\(run)") }
+    let reference = try context.child(
+      LayerNetworks.self, part: "layers", parameters: parameters(results.layers)
+    ) { results.networks }
+    for run in runs.indices { context.discardCheckpoint(checkpointName(results, run)) }
     return reference
   }
 
   // MARK: One run
 
-  private func analyse(run index: Int, _ signals: [Matrix<Float>], into results: LayerResults) throws {
-    let name = "layer-\(results.layer)-run-\(index)"
+  private func checkpointName(_ results: LayerResults, _ run: Int) -> String {
+    "layers-\(results.layers.map(String.init).joined(separator: "-"))-run-\(run)"
+  }
+
+  /// - Parameters:
+  ///   - done: runs of parts analysed before.
+  ///   - signals: for each layer its signals, tokens × pieces; asked for when the run was not analysed before.
+  private func analyse(
+    run index: Int, into results: LayerResults, done: Int, _ signals: () throws -> [[Matrix<Float>]]
+  ) throws {
+    let name = checkpointName(results, index)
     if let saved = try context.checkpoint(named: name) {
       try results.restore(index, from: saved)
-      let isLast = try context.checkpoint(named: "layer-\(results.layer)-run-\(index + 1)") == nil
+      let isLast = try context.checkpoint(named: checkpointName(results, index + 1)) == nil
       if isLast { context.resumed(at: index + 1, of: runs.count, "run") }
       return
     }
-    try progress(results.layer, run: index)
+    let pulse = { try context.progress(done, of: parts.count * runs.count, "run") }
+    try pulse()
     do {
-      try search(index, signals, results)
+      // Signal by signal, and in each layer by layer.
+      let layers = try signals()
+      let columns = (layers.first?.indices ?? 0..<0).flatMap { signal in layers.map { $0[signal] } }
+      try search(index, columns, results, pulse)
     } catch let problem as NetworkError {
-      throw Diagnostic("layer \(results.layer), run \(index): \(problem)", argument: "activations")
+      throw Diagnostic("\(LayerNetworks.title(results.layers)), run \(index): \(problem)", argument: "activations")
     }
-    // The last run's results are about to be published with the layer.
-    if index + 1 < runs.count { try context.checkpoint(name) { try results.save(index, to: $0) } }
+    // The last run's results are about to be published with the part.
+    if index + 1 < runs.count || op.scope != .layer {
+      try context.checkpoint(name) { try results.save(index, to: $0) }
+    }
   }
 
-  private func search(_ index: Int, _ signals: [Matrix<Float>], _ results: LayerResults) throws {
+  private func search(
+    _ index: Int, _ signals: [Matrix<Float>], _ results: LayerResults, _ pulse: @escaping () throws -> Void
+  ) throws {
     let run = runs[index]
-    let pulse = { try progress(results.layer, run: index) }
     let scaled = try ScaledSignals(signals, scale: op.scale.signalScale, subjects: run.subjects)
     let subspace =
       op.reduce == .concat
@@ -140,10 +212,10 @@ struct NetworkSearch {
       ? Unmixing(W: .identity(op.components), iterations: 0, change: 0, hasConverged: true, restart: 0, reseeds: 0)
       : try unmixing(
         whitened, contrast: op.contrast, order: op.algorithm, restarts: op.restarts, seed: op.seed,
-        name: "canica layer \(results.layer) run \(index)", tolerance: op.tolerance,
+        name: "canica \(LayerNetworks.title(results.layers)) run \(index)", tolerance: op.tolerance,
         maximumIterations: op.iterations, progress: pulse)
     let networks = functionalNetworks(whitened, W: found.W, signals: scaled)
-    try results.add(index, networks, found, signals: scaled, key: op.key)
+    results.add(index, networks, found, signals: scaled, key: op.key)
   }
 }
 

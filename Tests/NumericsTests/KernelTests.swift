@@ -44,7 +44,7 @@ struct ConversionTests {
     let halves: [(Float, UInt16)] = [
       (1 + 0x1p-11, 0x3c00), (1 + 3 * 0x1p-11, 0x3c02), (1 + 0x1p-11 + 0x1p-20, 0x3c01), (65519.996, 0x7bff),
       (65520, 0x7c00), (-1e30, 0xfc00), (0x1p-25, 0), (0x1.8p-25, 1), (0x1p-24, 1), (0x1.8p-24, 2), (0x1p-14, 0x400),
-      (.infinity, 0x7c00), (-0.0, 0x8000), (1e-40, 0),
+      (.infinity, 0x7c00), (-0.0, 0x8000), (0x1.16c2p-133, 0),
     ]
     var back = [UInt16](repeating: 0, count: halves.count)
     prn_f32_to_f16(halves.map(\.0), &back, halves.count)
@@ -52,7 +52,7 @@ struct ConversionTests {
     let brains: [(Float, UInt16)] = [
       (1 + 0x1p-8, 0x3f80), (1 + 3 * 0x1p-8, 0x3f82), (1 + 0x1p-8 + 0x1p-20, 0x3f81),
       (.greatestFiniteMagnitude, 0x7f80),
-      (-.infinity, 0xff80), (1e-40, 1),
+      (-.infinity, 0xff80), (0x1.16c2p-133, 1),
     ]
     back = [UInt16](repeating: 0, count: brains.count)
     prn_f32_to_bf16(brains.map(\.0), &back, brains.count)

@@ -288,6 +288,11 @@ struct Lexer {
   private mutating func scanName() {
     let start = position
     while isLetter(peek(0)) || isDigit(peek(0)) { position += 1 }
+    // A value may say how much of it, as in `scope=window:3`.
+    if !isSpaced, tokens.last?.kind == .symbol(.assign), peek(0) == UInt8(ascii: ":"), isDigit(peek(1)) {
+      position += 1
+      while isDigit(peek(0)) { position += 1 }
+    }
     append(.name(String(decoding: bytes[start..<position], as: UTF8.self)), start..<position)
   }
 

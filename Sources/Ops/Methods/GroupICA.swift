@@ -107,6 +107,28 @@ package struct ScaledSignals: Sendable {
   }
 }
 
+/// The signals of attention units: each feature of a head is put on one scale, and a head's signal is the mean of its
+/// features.
+///
+/// - Parameters:
+///   - H: T×(u·g·d), heads side by side; the input of the output projection.
+///   - g: query heads of a unit.
+///   - d: features of a head.
+/// - Returns: g matrices T×u; the s-th has head s of every unit.
+package func headSignals(
+  _ H: Matrix<Float>, perUnit g: Int, size d: Int, scale: SignalScale = .zscore, subjects: [Range<Int>] = []
+) throws -> [Matrix<Float>] {
+  let Z = try ScaledSignals([H], scale: scale, subjects: subjects)
+  let units = H.columns / (g * d)
+  let signals = (0..<g).map { _ in Matrix<Float>(rows: H.rows, columns: units) }
+  let average = Matrix<Float>(rows: d, columns: 1, values: [Float](repeating: 1 / Float(d), count: d))
+  for head in 0..<(units * g) {
+    multiply(
+      Z.tile((head * d)..<((head + 1) * d)), average, into: signals[head % g].columns((head / g)..<(head / g + 1)))
+  }
+  return signals
+}
+
 /// The space in which networks are sought.
 package struct SharedSubspace: Sendable {
   /// k×N, orthonormal rows; the largest entry of each is positive.
@@ -216,6 +238,8 @@ package struct FunctionalNetworks: Sendable {
   package var explained: [Double]
   /// E[z⁴] − 3.
   package var kurtosis: [Double]
+  /// Z zᵀ / N, T×k: how strongly each token drives each network.
+  package var courses: Matrix<Double>
 }
 
 /// The networks W Y₁ in canonical sign and order.
@@ -247,7 +271,10 @@ package func functionalNetworks(
   let kurtosis = (0..<sorted.rows).map { i in
     sorted.row(i).reduce(0) { $0 + $1 * $1 * $1 * $1 } / Double(N) - 3
   }
-  return FunctionalNetworks(z: sorted, explained: order.map { explained[$0] }, kurtosis: kurtosis)
+  courses.scale(by: 1 / Double(N))
+  return FunctionalNetworks(
+    z: sorted, explained: order.map { explained[$0] }, kurtosis: kurtosis,
+    courses: courses.T.gathering(rows: order).T)
 }
 
 // MARK: Key neurons
@@ -302,17 +329,11 @@ package struct NetworkMatch: Sendable, Equatable {
 /// The one-to-one pairing of largest total |correlation| (optimal, not greedy).
 ///
 /// - Parameters: k×N and k′×N networks, k ≤ k′.
-package func matchNetworks(_ a: Matrix<Double>, _ b: Matrix<Double>) throws -> NetworkMatch {
+package func matchNetworks(_ a: Matrix<Double>, _ b: Matrix<Double>) -> NetworkMatch {
   precondition(a.columns == b.columns && a.rows <= b.rows, "matching \(a.shape) with \(b.shape)")
   let C = correlated(a) * correlated(b).T
-  let K = b.rows
-  // Groups are networks of `a`, padded with blanks; every network of `b` goes to one of them.
-  let S = Matrix<Double>(rows: K, columns: K)
-  for i in 0..<a.rows { for j in 0..<K { S[i, j] = abs(C[i, j]) } }
-  if K == 1 { return NetworkMatch(partner: [0], similarity: [S[0, 0]]) }
-  let found = try assignExactly(S, capacities: [Int](repeating: 1, count: K))
-  var partner = [Int](repeating: 0, count: a.rows)
-  for (j, i) in found.group.enumerated() where i < a.rows { partner[i] = j }
+  let S = Matrix(rows: a.rows, columns: b.rows, values: C.values.map { abs($0) })
+  let partner = bestPairing(S)
   return NetworkMatch(partner: partner, similarity: partner.enumerated().map { S[$0.offset, $0.element] })
 }
 

@@ -3,12 +3,15 @@ import Numerics
 
 extension Networks: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
-    let chosen = try request.layers?.resolved(count: structure.layers).filter(layers.contains) ?? layers
-    let rows = chosen.compactMap { layers.firstIndex(of: $0) }.map { index -> [TableData.Cell] in
-      let row = maxAbsZ[index].map(Double.init)
+    let chosen = try request.layers?.resolved(count: structure.layers) ?? layers
+    let rows = partLayers.indices.filter { !partLayers[$0].allSatisfy { !chosen.contains($0) } }.map {
+      part -> [TableData.Cell] in
+      let row = partLayers[part].compactMap { layers.firstIndex(of: $0) }.flatMap { maxAbsZ[$0].map(Double.init) }
+      let together = partLayers[part]
       return [
-        .integer(layers[index]), .integer(recipe.runs), .integer(recipe.components), .ratio(converged[index]),
-        stability[index].isNaN ? .missing : .number(stability[index]), .number(mean(keyShare[index])),
+        together.count == 1 ? .integer(together[0]) : .text("\(together[0])-\(together[together.count - 1])"),
+        .integer(recipe.runs), .integer(recipe.components), .ratio(converged[part]),
+        stability[part].isNaN ? .missing : .number(stability[part]), .number(mean(keyShare[part].map { mean($0) })),
         .number(row.min() ?? .nan), .number(quantile(row, 0.5)), .number(row.max() ?? .nan),
       ]
     }
@@ -19,7 +22,8 @@ extension Networks: Showable {
       ], rows: rows)
   }
 
-  /// Share of key neurons in each network of each layer; for one layer of `layers=`, its networks by neuron. `y=` chooses
+  /// Share of key neurons in each network of each layer; for one layer of `layers=`, its networks by neuron. Of layers
+  /// analysed together it tells over which layers a network spreads. `y=` chooses
   /// `time` (how the networks come and go over tokens) or `membership` (in how many networks neurons are key).
   public func figure(_ request: PlotRequest) throws -> Figure {
     let chosen = try request.layers?.resolved(count: structure.layers).filter(layers.contains) ?? layers
@@ -39,31 +43,41 @@ extension Networks: Showable {
   }
 
   private func shares(_ chosen: [Int]) -> HeatMap {
-    let rows = chosen.compactMap { layers.firstIndex(of: $0) }.map { keyShare[$0] }
+    let rows = partLayers.indices.flatMap { part in
+      partLayers[part].indices.map { (name: rowName(part, $0), layer: partLayers[part][$0], share: keyShare[part][$0]) }
+    }.filter { chosen.contains($0.layer) }
     return HeatMap(
-      rows: PlotAxis("layer"), columns: PlotAxis("network"), value: PlotAxis("key neurons", isRatio: true),
-      rowCount: rows.count, columnCount: recipe.components, values: rows.flatMap { $0 },
-      rowNames: chosen.map(String.init))
+      rows: PlotAxis("layer"), columns: PlotAxis("network"),
+      value: PlotAxis("key \(recipe.module.axis)s", isRatio: true),
+      rowCount: rows.count, columnCount: recipe.components, values: rows.flatMap(\.share), rowNames: rows.map(\.name))
   }
 
-  /// The first run's networks of one layer: the largest |z| in each of at most 256 stretches of neurons.
+  /// The layer, and with windows the first layer of its window.
+  private func rowName(_ part: Int, _ position: Int) -> String {
+    let layer = String(partLayers[part][position])
+    return partLayers[part].count > 1 && partLayers.count > 1 ? "\(layer) from \(partLayers[part][0])" : layer
+  }
+
+  /// The first run's networks in one layer: the largest |z| in each of at most 256 stretches of neurons.
   private func map(_ layer: Int) throws -> HeatMap {
     let part = try part(layer: layer)
     let z = try part.maps(run: 0)
-    let width = min(256, part.neurons)
+    let places = part.places(of: layer)
+    let width = min(256, places.count)
     let values = (0..<z.rows).flatMap { component -> [Double] in
       let row = z.row(component)
       return (0..<width).map { place in
-        let stretch = (place * part.neurons / width)..<((place + 1) * part.neurons / width)
-        return part.sites.indices.reduce(0) { largest, half in
-          stretch.reduce(largest) { max($0, abs(Double(row[half * part.neurons + $1]))) }
+        let stretch = (place * places.count / width)..<((place + 1) * places.count / width)
+        return part.signals.indices.reduce(0) { largest, signal in
+          stretch.reduce(largest) { max($0, abs(Double(row[signal * part.pieces + places.lowerBound + $1]))) }
         }
       }
     }
     return HeatMap(
-      rows: PlotAxis("network of layer \(layer)"), columns: PlotAxis("neuron"), value: PlotAxis("largest |z|"),
+      rows: PlotAxis("network of layer \(layer)"), columns: PlotAxis(recipe.module.axis),
+      value: PlotAxis("largest |z|"),
       rowCount: z.rows, columnCount: width, values: values,
-      columnNames: (0..<width).map { String($0 * part.neurons / width) })
+      columnNames: (0..<width).map { String($0 * places.count / width) })
   }
 
   /// The first four networks of one layer over the first 128 tokens.
@@ -92,6 +106,7 @@ extension Networks: Showable {
         })
     }
     return LinePlot(
-      x: PlotAxis("networks in which a neuron is key, per run"), y: PlotAxis("neurons", isRatio: true), series: series)
+      x: PlotAxis("networks in which a \(recipe.module.axis) is key, per run"),
+      y: PlotAxis("\(recipe.module.axis)s", isRatio: true), series: series)
   }
 }

@@ -1,16 +1,19 @@
 import Kernel
 import Numerics
 
-/// The functional networks of one layer, run by run.
+/// The functional networks of one layer, or of layers analysed together, run by run.
 public struct LayerNetworks: Artifact {
   public static let type = ArtifactType("networks.layer")
 
-  public let layer: Int
-  /// The sites whose signals stand side by side: gate and up, or up alone.
-  public let sites: [String]
-  public let neurons: Int
+  /// One layer, or those that were analysed together.
+  public let layers: [Int]
+  public let module: Module
+  /// Pieces (neurons, or attention units) of each of the layers.
+  public let sizes: [Int]
+  /// The signals of a piece: gate and up, or up alone; the query heads of a unit.
+  public let signals: [String]
   public let runs: [RunNetworks]
-  /// (runs · components) × (signals · neurons) and components × tokens of all runs; nil when not kept or still on disk.
+  /// (runs · components) × (signals · pieces) and components × tokens of all runs; nil when not kept or still on disk.
   private let z: Matrix<Float>?
   private let timecourse: Matrix<Float>?
   private let stored: (any ArtifactReader)?
@@ -18,28 +21,45 @@ public struct LayerNetworks: Artifact {
   public var components: Int { runs.first?.explained.count ?? 0 }
   /// Whether maps and time courses were kept (`keep=maps`).
   public var hasMaps: Bool { z != nil || stored != nil }
-  public var summary: String { "layer \(layer), \(runs.count) runs x \(components) networks" }
+  /// Pieces of all the layers, one layer after the other.
+  public var pieces: Int { sizes.reduce(0, +) }
+  public var summary: String { "\(title), \(runs.count) runs x \(components) networks" }
+
+  /// "layer 3" or "layers 2-4"
+  var title: String { LayerNetworks.title(layers) }
+  static func title(_ layers: [Int]) -> String {
+    layers.count == 1 ? "layer \(layers[0])" : "layers \(layers.first ?? 0)-\(layers.last ?? 0)"
+  }
+
+  /// Where the pieces of one layer stand among those of all.
+  func places(of layer: Int) -> Range<Int> {
+    let index = layers.firstIndex(of: layer) ?? 0
+    let start = sizes[..<index].reduce(0, +)
+    return start..<(start + sizes[index])
+  }
 
   /// - Parameters:
-  ///   - maps: (runs · components) × (signals · neurons), run after run.
+  ///   - maps: (runs · components) × (signals · pieces), run after run.
   ///   - courses: components × tokens of all runs.
   init(
-    layer: Int, sites: [String], neurons: Int, runs: [RunNetworks], maps: Matrix<Float>?, courses: Matrix<Float>?
+    layers: [Int], module: Module, sizes: [Int], signals: [String], runs: [RunNetworks], maps: Matrix<Float>?,
+    courses: Matrix<Float>?
   ) {
-    self.layer = layer
-    self.sites = sites
-    self.neurons = neurons
+    self.layers = layers
+    self.module = module
+    self.sizes = sizes
+    self.signals = signals
     self.runs = runs
     z = maps
     timecourse = courses
     stored = nil
   }
 
-  /// The maps of one run, components × (signals · neurons), signals one after the other.
+  /// The maps of one run, components × (signals · pieces), signals one after the other.
   /// - Throws: when they were not kept.
   public func maps(run: Int) throws -> Matrix<Float> {
     if let z { return z.rows((run * components)..<((run + 1) * components)) }
-    let maps = Matrix<Float>(rows: components, columns: sites.count * neurons)
+    let maps = Matrix<Float>(rows: components, columns: signals.count * pieces)
     try kept().read("z", rows: run..<(run + 1), into: maps)
     return maps
   }
@@ -57,21 +77,26 @@ public struct LayerNetworks: Artifact {
 
   private func kept() throws -> any ArtifactReader {
     guard let stored else {
-      throw Diagnostic("the maps of layer \(layer) were not kept", hint: "find the networks with keep=maps")
+      throw Diagnostic("the maps of \(title) were not kept", hint: "find the networks with keep=maps")
     }
     return stored
   }
 
   public func write(to writer: any ArtifactWriter) throws {
-    try writer.attribute("layer", .integer(layer))
-    try writer.attribute("site", .string(sites.joined(separator: ",")))
-    try writer.attribute("neurons", .integer(neurons))
+    try writer.attribute("signals", .string(signals.joined(separator: ",")))
+    try writer.attribute("module", .string(module.rawValue))
+    try writer.scale("layer", layers.map(Int64.init), meaning: "layer of the model")
+    try writer.vector("sizes", sizes.map(Int32.init), axis: "layer", meaning: "\(module.axis)s of the layer")
+    if layers.count > 1 {
+      let owners = zip(layers, sizes).flatMap { [Int32](repeating: Int32($0), count: $1) }
+      try writer.vector("layer_of", owners, axis: module.axis, meaning: "layer of the \(module.axis)")
+    }
     try writer.attribute("maps", .integer(hasMaps ? 1 : 0))
     try z?.withUnsafePointer { pointer, _ in
       try writer.array(
         "z", UnsafeBufferPointer(start: pointer, count: z?.count ?? 0),
-        shape: [runs.count, components, sites.count, neurons], axes: ["run", "component", "signal", "neuron"],
-        meaning: "strength of the neuron in the network", units: "sd")
+        shape: [runs.count, components, signals.count, pieces], axes: ["run", "component", "signal", module.axis],
+        meaning: "strength of the \(module.axis) in the network", units: "sd")
     }
     try timecourse?.withUnsafePointer { pointer, _ in
       try writer.array(
@@ -85,20 +110,22 @@ public struct LayerNetworks: Artifact {
       try writer.array(
         path, runs.flatMap(values), shape: [runs.count, components], axes: ["run", "component"], meaning: meaning)
     }
-    func perNeuron<Value: ArtifactElement>(_ path: String, _ meaning: String, _ values: (RunNetworks) -> [Value]) throws
+    func perPiece<Value: ArtifactElement>(_ path: String, _ meaning: String, _ values: (RunNetworks) -> [Value]) throws
     {
       try writer.array(
-        path, runs.flatMap(values), shape: [runs.count, neurons], axes: ["run", "neuron"], meaning: meaning)
+        path, runs.flatMap(values), shape: [runs.count, pieces], axes: ["run", module.axis], meaning: meaning)
     }
     func perRun<Value: ArtifactElement>(_ path: String, _ meaning: String, _ value: (RunNetworks) -> Value) throws {
       try writer.vector(path, runs.map(value), axis: "run", meaning: meaning)
     }
     try perComponent("explained", "share of the variance of the signals", \.explained)
     try perComponent("stats/kurtosis", "excess kurtosis of the map", \.kurtosis)
-    try perComponent("stats/n_key", "neurons with |z| above key", \.keyNeurons)
-    try perNeuron("max_abs_z", "max |z| over networks and signals", \.maxAbsZ)
-    try perNeuron("sum_z2", "sum of z^2 over networks and signals", \.sumOfSquares)
-    try perNeuron("memberships", "networks in which the neuron is key", \.memberships)
+    try writer.array(
+      "stats/n_key", runs.flatMap { $0.keyPieces.flatMap { $0 } }, shape: [runs.count, layers.count, components],
+      axes: ["run", "layer", "component"], meaning: "\(module.axis)s with |z| above key")
+    try perPiece("max_abs_z", "max |z| over networks and signals", \.maxAbsZ)
+    try perPiece("sum_z2", "sum of z^2 over networks and signals", \.sumOfSquares)
+    try perPiece("memberships", "networks in which the \(module.axis) is key", \.memberships)
     try perRun("search/tokens", "tokens of the run") { Int64($0.tokens) }
     try perRun("search/iterations", "steps of FastICA") { Int32($0.iterations) }
     try perRun("search/change", "largest turn of a network in the last step", \.change)
@@ -109,14 +136,16 @@ public struct LayerNetworks: Artifact {
     try perRun(
       "search/similarity", "mean |correlation| with the networks of the first run, paired one to one", \.similarity)
     try writer.preview(
-      title: "max |z| of each neuron in layer \(layer)", rows: runs.map(\.maxAbsZ), axis: "neuron", rowAxis: "run")
+      title: "max |z| of each \(module.axis), \(title)", rows: runs.map(\.maxAbsZ), axis: module.axis, rowAxis: "run")
   }
 
   public init(from reader: any ArtifactReader) throws {
-    layer = try reader.attribute("layer").intValue ?? 0
-    sites = try (reader.attribute("site").stringValue ?? "").split(separator: ",").map(String.init)
-    let neurons = try reader.attribute("neurons").intValue ?? 0
-    self.neurons = neurons
+    let layers = try reader.array("layer", as: Int64.self).map { Int($0) }
+    self.layers = layers
+    module = try Module(rawValue: reader.attribute("module").stringValue ?? "") ?? .ffn
+    signals = try (reader.attribute("signals").stringValue ?? "").split(separator: ",").map(String.init)
+    sizes = try reader.array("sizes", as: Int32.self).map { Int($0) }
+    let pieces = sizes.reduce(0, +)
     let hasMaps = try reader.attribute("maps").intValue == 1
     z = nil
     timecourse = nil
@@ -128,10 +157,10 @@ public struct LayerNetworks: Artifact {
     }
     let explained = try split("explained", Double.self, k)
     let kurtosis = try split("stats/kurtosis", Double.self, k)
-    let keyNeurons = try split("stats/n_key", Int32.self, k)
-    let maxAbsZ = try split("max_abs_z", Float.self, neurons)
-    let sums = try split("sum_z2", Float.self, neurons)
-    let memberships = try split("memberships", Int32.self, neurons)
+    let keyPieces = try split("stats/n_key", Int32.self, k)
+    let maxAbsZ = try split("max_abs_z", Float.self, pieces)
+    let sums = try split("sum_z2", Float.self, pieces)
+    let memberships = try split("memberships", Int32.self, pieces)
     let tokens = try reader.array("search/tokens", as: Int64.self)
     let iterations = try reader.array("search/iterations", as: Int32.self)
     let change = try reader.array("search/change", as: Double.self)
@@ -142,7 +171,8 @@ public struct LayerNetworks: Artifact {
     let similarity = try reader.array("search/similarity", as: Double.self)
     runs = tokens.indices.map { run in
       RunNetworks(
-        explained: explained[run], kurtosis: kurtosis[run], keyNeurons: keyNeurons[run],
+        explained: explained[run], kurtosis: kurtosis[run],
+        keyPieces: Array(keyPieces[(run * layers.count)..<((run + 1) * layers.count)]),
         maxAbsZ: maxAbsZ[run], sumOfSquares: sums[run], memberships: memberships[run], tokens: Int(tokens[run]),
         iterations: Int(iterations[run]), change: change[run], hasConverged: converged[run] == 1,
         restart: Int(restart[run]), reseeds: Int(reseeds[run]), dead: Int(dead[run]), similarity: similarity[run])
@@ -150,15 +180,15 @@ public struct LayerNetworks: Artifact {
   }
 }
 
-/// The networks of one layer in one run, and how they were found.
+/// The networks of one run, and how they were found.
 public struct RunNetworks: Sendable {
   public var explained: [Double]
   public var kurtosis: [Double]
-  /// Neurons with |z| above the key threshold, per component.
-  public var keyNeurons: [Int32]
+  /// Pieces with |z| above the key threshold: layer of the part, component.
+  public var keyPieces: [[Int32]]
   public var maxAbsZ: [Float]
   public var sumOfSquares: [Float]
-  /// Networks in which each neuron is key.
+  /// Networks in which each piece is key.
   public var memberships: [Int32]
   public var tokens: Int
   public var iterations: Int

@@ -2,7 +2,7 @@ import Kernel
 import Numerics
 import Transformer
 
-/// Functional networks of every layer of a model (CanICA); one child object per layer.
+/// Functional networks of a model (CanICA); one child object per layer, or per set of layers analysed together.
 public struct Networks: Artifact, InputValue {
   public static let type = ArtifactType("networks")
 
@@ -11,20 +11,23 @@ public struct Networks: Artifact, InputValue {
   public let recipe: Recipe
   /// The layers they were sought in.
   public let layers: [Int]
-  /// `parts[position in layers]`, `networks.layer` objects.
+  /// `networks.layer` objects.
   public let parts: [ArtifactReference]
-  /// max |z| of each neuron over networks, runs and signals: `maxAbsZ[position in layers][neuron]`. A neuron is key in
-  /// some network at threshold t exactly when this exceeds t.
+  /// The layers of each part: one, or those that were analysed together.
+  public let partLayers: [[Int]]
+  /// max |z| of each neuron or unit over networks, runs and signals: `maxAbsZ[position in layers][piece]`. A piece is key
+  /// in some network at threshold t exactly when this exceeds t.
   public let maxAbsZ: [[Float]]
-  /// Sum of z² of each neuron over networks, runs and signals.
+  /// Sum of z² of each piece over networks, runs and signals.
   public let sumOfSquares: [[Float]]
-  /// In how many networks of all runs each neuron is key.
+  /// In how many networks of all runs each piece is key.
   public let memberships: [[Int32]]
-  /// Share of the neurons that are key in each network, mean over runs: layers × components.
-  public let keyShare: [[Double]]
-  /// Mean |correlation| of the networks of all later runs with those of the first, paired one to one; NaN for one run.
+  /// Share of the pieces that are key in each network, mean over runs: `keyShare[part][position in its layers][component]`.
+  public let keyShare: [[[Double]]]
+  /// For each part, mean |correlation| of the networks of all later runs with those of the first, paired one to one; NaN
+  /// for one run.
   public let stability: [Double]
-  /// Share of the runs of each layer that converged.
+  /// Share of the runs of each part that converged.
   public let converged: [Double]
   /// Hashes of the calibration texts.
   public let calibration: [String]
@@ -39,6 +42,8 @@ public struct Networks: Artifact, InputValue {
     public var seed: Int
     /// Sites whose signals stand side by side.
     public var sites: [String]
+    /// Which layers were analysed together: "layer", "window:3", "global".
+    public var scope: String
     public var reduce: String
     public var ica: String
     public var contrast: String
@@ -52,11 +57,23 @@ public struct Networks: Artifact, InputValue {
     /// Sign and order of networks, which the mathematics leaves open.
     static let signRule = "the value of largest size is positive"
     static let orderRule = "falling share of the variance explained"
+
+    /// What the networks are made of.
+    var module: Module { sites.contains(Site.attentionHeads.rawValue) ? .attention : .ffn }
   }
 
   public var summary: String {
-    "\(layers.count) layers x \(recipe.runs) runs x \(recipe.components) networks, "
+    "\(scopeTitle) x \(recipe.runs) runs x \(recipe.components) networks, "
       + "\(percent(mean(converged))) converged" + (recipe.runs > 1 ? ", stability \(formatted(mean(stability)))" : "")
+  }
+
+  /// "6 layers", "4 windows of 3 layers", "6 layers together"
+  private var scopeTitle: String {
+    switch partLayers.count {
+    case layers.count: "\(layers.count) layers"
+    case 1: "\(layers.count) layers together"
+    default: "\(partLayers.count) windows of \(partLayers[0].count) layers"
+    }
   }
 
   public static let fields = [
@@ -75,16 +92,18 @@ public struct Networks: Artifact, InputValue {
     }
   }
 
-  /// The networks of one layer.
+  /// The networks of one layer; the first ones, where it was analysed with different neighbours.
   /// - Throws: when none were sought there.
   public func part(layer: Int) throws -> LayerNetworks {
-    guard let index = layers.firstIndex(of: layer) else {
+    guard let index = partLayers.firstIndex(where: { $0.contains(layer) }) else {
       throw Diagnostic(
         "there are no networks of layer \(layer); those of layers \(layers.map(String.init).joined(separator: ", ")) exist"
       )
     }
-    return try LayerNetworks(from: open(parts[index]))
+    return try part(index)
   }
+
+  func part(_ index: Int) throws -> LayerNetworks { try LayerNetworks(from: open(parts[index])) }
 
   init(
     structure: Structure, recipe: Recipe, layers: [Int], parts: [ArtifactReference], of found: [LayerNetworks],
@@ -96,22 +115,28 @@ public struct Networks: Artifact, InputValue {
     self.parts = parts
     self.calibration = calibration
     self.open = open
-    maxAbsZ = found.map { layer in
-      layer.runs.dropFirst().reduce(layer.runs[0].maxAbsZ) { zip($0, $1.maxAbsZ).map(max) }
+    partLayers = found.map(\.layers)
+    /// A number per piece of each layer, over all runs of all parts with the layer.
+    func combined<Value>(_ values: (RunNetworks) -> [Value], _ combine: (Value, Value) -> Value) -> [[Value]] {
+      layers.map { layer in
+        let rows = found.filter { $0.layers.contains(layer) }.flatMap { part in
+          part.runs.map { Array(values($0)[part.places(of: layer)]) }
+        }
+        return rows.dropFirst().reduce(rows.first ?? []) { zip($0, $1).map(combine) }
+      }
     }
-    sumOfSquares = found.map { layer in
-      layer.runs.dropFirst().reduce(layer.runs[0].sumOfSquares) { zip($0, $1.sumOfSquares).map(+) }
-    }
-    memberships = found.map { layer in
-      layer.runs.dropFirst().reduce(layer.runs[0].memberships) { zip($0, $1.memberships).map(+) }
-    }
-    keyShare = found.map { layer in
-      (0..<recipe.components).map { component in
-        mean(layer.runs.map { Double($0.keyNeurons[component]) }) / Double(max(1, layer.neurons))
+    maxAbsZ = combined(\.maxAbsZ, max)
+    sumOfSquares = combined(\.sumOfSquares, +)
+    memberships = combined(\.memberships, +)
+    keyShare = found.map { part in
+      part.sizes.indices.map { layer in
+        (0..<recipe.components).map { component in
+          mean(part.runs.map { Double($0.keyPieces[layer][component]) }) / Double(max(1, part.sizes[layer]))
+        }
       }
     }
     stability = found.map { mean($0.runs.dropFirst().map(\.similarity)) }
-    converged = found.map { layer in mean(layer.runs.map { $0.hasConverged ? 1 : 0 }) }
+    converged = found.map { part in mean(part.runs.map { $0.hasConverged ? 1 : 0 }) }
   }
 }
 
@@ -123,31 +148,36 @@ extension Networks {
     try writer.scale("layer", (0..<Int64(structure.layers)).map { $0 }, meaning: "layer of the model")
     try writer.vector("found_in", layers.map(Int32.init), axis: "found", meaning: "layers with networks")
     for part in parts { try writer.child(part) }
-    try neuronwise("max_abs_z", maxAbsZ, padding: .nan, "max |z| over networks, runs and signals", writer)
-    try neuronwise("sum_z2", sumOfSquares, padding: .nan, "sum of z^2 over networks, runs and signals", writer)
-    try neuronwise("memberships", memberships, padding: -1, "networks of all runs in which the neuron is key", writer)
+    let axis = recipe.module.axis
+    try piecewise("max_abs_z", maxAbsZ, padding: .nan, "max |z| over networks, runs and signals", writer)
+    try piecewise("sum_z2", sumOfSquares, padding: .nan, "sum of z^2 over networks, runs and signals", writer)
+    try piecewise("memberships", memberships, padding: -1, "networks of all runs in which the \(axis) is key", writer)
+    let rows = partLayers.indices.flatMap { part in partLayers[part].map { (part, $0) } }
+    try writer.vector("stats/row_part", rows.map { Int32($0.0) }, axis: "row", meaning: "part of the row")
+    try writer.vector("stats/row_layer", rows.map { Int32($0.1) }, axis: "row", meaning: "layer of the row")
     try writer.array(
-      "stats/key_share", keyShare.flatMap { $0 }, shape: [layers.count, recipe.components],
-      axes: ["found", "component"], meaning: "share of the neurons with |z| above key, mean over runs")
-    try writer.vector("stats/stability", stability, axis: "found", meaning: "mean |correlation| with the first run")
-    try writer.vector("stats/converged", converged, axis: "found", meaning: "share of runs that converged")
+      "stats/key_share", keyShare.flatMap { $0.flatMap { $0 } }, shape: [rows.count, recipe.components],
+      axes: ["row", "component"], meaning: "share of the \(axis)s with |z| above key, mean over runs")
+    try writer.vector("stats/stability", stability, axis: "part", meaning: "mean |correlation| with the first run")
+    try writer.vector("stats/converged", converged, axis: "part", meaning: "share of runs that converged")
     try recipe.write(to: writer)
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.preview(
-      title: "share of key neurons in each network", rows: keyShare.map { $0.map { Float($0) } },
+      title: "share of key \(axis)s in each network", rows: keyShare.flatMap { $0.map { $0.map { Float($0) } } },
       axis: "component")
   }
 
-  /// [layer, neuron], rows of layers without networks and ends of short rows filled with `padding`.
-  private func neuronwise<Value: ArtifactElement>(
+  /// [layer, piece], rows of layers without networks and ends of short rows filled with `padding`.
+  private func piecewise<Value: ArtifactElement>(
     _ name: String, _ rows: [[Value]], padding: Value, _ meaning: String, _ writer: any ArtifactWriter
   ) throws {
-    let width = structure.neurons.max() ?? 0
+    let width = structure.counts(recipe.module).max() ?? 0
     var values = [Value](repeating: padding, count: structure.layers * width)
     for (index, layer) in layers.enumerated() {
       values.replaceSubrange((layer * width)..<(layer * width + rows[index].count), with: rows[index])
     }
-    try writer.array(name, values, shape: [structure.layers, width], axes: ["layer", "neuron"], meaning: meaning)
+    try writer.array(
+      name, values, shape: [structure.layers, width], axes: ["layer", recipe.module.axis], meaning: meaning)
   }
 
   public init(from reader: any ArtifactReader) throws {
@@ -156,21 +186,23 @@ extension Networks {
     let layers = try reader.array("found_in", as: Int32.self).map(Int.init)
     self.layers = layers
     parts = try reader.children
-    guard parts.count == layers.count else {
-      throw Diagnostic("a networks object names \(parts.count) parts for \(layers.count) layers", kind: .store)
-    }
-    func neuronwise<Value: ArtifactElement>(_ name: String, _: Value.Type) throws -> [[Value]] {
-      let width = try reader.shape(name)[1]
-      let values = try reader.array(name, as: Value.self)
-      return layers.map { Array(values[($0 * width)..<($0 * width + structure.neurons[$0])]) }
-    }
-    maxAbsZ = try neuronwise("max_abs_z", Float.self)
-    sumOfSquares = try neuronwise("sum_z2", Float.self)
-    memberships = try neuronwise("memberships", Int32.self)
     let recipe = try Recipe(from: reader)
     self.recipe = recipe
+    let counts = structure.counts(recipe.module)
+    func piecewise<Value: ArtifactElement>(_ name: String, _: Value.Type) throws -> [[Value]] {
+      let width = try reader.shape(name)[1]
+      let values = try reader.array(name, as: Value.self)
+      return layers.map { Array(values[($0 * width)..<($0 * width + counts[$0])]) }
+    }
+    maxAbsZ = try piecewise("max_abs_z", Float.self)
+    sumOfSquares = try piecewise("sum_z2", Float.self)
+    memberships = try piecewise("memberships", Int32.self)
+    let rowPart = try reader.array("stats/row_part", as: Int32.self).map { Int($0) }
+    let rowLayer = try reader.array("stats/row_layer", as: Int32.self).map { Int($0) }
     let shares = try reader.array("stats/key_share", as: Double.self)
-    keyShare = layers.indices.map { Array(shares[($0 * recipe.components)..<(($0 + 1) * recipe.components)]) }
+    let rows = parts.indices.map { part in rowPart.indices.filter { rowPart[$0] == part } }
+    partLayers = rows.map { $0.map { rowLayer[$0] } }
+    keyShare = rows.map { $0.map { Array(shares[($0 * recipe.components)..<(($0 + 1) * recipe.components)]) } }
     stability = try reader.array("stats/stability", as: Double.self)
     converged = try reader.array("stats/converged", as: Double.self)
     calibration =
@@ -186,6 +218,7 @@ extension Networks.Recipe {
     try writer.attribute("per_run", .integer(perRun))
     try writer.attribute("seed", .integer(seed))
     try writer.attribute("site", .string(sites.joined(separator: ",")))
+    try writer.attribute("scope", .string(scope))
     try writer.attribute("reduce", .string(reduce))
     try writer.attribute("ica", .string(ica))
     try writer.attribute("contrast", .string(contrast))
@@ -205,6 +238,7 @@ extension Networks.Recipe {
     perRun = try number("per_run")
     seed = try number("seed")
     sites = try word("site").split(separator: ",").map(String.init)
+    scope = try word("scope")
     reduce = try word("reduce")
     ica = try word("ica")
     contrast = try word("contrast")

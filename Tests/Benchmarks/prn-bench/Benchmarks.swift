@@ -22,7 +22,11 @@ enum Benchmarks {
     while let line = readLine() {
       let words = line.split(separator: " ").map(String.init)
       do {
-        print(try answer(words).json)
+        let before = BLAS.productSeconds
+        var measurement = try answer(words)
+        let share = (BLAS.productSeconds - before) / (measurement.seconds * Double(Parallel.threads))
+        measurement.checks.append(("products", share))
+        print(measurement.json)
       } catch {
         print("{\"error\": \"\(error)\"}")
       }

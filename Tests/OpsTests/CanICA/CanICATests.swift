@@ -41,12 +41,12 @@ private let nets = signals + "nets = canica acts components=8 per_run=4 seed=0\n
     for (index, layer) in networks.layers.enumerated() {
       let part = try networks.part(layer: layer)
       for threshold in [1.5, 2.5, 4] {
-        var isKey = [Bool](repeating: false, count: part.neurons)
+        var isKey = [Bool](repeating: false, count: part.pieces)
         for run in part.runs.indices {
           let z = try part.maps(run: run)
           for i in 0..<z.rows {
             for (place, value) in z.row(i).enumerated() where abs(Double(value)) > threshold {
-              isKey[place % part.neurons] = true
+              isKey[place % part.pieces] = true
             }
           }
         }
