@@ -18,7 +18,7 @@ public struct StepDifference: Sendable, Equatable {
       switch value {
       case .none: return "none"
       case .string(let text): return text.count == 64 && text.allSatisfy(\.isHexDigit) ? String(text.prefix(12)) : text
-      case .some(let value): return value.canonical
+      case .some(let value): return value.asWritten
       }
     }
     return "\(field): \(shown(before)) -> \(shown(after))"

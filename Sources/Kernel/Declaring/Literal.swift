@@ -112,3 +112,22 @@ public indirect enum Literal: Sendable, Hashable {
     }
   }
 }
+
+extension JSONValue {
+  /// What a parameter recorded in this form looks like in a script: `0..2,-1`, `30%`.
+  public var asWritten: String {
+    switch self {
+    case .null: return Literal.none.rendered
+    case .string(let text): return text
+    case .array(let items): return items.map(\.asWritten).joined(separator: ",")
+    case .object(let members):
+      if let share = members["relative"]?.doubleValue { return Literal.ratio(share).rendered }
+      if let lower = members["from"]?.intValue {
+        return Literal.range(lower: lower, upper: members["to"]?.intValue, step: members["step"]?.intValue ?? 1)
+          .rendered
+      }
+      return canonical
+    default: return canonical
+    }
+  }
+}

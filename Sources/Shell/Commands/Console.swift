@@ -214,8 +214,15 @@ final class Console: SessionObserver, @unchecked Sendable {
     remark(stepLine(name, "\(step.type) \(step.summary)", step.bytes, "cached"))
   }
 
+  /// Columns of step lines widen when something longer comes, within reason.
+  private var nameWidth = 8
+  private var whatWidth = 56
+
   private func stepLine(_ name: String, _ what: String, _ bytes: Int, _ tail: String) -> String {
-    DisplayWidth.padded(name, to: 8, right: false) + "  " + DisplayWidth.padded(what, to: 56, right: false) + "  "
+    nameWidth = max(nameWidth, min(DisplayWidth.of(name), 32))
+    whatWidth = max(whatWidth, min(DisplayWidth.of(what), 80))
+    return DisplayWidth.padded(name, to: nameWidth, right: false) + "  "
+      + DisplayWidth.padded(what, to: whatWidth, right: false) + "  "
       + DisplayWidth.padded(NumberText.bytes(bytes), to: 8, right: true) + "   " + tail
   }
 

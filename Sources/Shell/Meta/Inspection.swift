@@ -52,7 +52,7 @@ struct Inspection {
       if let text = info.made[name]?.stringValue { rows.append((label, .text(text))) }
     }
     for (name, value) in info.facts.sorted(by: { $0.key < $1.key }) {
-      rows.append((name, .text(value.stringValue ?? value.canonical)))
+      rows.append((name, .text(value.asWritten)))
     }
     for warning in info.warnings { rows.append(("warning", .text(warning))) }
     for ancestor in try store.ancestry(of: key).dropLast() {
@@ -66,7 +66,7 @@ struct Inspection {
   static func call(_ step: JSONValue) -> String {
     let parameters = (step["parameters"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
     let words = parameters.compactMap { name, value -> String? in
-      value == .null ? nil : "\(name)=\(value.stringValue ?? value.canonical)"
+      value == .null ? nil : "\(name)=\(value.asWritten)"
     }
     return ([step["op"]?.stringValue ?? ""] + words).joined(separator: " ")
   }
@@ -76,7 +76,7 @@ struct Inspection {
     let bindings = store.bindings(of: name)
     guard bindings.count > 1 else {
       if bindings.isEmpty { throw Diagnostic("`\(name)` was never computed in this workspace", kind: .usage) }
-      return "first computed \(bindings[0].time)"
+      return "first computed \(bindings[0].time) by `\(Inspection.call(bindings[0].step))`"
     }
     let differences = try store.why(name)
     return differences.isEmpty
