@@ -1,9 +1,11 @@
 #include "CKernels.h"
 #include "Inner.h"
 
-DISPATCHED void prn_exp(const float *x, float *y, size_t n) {
-  for (size_t i = 0; i < n; i++) y[i] = exponential(x[i]);
-}
+// The GELU of GPT-2 is x sigma(2u), u = sqrt(2/pi) (x + 0.044715 x^3), since (1 + tanh u) / 2 = sigma(2u).
+#define GELU_A 1.5957691216057308f
+#define GELU_B 0.044715f
+
+INNER float gelu_gate(float x) { return sigmoid(GELU_A * (x + GELU_B * x * x * x)); }
 
 DISPATCHED void prn_silu(const float *x, float *y, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] = x[i] * sigmoid(x[i]);
@@ -13,16 +15,8 @@ DISPATCHED void prn_silu_times(const float *gate, const float *up, float *y, siz
   for (size_t i = 0; i < n; i++) y[i] = gate[i] * sigmoid(gate[i]) * up[i];
 }
 
-// (1 + tanh u) / 2 = sigma(2u)
-DISPATCHED void prn_gelu_tanh(const float *x, float *y, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    float u = 0.7978845608028654f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
-    y[i] = x[i] * sigmoid(2.0f * u);
-  }
-}
-
 // silu'(g) = sigma(g) (1 + g (1 - sigma(g)))
-DISPATCHED void prn_silu_times_backward(const float *gate, const float *up, const float *dy, float *d_gate,
+DISPATCHED void prn_silu_times_gradient(const float *gate, const float *up, const float *dy, float *d_gate,
                                         float *d_up, size_t n) {
   for (size_t i = 0; i < n; i++) {
     float g = gate[i], u = up[i], d = dy[i];
@@ -32,11 +26,17 @@ DISPATCHED void prn_silu_times_backward(const float *gate, const float *up, cons
   }
 }
 
-DISPATCHED void prn_add(const float *x, float *y, size_t n) {
-  for (size_t i = 0; i < n; i++) y[i] += x[i];
+DISPATCHED void prn_gelu_tanh(const float *x, float *y, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] = x[i] * gelu_gate(x[i]);
 }
 
-DISPATCHED void prn_add_bias(float *x, size_t stride, size_t rows, size_t columns, const float *bias) {
-  for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < columns; j++) x[i * stride + j] += bias[j];
+DISPATCHED void prn_gelu_tanh_gradient(const float *x, const float *dy, float *dx, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float a = x[i], s = gelu_gate(a);
+    dx[i] = dy[i] * (s + a * s * (1.0f - s) * GELU_A * (1.0f + 3.0f * GELU_B * a * a));
+  }
+}
+
+DISPATCHED void prn_exponential(float *x, size_t n, float shift, float factor) {
+  for (size_t i = 0; i < n; i++) x[i] = exponential(x[i] - shift) * factor;
 }

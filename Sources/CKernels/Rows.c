@@ -22,29 +22,54 @@ INNER float largest(const float *x, size_t n) {
   return result;
 }
 
-DISPATCHED void prn_rms_norm(const float *x, size_t x_stride, const float *weight, float *y, size_t y_stride,
-                             size_t rows, size_t columns, float eps, float *inverse_rms) {
-  for (size_t i = 0; i < rows; i++, x += x_stride, y += y_stride) {
-    float r = 1.0f / sqrtf(dot(x, x, columns) / (float)columns + eps);
-    if (inverse_rms) inverse_rms[i] = r;
-    for (size_t j = 0; j < columns; j++) y[j] = weight[j] * (x[j] * r);
-  }
+// factor = 1 / sqrt(variance + epsilon)
+INNER void moments(const float *x, size_t n, float epsilon, float *mean, float *factor) {
+  LANES
+  float sum = 0, squares = 0;
+  for (size_t i = 0; i < n; i++) sum += x[i];
+  float m = sum / (float)n;
+  for (size_t i = 0; i < n; i++) squares += (x[i] - m) * (x[i] - m);
+  *mean = m;
+  *factor = 1.0f / sqrtf(squares / (float)n + epsilon);
 }
 
-DISPATCHED void prn_layer_norm(const float *x, size_t x_stride, const float *weight, const float *bias, float *y,
-                               size_t y_stride, size_t rows, size_t columns, float eps) {
-  for (size_t i = 0; i < rows; i++, x += x_stride, y += y_stride) {
-    float sum = 0, squares = 0;
-    {
-      LANES
-      for (size_t j = 0; j < columns; j++) sum += x[j];
-      float mean = sum / (float)columns;
-      for (size_t j = 0; j < columns; j++) squares += (x[j] - mean) * (x[j] - mean);
-    }
-    float mean = sum / (float)columns;
-    float r = 1.0f / sqrtf(squares / (float)columns + eps);
-    for (size_t j = 0; j < columns; j++) y[j] = weight[j] * ((x[j] - mean) * r) + bias[j];
+DISPATCHED void prn_rms_norm(const float *x, const float *weight, float *y, size_t n, float epsilon) {
+  float factor = 1.0f / sqrtf(dot(x, x, n) / (float)n + epsilon);
+  for (size_t i = 0; i < n; i++) y[i] = weight[i] * (x[i] * factor);
+}
+
+DISPATCHED void prn_rms_norm_gradient(const float *x, const float *w, const float *dy, size_t n, float epsilon,
+                                      float *dx) {
+  LANES
+  float sum = 0, dot = 0;
+  for (size_t i = 0; i < n; i++) {
+    sum += x[i] * x[i];
+    dot += w[i] * dy[i] * x[i];
   }
+  float factor = 1.0f / sqrtf(sum / (float)n + epsilon);
+  float along = dot / (float)n * factor * factor * factor;
+  for (size_t i = 0; i < n; i++) dx[i] += w[i] * dy[i] * factor - x[i] * along;
+}
+
+DISPATCHED void prn_layer_norm(const float *x, const float *weight, const float *bias, float *y, size_t n,
+                               float epsilon) {
+  float mean, factor;
+  moments(x, n, epsilon, &mean, &factor);
+  for (size_t i = 0; i < n; i++) y[i] = weight[i] * ((x[i] - mean) * factor) + bias[i];
+}
+
+DISPATCHED void prn_layer_norm_gradient(const float *x, const float *w, const float *dy, size_t n, float epsilon,
+                                        float *dx) {
+  LANES
+  float mean, factor;
+  moments(x, n, epsilon, &mean, &factor);
+  float sum = 0, dot = 0;
+  for (size_t i = 0; i < n; i++) {
+    sum += w[i] * dy[i];
+    dot += w[i] * dy[i] * (x[i] - mean) * factor;
+  }
+  float level = sum / (float)n, along = dot / (float)n;
+  for (size_t i = 0; i < n; i++) dx[i] += (w[i] * dy[i] - level - (x[i] - mean) * factor * along) * factor;
 }
 
 DISPATCHED void prn_softmax_rows(float *x, size_t stride, size_t rows, size_t columns, size_t visible, float scale) {
@@ -63,7 +88,7 @@ DISPATCHED void prn_softmax_rows(float *x, size_t stride, size_t rows, size_t co
   }
 }
 
-DISPATCHED void prn_softmax_rows_backward(const float *p, size_t p_stride, float *dp, size_t dp_stride, size_t rows,
+DISPATCHED void prn_softmax_rows_gradient(const float *p, size_t p_stride, float *dp, size_t dp_stride, size_t rows,
                                           size_t columns, float scale) {
   for (size_t i = 0; i < rows; i++, p += p_stride, dp += dp_stride) {
     float mean = dot(p, dp, columns);
@@ -72,48 +97,44 @@ DISPATCHED void prn_softmax_rows_backward(const float *p, size_t p_stride, float
 }
 
 // Lanes hold at most 32 terms of a block before they go to double: the sum over a vocabulary keeps 1e-7.
-DISPATCHED void prn_cross_entropy_rows(const float *x, size_t stride, size_t rows, size_t columns,
-                                       const int32_t *target, double *loss) {
-  const size_t block = 512;
-  for (size_t i = 0; i < rows; i++, x += stride) {
-    float top = largest(x, columns);
-    double total = 0;
-    for (size_t start = 0; start < columns; start += block) {
-      size_t end = start + block < columns ? start + block : columns;
-      float sum = 0;
-      {
-        LANES
-        for (size_t j = start; j < end; j++) sum += exponential(x[j] - top);
-      }
-      total += sum;
-    }
-    loss[i] = (double)top - (double)x[target[i]] + log(total);
+DISPATCHED void prn_log_sum_exp(const float *x, size_t n, float *maximum, double *sum) {
+  LANES
+  if (n == 0) return;
+  float old = *maximum, m = largest(x, n);
+  if (!(m > old)) m = old;
+  double total = *sum > 0 ? *sum * exp((double)old - m) : 0;
+  for (size_t start = 0; start < n; start += 512) {
+    size_t end = start + 512 < n ? start + 512 : n;
+    float part = 0;
+    for (size_t i = start; i < end; i++) part += exponential(x[i] - m);
+    total += part;
+  }
+  *maximum = m;
+  *sum = total;
+}
+
+DISPATCHED void prn_rotate_halves(float *x, size_t pairs, const float *cosine, const float *sine, float direction) {
+  float *y = x + pairs;
+#pragma clang loop vectorize(assume_safety)
+  for (size_t i = 0; i < pairs; i++) {
+    float a = x[i], b = y[i], c = cosine[i], s = direction * sine[i];
+    x[i] = a * c - b * s;
+    y[i] = b * c + a * s;
   }
 }
 
-DISPATCHED void prn_rope_half(float *x, size_t stride, size_t rows, size_t heads, size_t head_size, size_t rotary,
-                              const float *cosine, const float *sine, float direction) {
-  size_t half = rotary / 2;
-  for (size_t i = 0; i < rows; i++, x += stride, cosine += half, sine += half)
-    for (size_t h = 0; h < heads; h++) {
-      float *a = x + h * head_size, *b = a + half;
-#pragma clang loop vectorize(assume_safety)
-      for (size_t j = 0; j < half; j++) {
-        float first = a[j], second = b[j], c = cosine[j], s = direction * sine[j];
-        a[j] = first * c - second * s;
-        b[j] = second * c + first * s;
-      }
-    }
+DISPATCHED void prn_rotate_neighbours(float *x, size_t pairs, const float *cosine, const float *sine, float direction) {
+  for (size_t i = 0; i < pairs; i++) {
+    float a = x[2 * i], b = x[2 * i + 1], c = cosine[i], s = sine[i] * direction;
+    x[2 * i] = a * c - b * s;
+    x[2 * i + 1] = b * c + a * s;
+  }
 }
 
-DISPATCHED void prn_column_sums(const float *x, size_t stride, size_t rows, size_t columns, double *sum,
-                                double *squares) {
-  for (size_t i = 0; i < rows; i++, x += stride)
-    for (size_t j = 0; j < columns; j++) {
-      double value = x[j];
-      sum[j] += value;
-      squares[j] += value * value;
-    }
+DISPATCHED int prn_all_finite(const float *x, size_t n) {
+  int bad = 0;
+  for (size_t i = 0; i < n; i++) bad |= (bits(x[i]) & 0x7f800000) == 0x7f800000;
+  return !bad;
 }
 
 // Strips of columns narrow enough for both passes to find them in the cache.

@@ -3,73 +3,6 @@ import Glibc
 import Numerics
 import Testing
 
-struct ConversionTests {
-  @Test func everyHalfNumberSurvivesTheRoundTrip() {
-    let all = (0...UInt16.max).map { $0 }
-    var wide = [Float](repeating: 0, count: all.count)
-    prn_f16_to_f32(all, &wide, all.count)
-    var back = [UInt16](repeating: 0, count: all.count)
-    prn_f32_to_f16(wide, &back, all.count)
-    for (i, bits) in all.enumerated() {
-      let isNaN = bits & 0x7c00 == 0x7c00 && bits & 0x3ff != 0
-      if isNaN {
-        if !wide[i].isNaN || back[i] & 0x7e00 != 0x7e00 { Issue.record("NaN \(bits) became \(wide[i]), \(back[i])") }
-      } else if back[i] != bits || Double(wide[i]) != halfValue(bits) {
-        Issue.record("half \(bits) became \(wide[i]), \(back[i])")
-      }
-    }
-  }
-
-  func halfValue(_ bits: UInt16) -> Double {
-    let sign: Double = bits >> 15 == 1 ? -1 : 1
-    let (exponent, fraction) = (Int(bits >> 10 & 31), Double(bits & 0x3ff))
-    if exponent == 31 { return sign * .infinity }
-    return exponent == 0 ? sign * scalbn(fraction, -24) : sign * scalbn(1024 + fraction, exponent - 25)
-  }
-
-  @Test func everyBrainFloatSurvivesTheRoundTrip() {
-    let all = (0...UInt16.max).map { $0 }
-    var wide = [Float](repeating: 0, count: all.count)
-    prn_bf16_to_f32(all, &wide, all.count)
-    var back = [UInt16](repeating: 0, count: all.count)
-    prn_f32_to_bf16(wide, &back, all.count)
-    for (i, bits) in all.enumerated() {
-      if wide[i].bitPattern != UInt32(bits) << 16 { Issue.record("bf16 \(bits) became \(wide[i])") }
-      if back[i] != (wide[i].isNaN ? bits | 0x40 : bits) { Issue.record("bf16 \(bits) came back as \(back[i])") }
-    }
-  }
-
-  @Test func narrowingRoundsToNearestEven() {
-    // Ties and their neighbours, overflow, and the borders of the subnormal range.
-    let halves: [(Float, UInt16)] = [
-      (1 + 0x1p-11, 0x3c00), (1 + 3 * 0x1p-11, 0x3c02), (1 + 0x1p-11 + 0x1p-20, 0x3c01), (65519.996, 0x7bff),
-      (65520, 0x7c00), (-1e30, 0xfc00), (0x1p-25, 0), (0x1.8p-25, 1), (0x1p-24, 1), (0x1.8p-24, 2), (0x1p-14, 0x400),
-      (.infinity, 0x7c00), (-0.0, 0x8000), (0x1.16c2p-133, 0),
-    ]
-    var back = [UInt16](repeating: 0, count: halves.count)
-    prn_f32_to_f16(halves.map(\.0), &back, halves.count)
-    #expect(back == halves.map(\.1))
-    let brains: [(Float, UInt16)] = [
-      (1 + 0x1p-8, 0x3f80), (1 + 3 * 0x1p-8, 0x3f82), (1 + 0x1p-8 + 0x1p-20, 0x3f81),
-      (.greatestFiniteMagnitude, 0x7f80),
-      (-.infinity, 0xff80), (0x1.16c2p-133, 1),
-    ]
-    back = [UInt16](repeating: 0, count: brains.count)
-    prn_f32_to_bf16(brains.map(\.0), &back, brains.count)
-    #expect(back == brains.map(\.1))
-  }
-
-  @Test func doublesConvertBothWays() {
-    let x: [Double] = [0.1, 1e300, -2, .nan]
-    var y = [Float](repeating: 0, count: 4)
-    prn_f64_to_f32(x, &y, 4)
-    #expect(y[0] == 0.1 && y[1] == .infinity && y[2] == -2 && y[3].isNaN)
-    var z = [Double](repeating: 0, count: 3)
-    prn_f32_to_f64(y, &z, 3)
-    #expect(z == [Double(0.1 as Float), .infinity, -2])
-  }
-}
-
 struct KernelTests {
   /// `count` numbers in -scale...scale.
   func numbers(_ count: Int, scale: Float = 1, seed: UInt64 = 21) -> [Float] {
@@ -87,11 +20,14 @@ struct KernelTests {
   @Test func exponentialsAreAccurate() {
     let x = numbers(10_001, scale: 86)
     var y = x
-    prn_exp(x, &y, x.count)
+    prn_exponential(&y, y.count, 0, 1)
     #expect(error(y, x.map { exp(Double($0)) }) < 1.5e-7)
     var special: [Float] = [0, -.infinity, .nan]
-    prn_exp(special, &special, 3)
+    prn_exponential(&special, 3, 0, 1)
     #expect(special[0] == 1 && special[1] < 1e-37 && special[2].isNaN)
+    var shifted: [Float] = [2, 3]
+    prn_exponential(&shifted, 2, 2, 0.5)
+    #expect(error(shifted, [0.5, 0.5 * exp(1)]) < 2e-7)
   }
 
   @Test func activationsEqualTheirFormulas() {
@@ -114,7 +50,7 @@ struct KernelTests {
     let (gate, up, dy) = (numbers(203, scale: 5), numbers(203, seed: 23), numbers(203, seed: 24))
     var dGate = gate
     var dUp = gate
-    prn_silu_times_backward(gate, up, dy, &dGate, &dUp, 203)
+    prn_silu_times_gradient(gate, up, dy, &dGate, &dUp, 203)
     let silu = { (x: Double) in x * self.sigmoid(x) }
     let expected = (0..<203).map { i in
       let g = Double(gate[i])
@@ -125,23 +61,18 @@ struct KernelTests {
   }
 
   @Test func normsEqualTheirFormulas() {
-    let (rows, columns) = (3, 1001)
-    let x = numbers(rows * columns, scale: 3)
-    let (w, b) = (numbers(columns, seed: 25), numbers(columns, seed: 26))
-    var (y, scale) = (x, [Float](repeating: 0, count: rows))
-    prn_rms_norm(x, columns, w, &y, columns, rows, columns, 1e-5, &scale)
-    var z = x
-    prn_layer_norm(x, columns, w, b, &z, columns, rows, columns, 1e-5)
-    for i in 0..<rows {
-      let row = x[(i * columns)..<((i + 1) * columns)].map(Double.init)
-      let r = 1 / (row.reduce(0) { $0 + $1 * $1 } / Double(columns) + 1e-5).squareRoot()
-      let part = i * columns..<(i + 1) * columns
-      #expect(error(Array(y[part]), zip(row, w).map { $0 * r * Double($1) }) < 1e-6)
-      #expect(abs(Double(scale[i]) / r - 1) < 1e-6)
-      let (center, spread) = (mean(row), (variance(row) + 1e-5).squareRoot())
-      let normed = (0..<columns).map { Double(w[$0]) * (row[$0] - center) / spread + Double(b[$0]) }
-      #expect(error(Array(z[part]), normed, floor: 1) < 1e-6)
-    }
+    let n = 1001
+    let x = numbers(n, scale: 3)
+    let (w, b) = (numbers(n, seed: 25), numbers(n, seed: 26))
+    let row = x.map(Double.init)
+    var y = x
+    prn_rms_norm(x, w, &y, n, 1e-5)
+    let r = 1 / (row.reduce(0) { $0 + $1 * $1 } / Double(n) + 1e-5).squareRoot()
+    #expect(error(y, zip(row, w).map { $0 * r * Double($1) }) < 1e-6)
+    prn_layer_norm(x, w, b, &y, n, 1e-5)
+    let (center, spread) = (mean(row), (variance(row) + 1e-5).squareRoot())
+    let normed = (0..<n).map { Double(w[$0]) * (row[$0] - center) / spread + Double(b[$0]) }
+    #expect(error(y, normed, floor: 1) < 1e-6)
   }
 
   @Test func theGradientOfTheNormIsItsDifferenceQuotient() {
@@ -185,7 +116,7 @@ struct KernelTests {
     }
     var (p, dx) = (x, g)
     prn_softmax_rows(&p, n, 1, n, n, 0.7)
-    prn_softmax_rows_backward(p, n, &dx, n, 1, n, 0.7)
+    prn_softmax_rows_gradient(p, n, &dx, n, 1, n, 0.7)
     let expected = (0..<n).map { j in
       var (up, down) = (x.map(Double.init), x.map(Double.init))
       up[j] += 1e-5
@@ -196,49 +127,38 @@ struct KernelTests {
   }
 
   @Test(arguments: [1, 17, 32_000])
-  func crossEntropyIsAccurate(columns: Int) {
-    let x = numbers(2 * columns, scale: 30)
-    let target = [Int32(columns - 1), 0]
-    var loss = [0.0, 0.0]
-    prn_cross_entropy_rows(x, columns, 2, columns, target, &loss)
-    for i in 0..<2 {
-      let row = x[(i * columns)..<((i + 1) * columns)].map(Double.init)
-      let top = row.max() ?? 0
-      let expected = top + log(row.reduce(0) { $0 + exp($1 - top) }) - row[Int(target[i])]
-      #expect(abs(loss[i] - expected) < 1e-6)
+  func theRunningSumOfExponentialsIsAccurate(columns: Int) {
+    let x = numbers(columns, scale: 30)
+    let row = x.map(Double.init)
+    let top = row.max() ?? 0
+    let expected = top + log(row.reduce(0) { $0 + exp($1 - top) })
+    // At once, in two parts, and with nothing before or after.
+    for cut in Set([0, columns / 3, columns]) {
+      var (maximum, sum) = (-Float.infinity, 0.0)
+      prn_log_sum_exp(Array(x[..<cut]), cut, &maximum, &sum)
+      prn_log_sum_exp(Array(x[cut...]), columns - cut, &maximum, &sum)
+      #expect(abs(Double(maximum) + log(sum) - expected) < 1e-6)
     }
   }
 
   @Test func rotationTurnsPairsAndTurnsBack() {
-    let (rows, heads, size, rotary) = (3, 2, 12, 8)
-    let x = numbers(rows * heads * size)
-    let angles = numbers(rows * rotary / 2, scale: 3, seed: 30)
+    let pairs = 13
+    // Two numbers behind the pairs stay as they are.
+    let x = numbers(2 * pairs + 2)
+    let angles = numbers(pairs, scale: 3, seed: 30)
     let (cosine, sine) = (angles.map { cosf($0) }, angles.map { sinf($0) })
-    var y = x
-    prn_rope_half(&y, heads * size, rows, heads, size, rotary, cosine, sine, 1)
-    for i in 0..<rows {
-      for h in 0..<heads {
-        let start = i * heads * size + h * size
-        for j in 0..<4 {
-          let (c, s) = (cosine[i * 4 + j], sine[i * 4 + j])
-          #expect(abs(y[start + j] - (x[start + j] * c - x[start + j + 4] * s)) < 1e-6)
-          #expect(abs(y[start + j + 4] - (x[start + j + 4] * c + x[start + j] * s)) < 1e-6)
-        }
-        #expect(y[(start + 8)..<(start + size)] == x[(start + 8)..<(start + size)])
+    for areHalves in [true, false] {
+      let rotate = areHalves ? prn_rotate_halves : prn_rotate_neighbours
+      var y = x
+      rotate(&y, pairs, cosine, sine, 1)
+      for j in 0..<pairs {
+        let (first, second) = areHalves ? (j, j + pairs) : (2 * j, 2 * j + 1)
+        #expect(abs(y[first] - (x[first] * cosine[j] - x[second] * sine[j])) < 1e-6)
+        #expect(abs(y[second] - (x[second] * cosine[j] + x[first] * sine[j])) < 1e-6)
       }
+      #expect(y.suffix(2) == x.suffix(2))
+      rotate(&y, pairs, cosine, sine, -1)
+      #expect(error(y, x.map(Double.init), floor: 1) < 1e-6)
     }
-    prn_rope_half(&y, heads * size, rows, heads, size, rotary, cosine, sine, -1)
-    #expect(error(y, x.map(Double.init), floor: 1) < 1e-6)
-  }
-
-  @Test func biasesResidualsAndColumnSumsAddUp() {
-    var x: [Float] = [1, 2, 3, 4, 5, 6]
-    prn_add_bias(&x, 3, 2, 2, [10, 20])
-    #expect(x == [11, 22, 3, 14, 25, 6])
-    prn_add([1, 1], &x, 2)
-    #expect(x == [12, 23, 3, 14, 25, 6])
-    var (sum, squares) = ([1.0, 0], [0.0, 1])
-    prn_column_sums(x, 3, 2, 2, &sum, &squares)
-    #expect(sum == [27, 48] && squares == [340, 1155])
   }
 }

@@ -221,24 +221,6 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
     try file.requireFinite("f64")
   }
 
-  @Test func everyHalfSurvivesTheRoundTrip() {
-    for bits in UInt16.min...UInt16.max {
-      let number = widenHalf(bits)
-      if number.isNaN {
-        #expect(narrowHalf(number) & 0x7E00 == 0x7E00)
-      } else if narrowHalf(number) != bits {
-        Issue.record("\(bits) became \(narrowHalf(number))")
-      }
-    }
-    #expect(narrowHalf(65519.99) == 0x7BFF)
-    #expect(narrowHalf(65520) == 0x7C00)
-    #expect(narrowHalf(0x1.002p0) == 0x3C00)
-    #expect(narrowHalf(0x1.006p0) == 0x3C02)
-    #expect(narrowHalf(0x1p-25) == 0)
-    #expect(narrowHalf(0x1.8p-25) == 1)
-    #expect(narrowHalf(-1e-9) == 0x8000)
-  }
-
   @Test func rowsAreReadAloneAndBoundsAreChecked() throws {
     let folder = try ScratchFolder()
     let path = folder.path + "/rows.safetensors"

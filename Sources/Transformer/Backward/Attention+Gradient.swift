@@ -49,7 +49,7 @@ extension Attention {
 private func softmaxGradient(_ P: Matrix<Float>, _ dS: Matrix<Float>, scale: Float) {
   P.withUnsafePointer { weights, weightStride in
     dS.withUnsafeMutablePointer { gradient, stride in
-      prn_softmax_rows_backward(weights, weightStride, gradient, stride, P.rows, P.columns, scale)
+      prn_softmax_rows_gradient(weights, weightStride, gradient, stride, P.rows, P.columns, scale)
     }
   }
 }

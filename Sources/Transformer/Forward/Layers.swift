@@ -25,9 +25,9 @@ func normalize(_ x: Matrix<Float>, _ norm: Norm, _ configuration: Configuration,
   withExtendedLifetime((x, out)) {
     forEachRow(x.rows, columns: width) { row in
       if let bias = norm.bias {
-        prn_layer_norm(source[row], width, norm.weight, bias, target[row], width, 1, width, epsilon)
+        prn_layer_norm(source[row], norm.weight, bias, target[row], width, epsilon)
       } else {
-        prn_rms_norm(source[row], width, norm.weight, target[row], width, 1, width, epsilon, nil)
+        prn_rms_norm(source[row], norm.weight, target[row], width, epsilon)
       }
     }
   }
@@ -72,7 +72,7 @@ func gatedGradient(
   let (gateTarget, upTarget) = (Rows(dGate), Rows(dUp))
   withExtendedLifetime((gate, up, dh, dGate, dUp)) {
     forEachRow(gate.rows, columns: width) { row in
-      prn_silu_times_backward(source[row], factor[row], gradient[row], gateTarget[row], upTarget[row], width)
+      prn_silu_times_gradient(source[row], factor[row], gradient[row], gateTarget[row], upTarget[row], width)
     }
   }
 }
@@ -98,14 +98,11 @@ func turn(
         tables.sines.withUnsafeBufferPointer { sines in
           guard let cosine = cosines.baseAddress, let sine = sines.baseAddress else { return }
           let angles = Int(positions[row]) * tables.pairs
-          switch tables.pairing {
-          case .halves:
-            prn_rope_half(
-              rows[row], 0, 1, heads, headSize, 2 * tables.pairs, cosine + angles, sine + angles, direction)
-          case .neighbours:
-            for head in 0..<heads {
-              prn_rotate_neighbours(
-                rows[row] + head * headSize, tables.pairs, cosine + angles, sine + angles, direction)
+          for head in 0..<heads {
+            let part = rows[row] + head * headSize
+            switch tables.pairing {
+            case .halves: prn_rotate_halves(part, tables.pairs, cosine + angles, sine + angles, direction)
+            case .neighbours: prn_rotate_neighbours(part, tables.pairs, cosine + angles, sine + angles, direction)
             }
           }
         }
