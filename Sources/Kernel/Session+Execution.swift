@@ -87,14 +87,13 @@ final class Execution {
   }
 
   private func bind(_ name: String, _ value: PlanValue) throws {
+    let isFirst = session.environment.depth(name) == 0
     session.environment.bind(name, value)
     session.environment.last = value
     if case .artifact(let node) = value, let handle = node.handle {
+      let former = try? session.store.value(named: name, back: 0)?.reference.key
+      if isFirst || former != handle.reference.key { session.ownBindings[name, default: 0] += 1 }
       try session.store.bind(name, to: handle.reference)
-      try session.store.record([
-        "event": "bind", "name": .string(name), "key": .string(handle.reference.key),
-        "content": .string(handle.reference.content),
-      ])
     }
     session.observer.handle(.bound(name: name, value))
   }

@@ -20,6 +20,8 @@ public final class Session {
   public var options: Options
   /// The names of this session.
   public internal(set) var environment = Environment()
+  /// How many bindings of each name this session added to the store.
+  var ownBindings: [String: Int] = [:]
   /// Statements evaluated so far, as typed.
   public private(set) var history: [String] = []
   let observer: any SessionObserver
@@ -42,7 +44,7 @@ public final class Session {
   private var checker: Checker {
     var checker = Checker(catalog)
     checker.overrides = options.overrides
-    if options.seesStoredNames { checker.storedNames = StoreNames(store: store) }
+    if options.seesStoredNames { checker.storedNames = StoreNames(store: store, own: ownBindings) }
     return checker
   }
 
@@ -79,7 +81,10 @@ public final class Session {
   }
 
   /// Forgets a name of this session; its value stays in the store.
-  public func drop(_ name: String) { environment.drop(name) }
+  public func drop(_ name: String) {
+    environment.drop(name)
+    ownBindings[name] = nil
+  }
 
   /// The literal a value stands for: itself, or the field of an artifact, read now.
   /// - Throws: `Diagnostic` when the value has no such field.
@@ -117,8 +122,12 @@ extension String {
 /// The store's names for the checker; a store that cannot be read has none.
 struct StoreNames: StoredNames {
   let store: any StepStore
+  /// How many of a name's bindings in the store this session made: the checker counts those itself.
+  var own: [String: Int] = [:]
   func names() -> [String] { (try? store.names()) ?? [] }
-  func value(named name: String, back: Int) -> ArtifactHandle? { (try? store.value(named: name, back: back)) ?? nil }
+  func value(named name: String, back: Int) -> ArtifactHandle? {
+    (try? store.value(named: name, back: back + (own[name] ?? 0))) ?? nil
+  }
   func problem(named name: String) -> Diagnostic? {
     guard names().contains(name) else { return nil }
     do {

@@ -54,6 +54,11 @@ struct Compare: Op {
       let value = report.conditions[name]
       return value?.stringValue.map { String($0.prefix(12)) } ?? value?.canonical ?? "none"
     }
+    if name == "corpus" {
+      throw Diagnostic(
+        "the reports are of different texts or windows", hint: "evaluate both on the same corpus with the same length=",
+        argument: "reports")
+    }
     throw Diagnostic(
       "the reports were made under different protocols: \(name): \(shown(a)) vs \(shown(b))", argument: "reports")
   }

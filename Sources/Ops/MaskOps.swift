@@ -4,7 +4,7 @@ extension RateBase: Choice {}
 
 struct MakeMask: Op {
   static let name = "mask"
-  static let summary = "Choose what to remove: the lowest scores, to an exact rate of parameters."
+  static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole pieces come."
   static let reference: String? = "FLAP section 4.2 (scope); FANG eq. 8 (rates)"
   static let example = """
     m = load ./data/tiny-llama
@@ -188,11 +188,6 @@ struct Combine: Op {
     for other in masks.dropFirst() {
       for module in keep.modules {
         keep[module] = zip(keep[module] ?? [], other.keep[module] ?? []).map { zip($0, $1).map(combined) }
-      }
-    }
-    for module in keep.modules {
-      if let layer = (keep[module] ?? []).firstIndex(where: { !$0.isEmpty && !$0.contains(true) }) {
-        context.warn("no \(module.axis) of layer \(layer) is kept")
       }
     }
     let record = masks.allSatisfy { $0.record == first.record } ? first.record : nil

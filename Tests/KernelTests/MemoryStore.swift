@@ -32,7 +32,9 @@ final class MemoryStore: StepStore {
     guard let all = bindings[name], back < all.count else { return nil }
     return objects[all[all.count - 1 - back].key]?.handle
   }
-  func bind(_ name: String, to reference: ArtifactReference) throws { bindings[name, default: []].append(reference) }
+  func bind(_ name: String, to reference: ArtifactReference) throws {
+    if bindings[name]?.last != reference { bindings[name, default: []].append(reference) }
+  }
   func record(_ entry: [String: JSONValue]) throws { journal.append(entry) }
   func freeDisk() throws -> Int { 1 << 40 }
 }

@@ -184,6 +184,29 @@ import Testing
     #expect(session.names == ["acts", "cal", "m", "x", "y"])
   }
 
+  @Test func formerBindingsCountTheSameInThisSessionAndTheNext() {
+    func keys(_ session: Session, _ back: [Int]) -> [String?] {
+      back.map { back in
+        guard session.evaluate("show y@-\(back)").exitCode == 0,
+          case .value(.artifact(let node), _)? = listener.metas.last?.arguments.first
+        else { return nil }
+        return node.handle?.reference.key
+      }
+    }
+    let first = session { $0.seesStoredNames = true }
+    for line in [head, "y = mask (flap acts) rate=10%", "y = mask (flap acts) rate=20%"] {
+      #expect(first.evaluate(line).rendered == "")
+    }
+    #expect(first.evaluate("y = mask (flap acts) rate=20%").rendered == "")
+    let made = store.bindings["y"]?.map(\.key) ?? []
+    #expect(made.count == 2)
+    #expect(keys(first, [0, 1, 2]) == [made[1], made[0], nil])
+    let second = session { $0.seesStoredNames = true }
+    #expect(keys(second, [0, 1, 2]) == [made[1], made[0], nil])
+    #expect(second.evaluate("y = mask (flap acts) rate=30%").rendered == "")
+    #expect(keys(second, [1, 2, 3]) == [made[1], made[0], nil])
+  }
+
   @Test func namesOfFormerSessionsAreSeenAtThePromptOnly() {
     run("s = flap acts")
     let prompt = session { $0.seesStoredNames = true }

@@ -89,7 +89,7 @@ extension Store {
   private func contents(_ value: JSONValue?) -> [String]? {
     if let text = value?.stringValue { return [text] }
     guard let items = value?.arrayValue else { return nil }
-    let texts = items.compactMap(\.stringValue)
+    let texts = items.compactMap { $0.stringValue ?? $0["content"]?.stringValue }
     return texts.count == items.count ? texts : nil
   }
 

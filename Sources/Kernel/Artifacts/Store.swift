@@ -106,7 +106,9 @@ public final class Store: StepStore, @unchecked Sendable {
 
   public func external(_ path: String, files: [String]) throws -> ExternalFile {
     try explained {
-      try sources.external(path, files: files, rehash: options.rehash, remembers: options.remembersSources) {
+      try sources.external(
+        path, files: files, rehash: options.rehash, remembers: options.remembersSources && isWritable
+      ) {
         try prepare()
       }
     }
@@ -115,7 +117,12 @@ public final class Store: StepStore, @unchecked Sendable {
   /// Where a file or folder with this content was last seen, after making sure that it is still the same.
   func source(content: String) throws -> String { try sources.path(content: content) }
 
+  /// Whether this process may write into the workspace, or make it.
+  public var isWritable: Bool { !Files.exists(root) || access(root, W_OK) == 0 }
+
+  /// Adds a line to the journal; a workspace that can only be read has none of what is done with it.
   public func record(_ entry: [String: JSONValue]) throws {
+    guard isWritable else { return }
     try explained {
       try prepare()
       try journal.append(entry)

@@ -36,13 +36,15 @@ public struct Catalog: Sendable {
 
   /// The op closest to a misspelt or foreign name.
   public func suggestion(for name: String) -> String? { suggested(for: name, among: names) }
+
+  /// The op or word of the session closest to what stands at the start of a statement.
+  func opening(for name: String) -> String? { suggested(for: name, among: names + MetaWord.all.map(\.name)) }
 }
 
-/// The candidate a wrong word most likely means: at most two edits away, or another word for the same thing.
+/// The candidate a wrong word most likely means: another word for the same thing, or at most two edits away.
 func suggested(for word: String, among candidates: [String]) -> String? {
-  if let near = nearest(to: word, among: candidates) { return near }
   let family = synonyms.first { $0.contains(word) }
-  return family?.first { candidates.contains($0) }
+  return family?.first { candidates.contains($0) } ?? nearest(to: word, among: candidates)
 }
 
 /// Words other tools use for the same thing.
@@ -60,4 +62,7 @@ private let synonyms: [[String]] = [
   ["text", "corpus", "dataset"],
   ["mask", "threshold", "select"],
   ["capture", "activations", "trace"],
+  ["quit", "exit", "q"],
+  ["vars", "ls", "who", "names"],
+  ["show", "print", "display"],
 ]

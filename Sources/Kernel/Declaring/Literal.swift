@@ -114,17 +114,21 @@ public indirect enum Literal: Sendable, Hashable {
 }
 
 extension JSONValue {
-  /// What a parameter recorded in this form looks like in a script: `0..2,-1`, `30%`.
+  /// The literal that is recorded in this form, as a script writes it: `0..2`, `30%`, `[gate, up]`.
   public var asWritten: String {
     switch self {
     case .null: return Literal.none.rendered
-    case .string(let text): return text
-    case .array(let items): return items.map(\.asWritten).joined(separator: ",")
+    case .string(let text):
+      let isWord =
+        text.first?.isLetter == true
+        && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_.:".contains($0)) }
+      return isWord ? text : canonical
+    case .array(let items): return "[" + items.map(\.asWritten).joined(separator: ", ") + "]"
     case .object(let members):
       if let share = members["relative"]?.doubleValue { return Literal.ratio(share).rendered }
       if let lower = members["from"]?.intValue {
-        return Literal.range(lower: lower, upper: members["to"]?.intValue, step: members["step"]?.intValue ?? 1)
-          .rendered
+        let upper = members["to"]?.intValue
+        return Literal.range(lower: lower, upper: upper, step: members["step"]?.intValue ?? 1).rendered
       }
       return canonical
     default: return canonical

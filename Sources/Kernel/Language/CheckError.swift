@@ -41,6 +41,7 @@ enum CheckError: Explained {
   case notAMetaParameter(MetaWord, name: String, suggestion: String?)
   case notAVariable(MetaWord, text: String)
   case notAType(String, suggestion: String?)
+  case notAnEnding(String, endings: [String])
   case notAChoice(MetaWord, name: String, found: String, choices: [String])
   case cellNotAValue(String)
 
@@ -142,6 +143,8 @@ enum CheckError: Explained {
       return usage("`\(word.name)` has no parameter `\(name)`", hint: didYouMean(suggestion) ?? word.usage)
     case .notAVariable(let word, let text): return usage("`\(word.name)` wants the name of a variable, not `\(text)`")
     case .notAType(let name, let suggestion): return usage("there is no type `\(name)`", hint: didYouMean(suggestion))
+    case .notAnEnding(let path, let endings):
+      return usage("`\(path)` does not end in \(endings.map { "." + $0 }.joined(separator: " or "))")
     case .notAChoice(let word, let name, let found, let choices):
       return usage(
         "`\(name)` of `\(word.name)` is one of \(choices.joined(separator: ", ")), not `\(found)`",

@@ -21,7 +21,7 @@ extension Elaborator {
     if isVariable != nil || reservedWords.contains(op.text) {
       return report(.notAnOp(op.text, isVariable: isVariable != nil), op.range)
     }
-    return report(.unknownOp(op.text, suggestion: catalog.suggestion(for: op.text)), op.range)
+    return report(.unknownOp(op.text, suggestion: catalog.opening(for: op.text)), op.range)
   }
 
   /// Mask algebra is the op `combine`.
@@ -290,7 +290,8 @@ struct CallBinder {
     if let parameter = signature.parameter(name.text) { return try set(parameter, argument) }
     guard let input = signature.input(name.text), input.isNamed else {
       let isPositional = signature.input(name.text) != nil
-      let near = suggested(for: name.text, among: signature.keywords).flatMap(signature.parameter)
+      let parameters = signature.parameters.map(\.name)
+      let near = suggested(for: name.text, among: parameters).flatMap(signature.parameter)
       throw elaborator.report(
         .unknownParameter(op: op.text, name: name.text, suggestion: near, isPositional: isPositional), name.range)
     }

@@ -37,8 +37,8 @@ extension Elaborator {
       call.arguments.append(.value(try resolve(reference, argument.range), text: text))
     case .op:
       let name = bareWord(argument.value) ?? text
-      guard catalog.signature(name) != nil || reservedWords.contains(name) else {
-        let known = catalog.names + MetaWord.all.map(\.name)
+      guard catalog.signature(name) != nil || reservedWords.contains(name) || MetaWord.topics.contains(name) else {
+        let known = catalog.names + MetaWord.all.map(\.name) + MetaWord.topics
         throw report(.unknownOp(name, suggestion: suggested(for: name, among: known)), argument.range)
       }
       call.arguments.append(.word(name))
@@ -64,6 +64,11 @@ extension Elaborator {
     if let choices = declared.choices, !choices.contains(value.text ?? "") {
       throw report(
         .notAChoice(word, name: name.text, found: value.text ?? value.rendered, choices: choices), argument.value.range)
+    }
+    if let endings = declared.endings, let path = value.text,
+      !endings.contains(path.lowercased().split(separator: ".").last.map(String.init) ?? "")
+    {
+      throw report(.notAnEnding(path, endings: endings), argument.value.range)
     }
     call.parameters[name.text] = value
     call.argumentSpans[name.text] = Span(source, argument.range)

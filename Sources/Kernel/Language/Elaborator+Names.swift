@@ -68,8 +68,9 @@ extension Elaborator {
       report(problem)
       return Reported()
     }
-    let variable = nearest(to: name.text, among: visibleNames)
-    return report(.unknownVariable(name.text, suggestion: variable, op: catalog.suggestion(for: name.text)), name.range)
+    let op = catalog.suggestion(for: name.text)
+    let word = nearest(to: name.text, among: visibleNames) ?? (op == nil ? catalog.opening(for: name.text) : nil)
+    return report(.unknownVariable(name.text, suggestion: word, op: op), name.range)
   }
 
   /// `x.name` of an artifact is one field, dots included; of a list it is the item with that label. With it, how many of

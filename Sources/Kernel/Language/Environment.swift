@@ -29,7 +29,15 @@ public struct Environment {
   /// How often a name was bound here.
   func depth(_ name: String) -> Int { bindings[name]?.count ?? 0 }
 
-  mutating func bind(_ name: String, _ value: PlanValue) { bindings[name, default: []].append(.value(value)) }
+  /// Binding the same object again does not count.
+  mutating func bind(_ name: String, _ value: PlanValue) {
+    if case .artifact(let node) = value, let key = node.handle?.reference.key,
+      case .value(.artifact(let former))? = bindings[name]?.last, former.handle?.reference.key == key
+    {
+      bindings[name]?.removeLast()
+    }
+    bindings[name, default: []].append(.value(value))
+  }
   mutating func bindFaulty(_ name: String) { bindings[name, default: []].append(.faulty) }
 
   /// Forgets a name; its value stays in the store.

@@ -26,6 +26,8 @@ public struct MetaWord: Sendable {
     public let name: String
     public let kind: Kind
     public let choices: [String]?
+    /// How a file name may end.
+    public let endings: [String]?
     public let meaning: String
   }
 
@@ -48,6 +50,9 @@ public struct MetaWord: Sendable {
   }
 
   /// Every meta word, in the order of help.
+  /// What else `help` tells about, besides ops and words of the language.
+  static let topics = ["values"]
+
   public static let all: [MetaWord] = [
     MetaWord("help", "Explain the language, an op or a meta word.", [optional("op", .op)]),
     MetaWord("vars", "List the variables, or those of one type.", [optional("type", .type)]),
@@ -68,7 +73,9 @@ public struct MetaWord: Sendable {
         parameter("by", .word, "the column that tells the lines apart"),
         parameter("layers", .literal, "which layers to draw, such as 0..3"),
         parameter("as", .word, "the format, when the file name does not say it", choices: ["svg", "png", "term"]),
-        parameter("to", .path, "the file to write; without it the terminal"),
+        parameter(
+          "to", .path, "the .svg or .png file to write; without it the terminal, or NAME.svg when there is none",
+          endings: ["svg", "png"]),
       ]),
     MetaWord(
       "export", "Write a value for other programs.", [required("value", .value)],
@@ -104,8 +111,7 @@ public struct MetaWord: Sendable {
   private static func optional(_ name: String, _ kind: Kind) -> Argument {
     Argument(name: name, kind: kind, isRequired: false)
   }
-  private static func parameter(_ name: String, _ kind: Kind, _ meaning: String, choices: [String]? = nil) -> Parameter
-  {
-    Parameter(name: name, kind: kind, choices: choices, meaning: meaning)
-  }
+  private static func parameter(
+    _ name: String, _ kind: Kind, _ meaning: String, choices: [String]? = nil, endings: [String]? = nil
+  ) -> Parameter { Parameter(name: name, kind: kind, choices: choices, endings: endings, meaning: meaning) }
 }

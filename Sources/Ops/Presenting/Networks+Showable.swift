@@ -92,21 +92,19 @@ extension Networks: Showable {
     return LinePlot(x: PlotAxis("token"), y: PlotAxis("activity in layer \(layer)"), series: series)
   }
 
-  /// Share of the neurons that are key in so many networks of a run, one curve per layer.
+  /// Share of the neurons that are key in so many networks of all runs, one curve per layer.
   private func membership(_ chosen: [Int]) -> LinePlot {
-    let counts = chosen.compactMap { layers.firstIndex(of: $0) }.map { index in
-      memberships[index].map { Double($0) / Double(max(1, recipe.runs)) }
-    }
-    let most = Int(counts.joined().max() ?? 0)
+    let counts = chosen.compactMap { layers.firstIndex(of: $0) }.map { memberships[$0].map { Int($0) } }
+    let most = counts.joined().max() ?? 0
     let series = zip(chosen, counts).map { layer, counts in
       LinePlot.Series(
         "layer \(layer)", x: (0...most).map(Double.init),
         y: (0...most).map { level in
-          Double(counts.count { Int($0.rounded()) == level }) / Double(max(1, counts.count))
+          Double(counts.count { $0 == level }) / Double(max(1, counts.count))
         })
     }
     return LinePlot(
-      x: PlotAxis("networks in which a \(recipe.module.axis) is key, per run"),
+      x: PlotAxis("networks in which a \(recipe.module.axis) is key"),
       y: PlotAxis("\(recipe.module.axis)s", isRatio: true), series: series)
   }
 }

@@ -2,10 +2,9 @@ import Kernel
 
 extension ResultTable: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
-    let chosen = try request.rows?.resolved(count: rows) ?? Array(0..<rows)
-    return TableData(
+    TableData(
       columns: names,
-      rows: chosen.map { row in
+      rows: (0..<rows).map { row in
         columns.map { column in
           switch column {
           case .words(let values): return .text(values[row])

@@ -47,7 +47,7 @@ struct StoreCommands {
     } else {
       console.remark(
         victims.isEmpty
-          ? "nothing to collect"
+          ? "nothing to collect (what is younger than an hour is never touched)"
           : "\(victims.count) values, \(total); nothing was moved (`prn gc --apply` moves them to the trash)")
     }
   }

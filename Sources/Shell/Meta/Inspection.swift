@@ -52,7 +52,7 @@ struct Inspection {
       if let text = info.made[name]?.stringValue { rows.append((label, .text(text))) }
     }
     for (name, value) in info.facts.sorted(by: { $0.key < $1.key }) {
-      rows.append((name, .text(value.asWritten)))
+      rows.append((name, .text(value.stringValue ?? value.asWritten)))
     }
     for warning in info.warnings { rows.append(("warning", .text(warning))) }
     for ancestor in try store.ancestry(of: key).dropLast() {

@@ -12,7 +12,9 @@ struct Plotter {
     let figure = try figure(call)
     console.note(figure)
     let path = call.text("to")
-    let format = try Plotter.format(as: call.text("as"), path: path)
+    var format = Plotter.format(as: call.text("as"), path: path)
+    // Without a file name a person at a terminal wants to see it at once; a script leaves a file.
+    if path == nil, call.text("as") == nil, console.out.isTerminal, !console.isJSON { format = .term }
     switch format {
     case .term: console.show(figure)
     case .svg:
@@ -28,8 +30,6 @@ struct Plotter {
       try FileOutput.write(pooled.png(magnification: max(1, 720 / max(1, pooled.columnCount))), to: target)
       written(target, figure)
     }
-    // Without a file name a person at a terminal wants to see it at once.
-    if path == nil, format != .term, console.out.isTerminal, !console.isJSON { console.show(figure) }
   }
 
   private func written(_ path: String, _ figure: Figure) {
@@ -52,21 +52,16 @@ struct Plotter {
     return try showable.figure(request)
   }
 
-  private static func format(as word: String?, path: String?) throws -> Format {
+  private static func format(as word: String?, path: String?) -> Format {
     if let word, let format = Format(rawValue: word) { return format }
-    guard let path else { return .svg }
-    switch (path as NSString).pathExtension.lowercased() {
-    case "svg": return .svg
-    case "png": return .png
-    default:
-      throw Diagnostic("\(path) is neither an .svg nor a .png file", argument: "to", kind: .usage)
-    }
+    return path?.lowercased().hasSuffix(".png") == true ? .png : .svg
   }
 
   /// A file name for the picture of `name`.
   private static func fileName(_ name: String) -> String {
     let kept = name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") ? $0 : "-" }
-    return String(String(kept).prefix(40))
+    let trimmed = String(kept).trimmingCharacters(in: CharacterSet(charactersIn: "-"))
+    return trimmed.isEmpty ? "plot" : String(trimmed.prefix(40))
   }
 }
 

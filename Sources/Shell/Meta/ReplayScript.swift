@@ -64,37 +64,17 @@ struct ReplayScript {
       guard let value = step["parameters"]?[parameter.name],
         value.canonical != parameter.defaultValue?.canonical.canonical
       else { continue }
-      words.append("\(parameter.name)=\(ReplayScript.literal(value))")
+      words.append("\(parameter.name)=\(value.asWritten)")
     }
     return before + "\(variable) = \(words.joined(separator: " "))\n"
   }
 
   private static func generator(_ coordinate: JSONValue) -> String {
     let parts = coordinate.arrayValue ?? []
-    return "\(parts.first?.stringValue ?? "x") in \(parts.count > 1 ? literal(parts[1]) : "none")"
+    return "\(parts.first?.stringValue ?? "x") in \(parts.count > 1 ? parts[1].asWritten : "none")"
   }
 
   private static func path(_ path: String) -> String {
     path.contains(where: \.isWhitespace) || !path.hasPrefix("/") ? JSONValue.string(path).canonical : path
-  }
-
-  /// A canonical parameter value as the language writes it.
-  static func literal(_ value: JSONValue) -> String {
-    switch value {
-    case .null: return "none"
-    case .string(let text):
-      let isWord =
-        text.first?.isLetter == true
-        && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }
-      return isWord ? text : value.canonical
-    case .array(let items): return "[" + items.map(literal).joined(separator: ", ") + "]"
-    case .object(let members):
-      if let share = members["relative"]?.doubleValue { return Literal.ratio(share).rendered }
-      if let from = members["from"]?.intValue {
-        return Literal.range(lower: from, upper: members["to"]?.intValue, step: members["step"]?.intValue ?? 1).rendered
-      }
-      return value.canonical
-    default: return value.canonical
-    }
   }
 }

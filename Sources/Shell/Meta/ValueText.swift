@@ -24,7 +24,10 @@ struct ValuePresenter {
     case .artifact(let node):
       guard let handle = node.handle else { throw Diagnostic("`\(request.name)` was not computed") }
       let artifact = try handle.load()
-      if let showable = artifact as? any Showable, let table = try showable.table(request) {
+      if let showable = artifact as? any Showable, var table = try showable.table(request) {
+        if let chosen = try request.rows?.resolved(count: table.rows.count) {
+          table.rows = chosen.map { table.rows[$0] }
+        }
         console.show(table, name: request.name, showsAll: request.rows != nil)
       } else {
         console.show("\(handle.type.name)  \(artifact.summary)", name: request.name)
