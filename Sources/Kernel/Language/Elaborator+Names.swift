@@ -68,8 +68,9 @@ extension Elaborator {
       report(problem)
       return Reported()
     }
-    let op = catalog.suggestion(for: name.text)
-    let word = nearest(to: name.text, among: visibleNames) ?? (op == nil ? catalog.opening(for: name.text) : nil)
+    let opening = catalog.opening(for: name.text)
+    let op = opening.flatMap { catalog.signature($0) == nil ? nil : $0 }
+    let word = nearest(to: name.text, among: visibleNames) ?? (op == nil ? opening : nil)
     return report(.unknownVariable(name.text, suggestion: word, op: op), name.range)
   }
 

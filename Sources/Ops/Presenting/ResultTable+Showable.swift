@@ -24,12 +24,13 @@ extension ResultTable: Showable {
       let half = errors.indices.contains(row) && errors[row].isFinite ? 1.96 * errors[row] : 0
       return (values[row] - half)...(values[row] + half)
     }
+    let axis = PlotAxis(errors.isEmpty ? y : "\(y), with 95% interval")
     guard let x = request.x else {
       return Figure(
         title: request.title, key: request.key,
         .bars(
           BarPlot(
-            x: PlotAxis(names.first ?? "row"), y: PlotAxis(y), names: (0..<rows).map(label),
+            x: PlotAxis(names.first ?? "row"), y: axis, names: (0..<rows).map(label),
             groups: [.init(y, values: values, interval: errors.isEmpty ? nil : (0..<rows).map(interval))])))
     }
     let positions = try numbers(x, "x")
@@ -49,7 +50,7 @@ extension ResultTable: Showable {
       title: request.title, key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis(x, isRatio: x == "rate"), y: PlotAxis(y), series: series,
+          x: PlotAxis(x, isRatio: x == "rate"), y: axis, series: series,
           reference: reference.map { .init(label($0), y: values[$0]) })))
   }
 

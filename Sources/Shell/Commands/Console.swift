@@ -220,9 +220,12 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   private func stepLine(_ name: String, _ what: String, _ bytes: Int, _ tail: String) -> String {
     nameWidth = max(nameWidth, min(DisplayWidth.of(name), 32))
+    // On a terminal a step takes one line, however narrow it is.
+    let room = err.isTerminal ? max(16, err.size.columns - nameWidth - DisplayWidth.of(tail) - 16) : .max
+    let what = DisplayWidth.cut(what, to: room, mark: "~")
     whatWidth = max(whatWidth, min(DisplayWidth.of(what), 80))
     return DisplayWidth.padded(name, to: nameWidth, right: false) + "  "
-      + DisplayWidth.padded(what, to: whatWidth, right: false) + "  "
+      + DisplayWidth.padded(what, to: min(whatWidth, room), right: false) + "  "
       + DisplayWidth.padded(NumberText.bytes(bytes), to: 8, right: true) + "   " + tail
   }
 

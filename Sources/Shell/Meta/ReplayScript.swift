@@ -44,7 +44,7 @@ struct ReplayScript {
           continue
         }
         guard let known = variables[content] else { continue }
-        if let label = entry["as"]?["label"]?.stringValue {
+        if input.arity == .many, let label = entry["as"]?["label"]?.stringValue {
           given.append("\(label): \(known)")
         } else if let coordinates = entry["as"]?["coordinates"]?.arrayValue, !coordinates.isEmpty {
           // A sweep of one cell carries the coordinates that belong to the step.
