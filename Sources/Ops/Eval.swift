@@ -77,12 +77,13 @@ struct Eval: Op {
   ) throws -> [Double] {
     let walk = try Walk(model.network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
     try walk.embed()
-    while walk.layer < model.network.layers {
-      try walk.step(pulse: { _ in try context.progress(done, of: total, "window") })
+    // A window counts by the share of the layers behind it; the head is one more.
+    func pulse() throws {
+      let share = sequences.count * walk.layer / (model.network.layers + 1)
+      try context.progress(done + share, of: total, "window")
     }
-    let losses = try model.network.losses(states: walk.states, sequences) {
-      try context.progress(done, of: total, "window")
-    }
+    while walk.layer < model.network.layers { try walk.step(pulse: { _ in try pulse() }) }
+    let losses = try model.network.losses(states: walk.states, sequences, pulse: pulse)
     return (0..<sequences.count).map { index in
       let targets = losses[sequences[index].dropLast()]
       return targets.reduce(0) { $0 + Double($1) } / Double(max(1, targets.count))

@@ -61,8 +61,11 @@ extension Catalog {
   }
 
   private func isMeaning(_ text: String) -> Bool { !text.isEmpty && !text.hasSuffix(".") }
+  /// `ffn.in`, `window:3`
   private func isSymbol(_ text: String) -> Bool {
-    text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { isWord(String($0)) }
+    let halves = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard halves.count == 1 || Int(halves[1]) != nil else { return false }
+    return halves[0].split(separator: ".", omittingEmptySubsequences: false).allSatisfy { isWord(String($0)) }
   }
   private func isWord(_ text: String) -> Bool {
     guard let first = text.first, first.isASCII, first.isLetter else { return false }

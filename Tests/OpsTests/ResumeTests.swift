@@ -1,0 +1,55 @@
+import Kernel
+import Testing
+
+@testable import Ops
+
+private let start = """
+  m = load DATA/tiny-llama
+  cal = text DATA/calibration.txt model=m samples=80 length=128 take=order
+  few = text DATA/calibration.txt model=m samples=8 length=64 take=order
+
+  """
+private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl = kmeans ctx k=3 pca=8\n"
+
+/// What is stopped in the middle and run again is the same, bit for bit, as what was never stopped.
+@Suite(.serialized) struct ResumeTests {
+  struct Stop: Sendable, CustomTestStringConvertible {
+    var op: String
+    /// Units done when it is stopped.
+    var done: Int
+    var text: String
+    var testDescription: String { "\(op) at \(done): \(text.split(separator: "\n").last ?? "")" }
+  }
+
+  static let stops = [
+    Stop(op: "capture", done: 3, text: start + "x = capture m few sites=attn.heads,ffn.act keep=moments,gram"),
+    Stop(op: "eval", done: 40, text: start + "x = eval m cal length=128"),
+    Stop(op: "kmeans", done: 2, text: start + "ctx = capture m few sites=ffn.in keep=values\nx = kmeans ctx k=3 pca=8"),
+    Stop(
+      op: "taylor", done: 64,
+      text: start + "ctx = capture m cal sites=ffn.in keep=values\n"
+        + "cl = kmeans ctx k=3 pca=8\nx = taylor m cal by=cl"),
+    Stop(op: "flap", done: 3, text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = flap a"),
+    Stop(
+      op: "obc", done: 3, text: start + "a = capture m few sites=attn.heads,ffn.act keep=gram\nx = obc a how=greedy"),
+    Stop(
+      op: "prune", done: 3,
+      text: start + "a = capture m few sites=attn.heads,ffn.act keep=gram\n"
+        + "x = prune m (mask (obc a) rate=20%) comp=ls acts=a"),
+    Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=flap rate=20%"),
+    Stop(
+      op: "cascade", done: 2,
+      text: context + "gr = assign (taylor m few by=cl) shared=1\n"
+        + "x = cascade m few by=obc rate=20% groups=gr weight=context tau=30%"),
+  ]
+
+  @Test(arguments: stops) func stoppedWorkGoesOnAndEndsTheSame(_ stop: Stop) throws {
+    let (whole, bench) = (ScriptBench(), ScriptBench())
+    #expect(try whole.run(stop.text).exitCode == 0)
+    bench.stop = (stop.op, stop.done)
+    #expect(try bench.run(stop.text).exitCode == 130)
+    bench.stop = nil
+    #expect(try bench.run(stop.text).exitCode == 0)
+    #expect(try bench.objects() == whole.objects())
+  }
+}
