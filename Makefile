@@ -38,7 +38,7 @@ demo: toolchain deps
 	@echo "--- the values it made"
 	$(PRN) ls --workspace $(DEMO)/.prn --format box
 	@echo "--- files"
-	@ls -1 $(DEMO)/quickstart.html $(DEMO)/.prn/vars/main/*.h5
+	@ls -1d $(DEMO)/quickstart.html out/quickstart* $(DEMO)/.prn/vars/main/*.h5
 
 test: toolchain deps
 	$(SWIFT) build --build-tests
