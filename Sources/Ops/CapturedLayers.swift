@@ -49,17 +49,21 @@ struct CapturedLayers {
       score[module] = structure.counts(module).map { Array(repeating: .nan, count: $0) }
       scale[module] = Array(repeating: Scores.Scale(mean: 0, deviation: 1), count: structure.layers)
     }
+    let pieces = try context.savedPieces(of: "layer", count: structure.layers) { saved in
+      var scores: [Module: [Double]] = [:]
+      for module in modules where saved.has(module.rawValue) {
+        scores[module] = try saved.array(module.rawValue, as: Double.self)
+      }
+      return scores
+    }
+    if !pieces.isEmpty { context.resumed(at: pieces.count, of: structure.layers, "layer") }
     for layer in 0..<structure.layers {
       try context.progress(layer, of: structure.layers, "layer")
       guard modules.contains(where: { isCaptured($0, layer: layer) }) else { continue }
-      let saved = try context.checkpoint(named: "layer-\(layer)")
-      if saved != nil { context.resumed(at: layer + 1, of: structure.layers, "layer") }
-      let block = try saved == nil ? model.network.loadBlock(layer) : nil
-      var found: [Module: [Double]] = [:]
+      let block = try pieces[layer] == nil ? model.network.loadBlock(layer) : nil
+      var found = pieces[layer] ?? [:]
       for module in modules {
-        if let saved {
-          if saved.has(module.rawValue) { found[module] = try saved.array(module.rawValue, as: Double.self) }
-        } else if let block, let part = try part(module, layer: layer) {
+        if let block, let part = try part(module, layer: layer) {
           found[module] = try columns(module, layer, part, block.fullWeight(module))
         }
         guard let scores = found[module] else { continue }
@@ -67,7 +71,7 @@ struct CapturedLayers {
         score[module]?[layer] = (isPerPiece ? scores : summed(scores, by: structure.columns(module))).map { Float($0) }
         scale[module]?[layer] = Scores.Scale(scores)
       }
-      if saved == nil {
+      if block != nil {
         try context.checkpoint("layer-\(layer)") { writer in
           for (module, scores) in found { try writer.vector(module.rawValue, scores, axis: module.rawValue) }
         }

@@ -38,13 +38,13 @@ struct Eval: Op {
     var losses: [Double] = []
     let perChunk = max(1, Eval.chunkTokens / max(1, window))
     let chunks = Parallel.ranges(sequences.count, of: perChunk)
+    let saved = try context.savedPieces(of: "windows", count: chunks.count) { try $0.array("nll", as: Double.self) }
+    if !saved.isEmpty {
+      context.resumed(at: saved.keys.reduce(0) { $0 + chunks[$1].count }, of: sequences.count, "window")
+    }
     for (index, chunk) in chunks.enumerated() {
-      if let saved = try context.checkpoint(named: "windows-\(index)") {
-        losses += try saved.array("nll", as: Double.self)
-        let isLast = try index + 1 == chunks.count || context.checkpoint(named: "windows-\(index + 1)") == nil
-        if isLast {
-          context.resumed(at: losses.count, of: sequences.count, "window")
-        }
+      if let part = saved[index] {
+        losses += part
         continue
       }
       let part = try windowLosses(sequences[chunk], before: chunk.lowerBound, of: sequences.count, context)

@@ -48,15 +48,16 @@ struct KMeans: Op {
       throw Diagnostic("\(activations.tokens) tokens cannot form \(k) clusters", argument: "k")
     }
     var layers: [LayerClusters] = []
+    let saved = try context.savedPieces(of: "layer", count: activations.layers.count) { try LayerClusters(from: $0) }
+    if !saved.isEmpty { context.resumed(at: saved.count, of: activations.layers.count, "layer") }
     for (done, layer) in activations.layers.enumerated() {
       try context.progress(done, of: activations.layers.count, "layer")
-      if let saved = try context.checkpoint(named: "layer-\(layer)") {
-        layers.append(try LayerClusters(from: saved))
-        context.resumed(at: done + 1, of: activations.layers.count, "layer")
+      if let found = saved[done] {
+        layers.append(found)
         continue
       }
       let found = try cluster(site, layer: layer, context)
-      try context.checkpoint("layer-\(layer)") { try found.write(to: $0) }
+      try context.checkpoint("layer-\(done)") { try found.write(to: $0) }
       layers.append(found)
     }
     return Clusters(

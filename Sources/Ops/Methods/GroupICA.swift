@@ -311,11 +311,6 @@ package func keyNeuronScores(_ z: Matrix<Double>, halves: Int, _ rule: KeyNeuron
   return scores
 }
 
-/// Scores over several runs: the largest for `maximum`, the sum for the others.
-package func merged(_ a: [Double], _ b: [Double], _ rule: KeyNeuronRule) -> [Double] {
-  rule == .maximum ? zip(a, b).map(max) : zip(a, b).map(+)
-}
-
 // MARK: Stability
 
 /// Which network of one set is which of another.

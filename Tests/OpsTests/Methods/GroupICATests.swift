@@ -104,12 +104,12 @@ import Testing
     var scores = [Double](repeating: 0, count: 20)
     var mask = [Bool](repeating: false, count: 20)
     for z in runs {
-      scores = merged(scores, keyNeuronScores(z, halves: 2), .maximum)
+      scores = zip(scores, keyNeuronScores(z, halves: 2)).map(max)
       for i in 0..<5 { for j in 0..<40 where abs(z[i, j]) > threshold { mask[j % 20] = true } }
     }
     #expect(scores.map { $0 > threshold } == mask)
     let counts = runs.map { keyNeuronScores($0, halves: 2, .count(above: threshold)) }
-      .reduce([Double](repeating: 0, count: 20)) { merged($0, $1, .count(above: threshold)) }
+      .reduce([Double](repeating: 0, count: 20)) { zip($0, $1).map(+) }
     #expect(counts.map { $0 > 0 } == mask)
   }
 
