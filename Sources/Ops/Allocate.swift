@@ -59,7 +59,7 @@ struct Allocate: Op {
       complexity = affinity.sensitivity
       calibration = affinity.calibration
     }
-    let caps = structure.neurons.indices.map { cap(structure, layer: $0) }
+    let caps = structure.units.ffn.indices.map { cap(structure, layer: $0) }
     let found = try allocate(
       how, complexity: complexity, parameters: structure.blockParameters, sp: rate.value, caps: caps)
     if found.isUniformForLackOfContrast { context.warn("all blocks are equally complex, so the rates are uniform") }
@@ -84,7 +84,7 @@ struct Allocate: Op {
 
   /// The rate at which a layer would run out of neurons, attention losing its share too.
   private func cap(_ structure: Structure, layer: Int) -> Double {
-    let n = structure.neurons[layer]
+    let n = structure.units.ffn[layer]
     let most = groups.map { n - n / ($0 + 1) - $0 } ?? n - 1
     return Double(max(0, most)) / Double(max(1, n))
   }

@@ -120,7 +120,7 @@ struct CanICA: Op {
     let runs = tokenRuns(corpus)
     let longest = runs.map(\.tokens.count).max() ?? 0
     let signals = try scope.parts(of: activations.layers).map { layers in
-      layers.reduce(0) { $0 + signalCount(configuration) * activations.structure.count(module, layer: $1) }
+      layers.reduce(0) { $0 + signalCount(configuration) * activations.structure.units[module][$1] }
     }
     let (all, widest) = (signals.reduce(0, +), signals.max() ?? 0)
     let block = 4 * (activations.structure.blockParameters.max() ?? 0)
@@ -167,8 +167,10 @@ struct CanICA: Op {
   var module: Module { activations.sites.contains(.attentionHeads) ? .attention : .ffn }
 
   private func signalCount(_ configuration: Configuration) -> Int {
-    module == .attention
-      ? configuration.queriesPerUnit : CanICA.neuronSites.count(where: activations.sites.contains)
+    switch module {
+    case .attention: configuration.queriesPerUnit
+    case .ffn: CanICA.neuronSites.count(where: activations.sites.contains)
+    }
   }
 
   /// Gate and up in the order in which a block reaches them, or the heads.

@@ -36,17 +36,16 @@ struct CapturedLayers {
     return nil
   }
 
-  /// One score per piece of every captured layer, NaN where nothing was captured. A layer that is done is not done
+  /// One score per unit of every captured layer, NaN where nothing was captured. A layer that is done is not done
   /// again after an interruption.
-  /// - Parameter columns: scores of the columns, or of the pieces, of the module's last map, given what was captured of
+  /// - Parameter columns: scores of the columns, or of the units, of the module's output map, given what was captured of
   ///   its input and its weights.
-  func pieceScores(
+  func unitScores(
     _ context: any RunContext, _ columns: (Module, Int, LayerActivations, Matrix<Float>) throws -> [Double]
-  ) throws -> (score: PerPiece<Float>, scale: [Module: [Scores.Scale]]) {
-    var score = PerPiece<Float>()
+  ) throws -> (score: PerUnit<Float>, scale: [Module: [Scores.Scale]]) {
+    var score = structure.unknown(of: modules)
     var scale: [Module: [Scores.Scale]] = [:]
     for module in modules {
-      score[module] = structure.counts(module).map { Array(repeating: .nan, count: $0) }
       scale[module] = Array(repeating: Scores.Scale(mean: 0, deviation: 1), count: structure.layers)
     }
     let pieces = try context.savedPieces(of: "layer", count: structure.layers) { saved in
@@ -64,11 +63,12 @@ struct CapturedLayers {
       var found = pieces[layer] ?? [:]
       for module in modules {
         if let block, let part = try part(module, layer: layer) {
-          found[module] = try columns(module, layer, part, block.fullWeight(module))
+          found[module] = try columns(module, layer, part, block.outputWeight(module))
         }
         guard let scores = found[module] else { continue }
-        let isPerPiece = scores.count == structure.count(module, layer: layer)
-        score[module]?[layer] = (isPerPiece ? scores : summed(scores, by: structure.columns(module))).map { Float($0) }
+        let isPerUnit = scores.count == structure.units[module][layer]
+        score[module]?[layer] = (isPerUnit ? scores : summed(scores, by: structure.columnsPerUnit[module]))
+          .map { Float($0) }
         scale[module]?[layer] = Scores.Scale(scores)
       }
       if block != nil {
@@ -91,24 +91,6 @@ extension Scores.Scale {
     // Equal numbers may leave rounding errors; a true spread is far above them.
     let size = scores.reduce(0) { max($0, abs($1)) }
     self.init(mean: mean, deviation: deviation > 1e-14 * size ? deviation : 0)
-  }
-}
-
-extension Block {
-  /// The module's last linear map in the columns of the unpruned model, zeros where columns are gone: d x columns.
-  func fullWeight(_ module: Module) -> Matrix<Float> {
-    let (kept, weight, columnsPerPiece, pieces) =
-      module == .attention
-      ? (units, weight(.output), configuration.queriesPerUnit * headSize, configuration.units(layer))
-      : (neurons, weight(.down), 1, configuration.neurons(layer))
-    if kept.count == pieces { return weight }
-    let full = Matrix<Float>(rows: weight.rows, columns: pieces * columnsPerPiece)
-    for (position, piece) in kept.enumerated() {
-      let from = (position * columnsPerPiece)..<((position + 1) * columnsPerPiece)
-      let to = (piece * columnsPerPiece)..<((piece + 1) * columnsPerPiece)
-      full.columns(to).assign(weight.columns(from))
-    }
-    return full
   }
 }
 

@@ -49,7 +49,7 @@ struct Cascade: Op {
   func estimate() throws -> Resources {
     let configuration = model.configuration
     let states = corpus.tokens.count * configuration.hiddenSize * 4
-    let widest = (0..<configuration.layers).map { max(configuration.neurons($0), configuration.hiddenSize) }.max() ?? 0
+    let widest = (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
     let grams = by == .obc || comp == .ls ? 3 * widest * widest * 8 : 0
     return Resources(memory: states + grams + 8 * configuration.blockParameters / max(1, configuration.layers))
   }
@@ -141,21 +141,20 @@ private struct BlockCascade {
     var block = try op.model.network.loadBlock(layer)
     var pruning = BlockPruning.keepingAll(op.model.configuration, layer: layer)
     var scored = structure.scoredLayer(layer)
-    for (module, half) in [(Module.attention, Walk.Half.attention), (.ffn, .feedForward)] {
-      let part = try captured(module, half, walk, block)
-      let W = block.fullWeight(module)
-      let scores = try pieceScores(module, part, W)
-      if module == .attention { scored.attention = scores } else { scored.neurons = scores }
+    for module in Module.allCases {
+      let part = try captured(module, walk, block)
+      let W = block.outputWeight(module)
+      scored.units[module].scores = try unitScores(module, part, W)
       let keep = try selectPerLayer(
         [scored], model: structure.totalParameters, rates: [rate],
         groups: op.groups.map { [$0.neuronGroups[layer]] } ?? []
       ).layers[0]
-      if module == .attention { pruning.units = keep.attention } else { pruning.neurons = keep.neurons }
-      try pruning.compensate(
+      pruning[module].keep = keep[module]
+      try pruning[module].compensate(
         module, op.compensation, W: W, part: part, grouping: part.groupGrams == nil ? nil : grouping(module),
         damping: op.damp.value, structure: structure, context)
       block = try op.model.network.loadBlock(layer).pruned(by: pruning)
-      try walk.run(half, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
+      try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
     }
     return pruning
   }
@@ -165,7 +164,7 @@ private struct BlockCascade {
     return groups.grouping(layer: layer, weighting: op.weight.map { Weighting($0, tau: op.tau) })
   }
 
-  private func captured(_ module: Module, _ half: Walk.Half, _ walk: Walk, _ block: Block) throws -> LayerActivations {
+  private func captured(_ module: Module, _ walk: Walk, _ block: Block) throws -> LayerActivations {
     var keep: [Keep] = [.moments]
     if op.by == .obc || op.compensation == .ls { keep.append(.gram) }
     let labels = module == .ffn ? try clusters?.labels(layer: layer) : nil
@@ -174,16 +173,16 @@ private struct BlockCascade {
       sequences: op.corpus.sequences, keep: keep, labels: labels, clusters: labels == nil ? 0 : clusters?.count ?? 0,
       groups: labels == nil ? nil : op.groups?.members(layer: layer))
     try walk.run(
-      half, of: block, advancing: false, sites: [module.site], tap: { collector.add($0.values, rows: $0.rows) },
+      module, of: block, advancing: false, sites: [module.site], tap: { collector.add($0.values, rows: $0.rows) },
       pulse: { _ in try context.checkCancelled() })
     return collector.result(cosine: nil)
   }
 
-  private func pieceScores(_ module: Module, _ part: LayerActivations, _ W: Matrix<Float>) throws -> [Double] {
-    let width = structure.columns(module)
+  private func unitScores(_ module: Module, _ part: LayerActivations, _ W: Matrix<Float>) throws -> [Double] {
+    let width = structure.columnsPerUnit[module]
     let scores = try op.criterion.scores(
       module, layer: layer, part: part, W: W, width: width, grouping: grouping(module), context)
-    return scores.count == structure.count(module, layer: layer) ? scores : summed(scores, by: width)
+    return scores.count == structure.units[module][layer] ? scores : summed(scores, by: width)
   }
 }
 
@@ -191,8 +190,9 @@ extension Structure {
   /// A layer whose scores are still to come.
   func scoredLayer(_ layer: Int) -> ScoredLayer {
     ScoredLayer(
-      attention: Array(repeating: 0, count: units[layer]), neurons: Array(repeating: 0, count: neurons[layer]),
-      attentionParameters: unitParameters, neuronParameters: neuronParameters, parameters: blockParameters[layer])
+      units: PerModule {
+        ScoredUnits(scores: Array(repeating: 0, count: units[$0][layer]), parameters: parametersPerUnit[$0])
+      }, parameters: blockParameters[layer])
   }
 }
 

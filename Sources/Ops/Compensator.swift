@@ -12,25 +12,18 @@ enum Compensation: String, Choice {
   case ls
 }
 
-extension BlockPruning {
-  /// Columns of the module's last linear map that go.
-  func removedColumns(_ module: Module, _ structure: Structure) -> [Int] {
-    let flags = module == .attention ? units : neurons
-    let width = structure.columns(module)
-    return flags.indices.filter { !flags[$0] }.flatMap { ($0 * width)..<(($0 + 1) * width) }
-  }
-
-  /// Adds the compensation for what this pruning removes of one module.
+extension BranchPruning {
+  /// Adds the compensation for what this pruning removes of a module.
   ///
   /// - Parameters:
-  ///   - W: the module's last linear map in the columns of the unpruned model.
+  ///   - W: the module's output map in the columns of the unpruned model.
   ///   - part: what was captured of its input.
   ///   - grouping: refits stay inside these groups.
   mutating func compensate(
     _ module: Module, _ how: Compensation, W: Matrix<Float>, part: LayerActivations, grouping: Criterion.Grouping?,
     damping: Double, isCentered: Bool = false, structure: Structure, _ context: any RunContext
   ) throws {
-    let removed = removedColumns(module, structure)
+    let removed = structure.columns(module, of: self.removed)
     guard !removed.isEmpty else { return }
     switch how {
     case .none: return
@@ -38,17 +31,14 @@ extension BlockPruning {
       guard let moments = part.moments else {
         throw Diagnostic("the capture has no means of \(module.site.rawValue) in layer \(part.layer)", argument: "acts")
       }
-      let b = compensation(W: W, removed: removed, mean: moments.mean).map { Float($0) }
-      if module == .attention { outputBias = b } else { downBias = b }
+      bias = compensation(W: W, removed: removed, mean: moments.mean).map { Float($0) }
     case .ls:
       let fitted = try refitted(W, removed, module, part, grouping, damping, isCentered, context)
       if isCentered, let mean = part.moments?.mean {
-        let b = centeringBias(Matrix<Double>(W), fitted, mean: mean).map { Float($0) }
-        if module == .attention { outputBias = b } else { downBias = b }
+        bias = centeringBias(Matrix<Double>(W), fitted, mean: mean).map { Float($0) }
       }
       let gone = Set(removed)
-      let kept = Matrix<Float>(fitted.gathering(columns: (0..<W.columns).filter { !gone.contains($0) }))
-      if module == .attention { outputWeight = kept } else { downWeight = kept }
+      weight = Matrix<Float>(fitted.gathering(columns: (0..<W.columns).filter { !gone.contains($0) }))
     }
   }
 

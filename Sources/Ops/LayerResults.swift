@@ -1,5 +1,6 @@
 import Kernel
 import Numerics
+import Transformer
 
 /// What a search has found of one layer so far, or of layers analysed together.
 final class LayerResults {
@@ -21,7 +22,7 @@ final class LayerResults {
     self.layers = layers
     module = search.module
     signals = search.signalNames
-    sizes = layers.map { search.op.activations.structure.count(search.module, layer: $0) }
+    sizes = layers.map { search.op.activations.structure.units[search.module][$0] }
     components = search.op.components
     let lengths = search.runs.map(\.tokens.count)
     tokens = lengths.indices.map { run in

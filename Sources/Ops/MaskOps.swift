@@ -1,4 +1,5 @@
 import Kernel
+import Transformer
 
 extension RateBase: Choice {}
 
@@ -56,7 +57,7 @@ struct MakeMask: Op {
         "\(scores.method) orders the pieces of each layer by themselves", hint: "use scope=layer or rates=",
         argument: "scope")
     }
-    let ranked = isGlobal && threshold == nil ? try standardised() : scores.score.map(Double.init)
+    let ranked = isGlobal && threshold == nil ? try standardised() : scores.score.mapUnits(Double.init)
     let layers = (0..<structure.layers).map { layer in
       scoredLayer(layer, ranked, protected: guarded.contains(layer))
     }
@@ -84,9 +85,9 @@ struct MakeMask: Op {
       let pieces = selection.guarded == 1 ? "1 piece" : "\(selection.guarded) pieces"
       context.warn("\(pieces) stayed only because the layer would have been left empty")
     }
-    var keep = PerPiece<Bool>()
-    for module in scores.score.modules {
-      keep[module] = selection.layers.map { module == .attention ? $0.attention : $0.neurons }
+    var keep = PerUnit<Bool>()
+    for module in scores.score.modules() {
+      keep[module] = selection.layers.map { $0[module] }
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value ?? rates?.target,
@@ -94,7 +95,7 @@ struct MakeMask: Op {
       calibration: scores.calibration)
   }
 
-  private func standardised() throws -> PerPiece<Double> {
+  private func standardised() throws -> PerUnit<Double> {
     for (module, scales) in scores.scale ?? [:] {
       if let layer = scales.firstIndex(where: { $0.deviation == 0 }) {
         throw FluctuationError.constantScores(site: module.site.rawValue, layer: layer)
@@ -104,16 +105,15 @@ struct MakeMask: Op {
   }
 
   /// A layer without scores (it was not captured) stays whole.
-  private func scoredLayer(_ layer: Int, _ ranked: PerPiece<Double>, protected: Bool) -> ScoredLayer {
-    func row(_ module: Module) -> [Double] { ranked[module]?[layer] ?? [] }
-    func isOpen(_ row: [Double]) -> Bool { !protected && !row.contains(where: \.isNaN) }
-    let (attention, neurons) = (row(.attention), row(.ffn))
-    return ScoredLayer(
-      attention: attention.map { $0.isNaN ? 0 : $0 }, neurons: neurons.map { $0.isNaN ? 0 : $0 },
-      attentionParameters: scores.structure.unitParameters, neuronParameters: scores.structure.neuronParameters,
-      parameters: scores.structure.blockParameters[layer],
-      attentionProtected: isOpen(attention) ? [] : attention.map { _ in true },
-      neuronsProtected: isOpen(neurons) ? [] : neurons.map { _ in true })
+  private func scoredLayer(_ layer: Int, _ ranked: PerUnit<Double>, protected: Bool) -> ScoredLayer {
+    let units = PerModule { module in
+      let row = ranked[module]?[layer] ?? []
+      let isOpen = !protected && !row.contains(where: \.isNaN)
+      return ScoredUnits(
+        scores: row.map { $0.isNaN ? 0 : $0 }, parameters: scores.structure.parametersPerUnit[module],
+        protected: isOpen ? [] : row.map { _ in true })
+    }
+    return ScoredLayer(units: units, parameters: scores.structure.blockParameters[layer])
   }
 
   private func neuronGroups(_ structure: Structure) throws -> [NeuronGroups] {
@@ -177,16 +177,16 @@ struct Combine: Op {
           "the masks are of different models (\(first.structure.model.prefix(8)) and \(other.structure.model.prefix(8)))",
           argument: "masks")
       }
-      guard other.keep.modules == first.keep.modules else {
-        func names(_ mask: Mask) -> String { mask.keep.modules.map(\.rawValue).joined(separator: "+") }
+      guard other.keep.modules() == first.keep.modules() else {
+        func names(_ mask: Mask) -> String { mask.keep.modules().map(\.rawValue).joined(separator: "+") }
         throw Diagnostic(
           "the masks cover different pieces (\(names(first)) and \(names(other)))", argument: "masks")
       }
     }
     var keep = first.keep
-    if how == .not { keep = keep.map { !$0 } }
+    if how == .not { keep = keep.mapUnits { !$0 } }
     for other in masks.dropFirst() {
-      for module in keep.modules {
+      for module in keep.modules() {
         keep[module] = zip(keep[module] ?? [], other.keep[module] ?? []).map { zip($0, $1).map(combined) }
       }
     }

@@ -36,9 +36,9 @@ struct NetworkScores {
 
   func scores(_ context: any RunContext) throws -> Scores {
     let structure = networks[0].structure
-    var score = PerPiece<Float>()
+    var score = PerUnit<Float>()
     for module in Set(networks.map(\.recipe.module)) {
-      score[module] = structure.counts(module).map { [Float](repeating: .nan, count: $0) }
+      score[module] = structure.unknown(of: [module])[module]
     }
     for layer in 0..<structure.layers {
       try context.progress(layer, of: structure.layers, "layer")
@@ -69,7 +69,7 @@ struct NetworkScores {
 
   /// In how many networks of all runs some signal of each piece exceeds `threshold`.
   private func memberships(_ networks: Networks, layer: Int, above threshold: Double) throws -> [Float] {
-    var counts = [Float](repeating: 0, count: networks.structure.count(networks.recipe.module, layer: layer))
+    var counts = [Float](repeating: 0, count: networks.structure.units[networks.recipe.module][layer])
     for index in networks.parts.indices where networks.partLayers[index].contains(layer) {
       let part = try networks.part(index)
       let places = part.places(of: layer)

@@ -30,8 +30,10 @@ struct NetworkSearch {
   var module: Module { op.module }
   /// The signals of one neuron or unit.
   var signalNames: [String] {
-    module == .ffn
-      ? sites.map(\.rawValue) : (0..<model.configuration.queriesPerUnit).map { "\(Site.attentionHeads.rawValue):\($0)" }
+    switch module {
+    case .attention: (0..<model.configuration.queriesPerUnit).map { "\(Site.attentionHeads.rawValue):\($0)" }
+    case .ffn: sites.map(\.rawValue)
+    }
   }
 
   /// The networks of every part, found before or now.

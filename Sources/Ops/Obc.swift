@@ -35,8 +35,8 @@ struct OBC: Op {
   func estimate() throws -> Resources {
     let widest =
       activations.flatMap { capture in
-        capture.structure.neurons.map { $0 / max(1, capture.groups == nil ? 1 : 4) }
-          + capture.structure.units.map { $0 * capture.structure.columnsPerUnit }
+        capture.structure.units.ffn.map { $0 / max(1, capture.groups == nil ? 1 : 4) }
+          + capture.structure.units.attention.map { $0 * capture.structure.columnsPerUnit.attention }
       }.max() ?? 0
     return Resources(memory: 4 * widest * widest * 8)
   }
@@ -45,10 +45,10 @@ struct OBC: Op {
     let captured = try CapturedLayers(activations)
     let grouped = try activations.grouping(weight, tau: tau)
     let criterion = Criterion.obc(.init(how: how, damping: damp.value, headScore: headScore))
-    let (score, _) = try captured.pieceScores(context) { module, layer, part, W in
+    let (score, _) = try captured.unitScores(context) { module, layer, part, W in
       let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
       return try criterion.scores(
-        module, layer: layer, part: part, W: W, width: captured.structure.columns(module), grouping: grouping, context)
+        module, layer: layer, part: part, W: W, width: captured.structure.columnsPerUnit[module], grouping: grouping, context)
     }
     return Scores(
       structure: captured.structure, score: score, method: "obc \(how.rawValue)", comparesLayers: how == .oneshot,

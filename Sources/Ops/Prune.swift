@@ -118,15 +118,15 @@ struct Prune: Op {
     for layer in pruning.blocks.indices {
       try context.progress(layer, of: pruning.blocks.count, "layer")
       let block = try model.network.loadBlock(layer)
-      for module in Module.allCases where !pruning.blocks[layer].removedColumns(module, captured.structure).isEmpty {
+      for module in Module.allCases where !pruning.blocks[layer][module].removed.isEmpty {
         guard let part = try streamed?[layer][module] ?? captured.part(module, layer: layer) else {
           throw Diagnostic(
             "the capture has nothing of \(module.site.rawValue) in layer \(layer), where the mask removes something",
             hint: "capture \(module.site.rawValue) too", argument: "acts")
         }
         let grouping = module == .ffn ? grouped.map { $0.0.grouping(layer: layer, weighting: $0.1) } : nil
-        try result.blocks[layer].compensate(
-          module, comp, W: block.fullWeight(module), part: part, grouping: grouping, damping: damp.value,
+        try result.blocks[layer][module].compensate(
+          module, comp, W: block.outputWeight(module), part: part, grouping: grouping, damping: damp.value,
           isCentered: center, structure: captured.structure, context)
       }
     }

@@ -58,16 +58,14 @@ struct PrunedStream {
     let pruned = try network.loadBlock(layer)
     var found: [Module: Moments] = [:]
     func pulse(_ progress: WalkProgress) throws { try context.progress(layer, of: network.layers, "layer") }
-    for (module, half) in [(Module.attention, Walk.Half.attention), (.ffn, .feedForward)] {
-      let loses =
-        module == .attention ? pruning.blocks[layer].removedUnits > 0 : pruning.blocks[layer].removedNeurons > 0
-      if loses {
+    for module in Module.allCases {
+      if !pruning.blocks[layer][module].removed.isEmpty {
         var moments = Moments(columns: module.site.width(model.configuration, layer: layer))
         try walk.run(
-          half, of: whole, advancing: false, sites: [module.site], tap: { moments.add($0.values) }, pulse: pulse)
+          module, of: whole, advancing: false, sites: [module.site], tap: { moments.add($0.values) }, pulse: pulse)
         found[module] = moments
       }
-      try walk.run(half, of: pruned, advancing: true, pulse: pulse)
+      try walk.run(module, of: pruned, advancing: true, pulse: pulse)
     }
     return found
   }

@@ -84,7 +84,7 @@ struct Score: Op {
     if how == .blockInfluence { return try blockInfluence(activations) }
     let captured = try CapturedLayers(activations)
     var generator = RandomStream(seed: seed, name: "score random")
-    let (score, scale) = try captured.pieceScores(context) { _, layer, part, W in
+    let (score, scale) = try captured.unitScores(context) { _, layer, part, W in
       switch how {
       case .wanda:
         guard let moments = part.moments else { throw Diagnostic("the capture keeps no moments of layer \(layer)") }
@@ -104,19 +104,19 @@ struct Score: Op {
       throw Diagnostic("how=block_influence needs block.out", argument: "measured")
     }
     let structure = capture.structure
-    var attention = structure.units.map { [Float](repeating: .nan, count: $0) }
-    var ffn = structure.neurons.map { [Float](repeating: .nan, count: $0) }
+    var score = structure.unknown()
     for layer in capture.layers {
       guard let cosine = try capture.part(.blockOut, layer: layer).cosine else {
         throw Diagnostic(
           "the capture does not know how far layer \(layer) turns the residual stream",
           hint: "capture block.in and block.out together", argument: "measured")
       }
-      attention[layer] = attention[layer].map { _ in Float(1 - cosine) }
-      ffn[layer] = ffn[layer].map { _ in Float(1 - cosine) }
+      for module in Module.allCases {
+        score[module]?[layer] = Array(repeating: Float(1 - cosine), count: structure.units[module][layer])
+      }
     }
     return Scores(
-      structure: structure, score: PerPiece(attention: attention, ffn: ffn), method: how.rawValue,
+      structure: structure, score: score, method: how.rawValue,
       calibration: capture.calibration)
   }
 }

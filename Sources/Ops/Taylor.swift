@@ -23,7 +23,7 @@ struct Taylor: Op {
     let window = corpus.sequences.longest
     let tokens = max(1024, window)
     let kept = (configuration.layers + 1) * tokens * configuration.hiddenSize * 4
-    let sums = (0..<configuration.layers).reduce(0) { $0 + configuration.neurons($1) * by.count * 8 }
+    let sums = (0..<configuration.layers).reduce(0) { $0 + configuration.units(.ffn, layer: $1) * by.count * 8 }
     return Resources(memory: kept + 2 * sums + 2 << 30)
   }
 
@@ -41,7 +41,7 @@ struct Taylor: Op {
     let sequences = corpus.sequences
     let labels = countedLabels(sequences)
     var sums = (0..<model.configuration.layers).map {
-      TaylorAffinity(clusters: by.count, neurons: model.configuration.neurons($0))
+      TaylorAffinity(clusters: by.count, neurons: model.configuration.units(.ffn, layer: $0))
     }
     let chunks = sequences.batches(tokens: Taylor.chunkTokens)
     var first = 0

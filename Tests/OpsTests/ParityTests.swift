@@ -36,7 +36,7 @@ import Transformer
 
   @Test func theBiasIsWhatTheRemovedNeuronsGaveOnAverage() throws {
     let blocks = try run.value("biased", Model.self).pruning.blocks
-    for layer in 0..<2 { try #expect(run.error(blocks[layer].downBias, "bias.\(layer)") < 2e-6) }
+    for layer in 0..<2 { try #expect(run.error(blocks[layer].ffn.bias, "bias.\(layer)") < 2e-6) }
   }
 
   @Test func gramMatricesAgree() throws {
@@ -67,8 +67,8 @@ import Transformer
     try run.requireEqual(run.value("cut", Mask.self), "obc.keep")
     let blocks = try run.value("fit", Model.self).pruning.blocks
     for layer in 0..<2 {
-      try #expect(run.error(blocks[layer].outputWeight?.values, "obc.output.\(layer)") < 2e-5)
-      try #expect(run.error(blocks[layer].downWeight?.values, "obc.down.\(layer)") < 2e-5)
+      try #expect(run.error(blocks[layer].attention.weight?.values, "obc.output.\(layer)") < 2e-5)
+      try #expect(run.error(blocks[layer].ffn.weight?.values, "obc.down.\(layer)") < 2e-5)
     }
   }
 
@@ -126,10 +126,10 @@ import Transformer
     let fitted = try run.value("fit_o", Model.self)
     for layer in 0..<2 {
       let block = fitted.pruning.blocks[layer]
-      let found = try #require(block.downWeight)
+      let found = try #require(block.ffn.weight)
       try #expect(run.error(found.values, "fang.down.\(layer)") < 2e-5)
-      let whole = try run.value("m", Model.self).network.loadBlock(layer).fullWeight(.ffn)
-      for (place, neuron) in block.keptNeurons.enumerated() where groups.group[layer][neuron] < 0 {
+      let whole = try run.value("m", Model.self).network.loadBlock(layer).outputWeight(.ffn)
+      for (place, neuron) in block.ffn.kept.enumerated() where groups.group[layer][neuron] < 0 {
         #expect(found.column(place) == whole.column(neuron))
       }
     }

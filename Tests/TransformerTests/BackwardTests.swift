@@ -11,7 +11,7 @@ import Testing
     _ model: LanguageModel, _ sequences: Sequences, memory: Int = 1 << 30
   ) throws -> (h: [Matrix<Float>], gradient: [Matrix<Float>], losses: [Double]) {
     let tokens = sequences.tokens.count
-    let widths = (0..<model.layers).map(model.configuration.neurons)
+    let widths = (0..<model.layers).map { model.configuration.units(.ffn, layer: $0) }
     let h = widths.map { Matrix<Float>(rows: tokens, columns: $0) }
     let gradient = widths.map { Matrix<Float>(rows: tokens, columns: $0) }
     let losses = try model.gradients(sequences, memory: memory) { tap in
@@ -66,7 +66,7 @@ import Testing
       let block = try model.loadBlock(layer)
       try walk.step(block)
       let row = walk.states.rows(token..<token + 1)
-      row.add(block.down.columns(neuron..<neuron + 1).T, scaledBy: step)
+      row.add(block[.ffn].output.weight.columns(neuron..<neuron + 1).T, scaledBy: step)
       while walk.layer < model.layers { try walk.step() }
       let losses = try model.losses(states: walk.states, sequences)
       return losses.reduce(0, +) / Double(sequences.tokens.count - 1)
@@ -89,7 +89,7 @@ import Testing
     let sequences = try fixture.sequences()
     let (h, gradient, _) = try gradients(model, sequences)
     for layer in 0..<model.layers {
-      let down = try model.loadBlock(layer).down
+      let down = try model.loadBlock(layer)[.ffn].output.weight
       // ∂L/∂h = ∂L/∂y W, so ∂L/∂y is what solves it; W has full row rank here (d < n).
       let gradientAtOutput = gradient[layer] * down.T * inverse(down * down.T)
       let left = rowProducts(h[layer], gradient[layer])
@@ -126,7 +126,7 @@ import Testing
     let model = try whole.pruned(by: somePruning(whole.configuration))
     let (h, gradient, _) = try gradients(model, fixture.sequences())
     for layer in 0..<model.layers {
-      for (neuron, isKept) in try #require(model.pruning[layer]).neurons.enumerated() where !isKept {
+      for (neuron, isKept) in try #require(model.pruning[layer]).ffn.keep.enumerated() where !isKept {
         #expect(h[layer].column(neuron).allSatisfy { $0 == 0 })
         #expect(gradient[layer].column(neuron).allSatisfy { $0 == 0 })
       }

@@ -17,9 +17,9 @@ import Testing
       """)
     #expect(llama.totalParameters == 6_738_415_616)
     #expect(llama.headSize == 128 && llama.queriesPerUnit == 1)
-    #expect(llama.parametersPerUnit == 4 * 4096 * 128)
-    #expect(llama.parametersPerNeuron == 3 * 4096)
-    let block = 32 * llama.parametersPerUnit + 11008 * llama.parametersPerNeuron
+    #expect(llama.parametersPerUnit(.attention) == 4 * 4096 * 128)
+    #expect(llama.parametersPerUnit(.ffn) == 3 * 4096)
+    let block = 32 * llama.parametersPerUnit(.attention) + 11008 * llama.parametersPerUnit(.ffn)
     #expect(llama.blockParameters == 32 * block)
   }
 

@@ -24,7 +24,7 @@ import Testing
     if format == .huggingFace {
       #expect(back.configuration.family.name == "prn")
       #expect(back.totalParameters == model.totalParameters)
-      #expect(back.configuration.blocks[1].heads == 0)
+      #expect(back.configuration.blocks[1].units.attention == 0)
     } else {
       #expect(back.configuration.family.name == whole.configuration.family.name)
       #expect(back.totalParameters == whole.totalParameters)
@@ -39,7 +39,7 @@ import Testing
     let whole = try fixture.model()
     guard name != "gpt2" || format == .masked else { return }
     var pruning = somePruning(whole.configuration, compensated: true)
-    pruning.blocks[0].downWeight = try whole.loadBlock(0).down.gathering(columns: pruning.blocks[0].keptNeurons)
+    pruning.blocks[0].ffn.weight = try whole.loadBlock(0)[.ffn].output.weight.gathering(columns: pruning.blocks[0].ffn.kept)
       .map { $0 * 1.01 }
     let model = try whole.pruned(by: pruning)
     let sequences = try fixture.sequences()

@@ -44,9 +44,9 @@ import Testing
     }
     #expect(order == Site.allCases)
     let block = try model.loadBlock(0)
-    let residual = try #require(seen[.blockIn]) + (try #require(seen[.attentionHeads])) * block.output.T
+    let residual = try #require(seen[.blockIn]) + (try #require(seen[.attentionHeads])) * block[.attention].output.weight.T
     #expect(relativeError(residual, try #require(seen[.feedForwardResidual])) < 1e-6)
-    let up = try #require(seen[.feedForwardIn]) * block.weight(.up).T
+    let up = try #require(seen[.feedForwardIn]) * block[.up].weight(.up).T
     #expect(relativeError(up, try #require(seen[.up])) < 1e-6)
     let gate = try #require(seen[.gate])
     let silu = try #require(seen[.gateBefore]).map { $0 / (1 + exp(-$0)) }
@@ -54,7 +54,7 @@ import Testing
     let h = Matrix(
       rows: gate.rows, columns: gate.columns, values: zip(gate.values, try #require(seen[.up]).values).map(*))
     #expect(relativeError(h, try #require(seen[.activation])) < 1e-6)
-    let out = try #require(seen[.feedForwardResidual]) + h * block.down.T
+    let out = try #require(seen[.feedForwardResidual]) + h * block[.ffn].output.weight.T
     #expect(relativeError(out, try #require(seen[.blockOut])) < 1e-6)
   }
 
@@ -69,9 +69,9 @@ import Testing
     let block = try model.loadBlock(0)
     try halves.run(.attention, of: block, advancing: false, sites: [.attentionHeads])
     try halves.run(.attention, of: block, advancing: true)
-    try halves.run(.feedForward, of: block, advancing: false, sites: [.activation])
+    try halves.run(.ffn, of: block, advancing: false, sites: [.activation])
     #expect(halves.layer == 0)
-    try halves.run(.feedForward, of: block, advancing: true)
+    try halves.run(.ffn, of: block, advancing: true)
     #expect(halves.layer == 1)
     #expect(halves.states.values == whole.states.values)
   }

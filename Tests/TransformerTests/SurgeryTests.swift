@@ -8,15 +8,15 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
   var pruning = Pruning.keepingAll(configuration)
   let d = configuration.hiddenSize
   for layer in 0..<configuration.layers {
-    for neuron in 0..<configuration.neurons(layer) where (neuron * 7 + layer) % 3 == 0 {
-      pruning.blocks[layer].neurons[neuron] = false
+    for neuron in 0..<configuration.units(.ffn, layer: layer) where (neuron * 7 + layer) % 3 == 0 {
+      pruning.blocks[layer].ffn.keep[neuron] = false
     }
-    for unit in 0..<configuration.units(layer) where (unit + layer) % 2 == 1 || layer == configuration.layers - 1 {
-      pruning.blocks[layer].units[unit] = false
+    for unit in 0..<configuration.units(.attention, layer: layer) where (unit + layer) % 2 == 1 || layer == configuration.layers - 1 {
+      pruning.blocks[layer].attention.keep[unit] = false
     }
     if compensated {
-      pruning.blocks[layer].outputBias = (0..<d).map { Float($0 - 3) * 0.01 }
-      pruning.blocks[layer].downBias = (0..<d).map { Float(5 - $0) * 0.02 }
+      pruning.blocks[layer].attention.bias = (0..<d).map { Float($0 - 3) * 0.01 }
+      pruning.blocks[layer].ffn.bias = (0..<d).map { Float(5 - $0) * 0.02 }
     }
   }
   return pruning
@@ -29,7 +29,7 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     let walk = try Walk(model, sequences)
     try walk.embed()
     for layer in 0..<model.layers {
-      try walk.step(model.loadWholeBlock(layer).masked(by: try #require(model.pruning[layer])))
+      try walk.step(model.loadWholeBlock(layer).pruned(by: try #require(model.pruning[layer])).spread())
     }
     return try Head(model).logits(walk.states)
   }
@@ -49,9 +49,9 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     var refitted = masks
     for layer in 0..<whole.layers {
       let block = try whole.loadBlock(layer)
-      refitted.blocks[layer].downWeight = block.down.gathering(columns: masks.blocks[layer].keptNeurons)
-      refitted.blocks[layer].outputWeight = block.output.gathering(
-        columns: masks.blocks[layer].keptQueryColumns(whole.configuration))
+      refitted.blocks[layer].ffn.weight = block[.ffn].output.weight.gathering(columns: masks.blocks[layer].ffn.kept)
+      refitted.blocks[layer].attention.weight = block[.attention].output.weight.gathering(
+        columns: masks.blocks[layer].attention.kept.features(of: whole.configuration.featuresPerUnit(.queries)))
     }
     let sequences = try fixture.sequences()
     let plain = try whole.pruned(by: masks).logits(sequences)
@@ -64,23 +64,23 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     let configuration = whole.configuration
     var first = Pruning.keepingAll(configuration)
     var second = Pruning.keepingAll(configuration)
-    first.blocks[0].neurons[1] = false
-    first.blocks[0].downWeight = try whole.loadBlock(0).down.gathering(columns: first.blocks[0].keptNeurons).map {
+    first.blocks[0].ffn.keep[1] = false
+    first.blocks[0].ffn.weight = try whole.loadBlock(0)[.ffn].output.weight.gathering(columns: first.blocks[0].ffn.kept).map {
       2 * $0
     }
-    first.blocks[1].downBias = Array(repeating: 1, count: configuration.hiddenSize)
-    second.blocks[0].neurons[4] = false
-    second.blocks[0].units[1] = false
-    second.blocks[1].downBias = Array(repeating: 2, count: configuration.hiddenSize)
+    first.blocks[1].ffn.bias = Array(repeating: 1, count: configuration.hiddenSize)
+    second.blocks[0].ffn.keep[4] = false
+    second.blocks[0].attention.keep[1] = false
+    second.blocks[1].ffn.bias = Array(repeating: 2, count: configuration.hiddenSize)
     let model = try whole.pruned(by: first).pruned(by: second)
-    #expect(model.pruning.blocks[0].removedNeurons == 2)
-    #expect(model.pruning.blocks[1].downBias == Array(repeating: 3, count: configuration.hiddenSize))
+    #expect(model.pruning.blocks[0].ffn.removed.count == 2)
+    #expect(model.pruning.blocks[1].ffn.bias == Array(repeating: 3, count: configuration.hiddenSize))
     let stepwise = try whole.pruned(by: first).loadBlock(0).pruned(by: second.blocks[0])
     let atOnce = try model.loadBlock(0)
-    #expect(stepwise.down.values == atOnce.down.values)
-    #expect(stepwise.queryKeyValue.values == atOnce.queryKeyValue.values)
-    #expect(stepwise.neurons == atOnce.neurons)
-    let removed = 2 * configuration.parametersPerNeuron + configuration.parametersPerUnit
+    #expect(stepwise[.ffn].output.weight.values == atOnce[.ffn].output.weight.values)
+    #expect(stepwise[.attention].input.weight.values == atOnce[.attention].input.weight.values)
+    #expect(stepwise[.ffn].units == atOnce[.ffn].units)
+    let removed = 2 * configuration.parametersPerUnit(.ffn) + configuration.parametersPerUnit(.attention)
     #expect(model.blockParameters == configuration.blockParameters - removed)
   }
 
@@ -92,7 +92,7 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     let pruned = try model.pruned(by: somePruning(model.configuration))
     let left = try (0..<model.layers).reduce(0) { sum, layer in
       let block = try pruned.loadBlock(layer)
-      return sum + block.queryKeyValue.count + block.output.count + block.gateUp.count + block.down.count
+      return Module.allCases.reduce(sum) { $0 + block[$1].input.parameters + block[$1].output.parameters }
     }
     #expect(pruned.blockParameters == left)
   }
@@ -107,7 +107,7 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     try walk.step(sites: [.attentionHeads, .gateBefore, .gate, .up, .activation]) { tap in
       #expect(tap.values.columns == tap.site.width(whole.configuration))
       let kept =
-        tap.site == .attentionHeads ? pruning.keptQueryColumns(whole.configuration) : pruning.keptNeurons
+        tap.site == .attentionHeads ? pruning.attention.kept.features(of: whole.configuration.featuresPerUnit(.queries)) : pruning.ffn.kept
       for column in 0..<tap.values.columns {
         #expect(tap.values.column(column).contains { $0 != 0 } == kept.contains(column))
       }
@@ -117,8 +117,8 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
   @Test func aPruningOfTheWrongSizeIsRefused() throws {
     let model = try ModelFixture(name: "llama").model()
     var pruning = Pruning.keepingAll(model.configuration)
-    pruning.blocks[1].neurons.removeLast()
-    #expect(throws: ModelError.pruningMismatch(layer: 1, what: "neurons", found: 23, expected: 24)) {
+    pruning.blocks[1].ffn.keep.removeLast()
+    #expect(throws: ModelError.pruningMismatch(layer: 1, what: "ffn units", found: 23, expected: 24)) {
       try model.pruned(by: pruning)
     }
   }

@@ -1,15 +1,9 @@
+import Transformer
+
 // Selection inside layers and inside groups of neurons: every layer loses a given share of its own parameters.
 
 /// How many units a layer loses.
-package struct LayerCounts: Sendable, Equatable {
-  package var attention: Int
-  package var neurons: Int
-
-  package init(attention: Int, neurons: Int) {
-    self.attention = attention
-    self.neurons = neurons
-  }
-}
+package typealias LayerCounts = PerModule<Int>
 
 /// FANG's groups as selection sees them: neuron j may only compete with neurons of its own group.
 package struct NeuronGroups: Sendable, Equatable {
@@ -84,7 +78,7 @@ package func layerCounts(
 ) throws -> LayerCounts {
   guard s >= 0, s < 1 else { throw SelectionError.rateOutOfRange(s) }
   let counts = roundedCounts(layer, rate: s, couple: couple)
-  guard counts.neurons <= neuronLimit(layer, groups: groups) else {
+  guard counts.ffn <= neuronLimit(layer, groups: groups) else {
     throw SelectionError.layerRateTooHigh(s, largest: largestRate(layer, groups: groups), layer: l)
   }
   return counts
@@ -94,14 +88,14 @@ package func layerCounts(
 package func largestRate(_ layer: ScoredLayer, groups: NeuronGroups? = nil) -> Double {
   let P = Double(max(layer.parameters, 1))
   let limit = neuronLimit(layer, groups: groups)
-  let w = Double(layer.neuronParameters)
-  if layer.neurons.isEmpty { return Double(layer.prunableAttention * layer.attentionParameters) / P }
-  let units = layer.attention.count
+  let w = Double(layer.ffn.parameters)
+  if layer.ffn.scores.isEmpty { return Double(layer.attention.prunable * layer.attention.parameters) / P }
+  let units = layer.attention.scores.count
   // Between two jumps of the attention count the neurons grow with s; look for the first stretch that overflows.
-  for a in 0...layer.prunableAttention {
-    let removed = Double(a * layer.attentionParameters)
+  for a in 0...layer.attention.prunable {
+    let removed = Double(a * layer.attention.parameters)
     let bound = (removed + (Double(limit) + 0.49) * w) / P
-    let end = a < layer.prunableAttention ? (Double(a) + 0.5) / Double(units) : .infinity
+    let end = a < layer.attention.prunable ? (Double(a) + 0.5) / Double(units) : .infinity
     if bound < end { return min(max(bound, 0), 1 - 1e-9) }
   }
   return 1 - 1e-9
@@ -109,15 +103,15 @@ package func largestRate(_ layer: ScoredLayer, groups: NeuronGroups? = nil) -> D
 
 private func roundedCounts(_ layer: ScoredLayer, rate s: Double, couple: Bool) -> LayerCounts {
   let P = Double(layer.parameters)
-  if layer.neurons.isEmpty {
-    guard layer.attentionParameters > 0 else { return LayerCounts(attention: 0, neurons: 0) }
-    let a = halfUp(s * P / Double(layer.attentionParameters))
-    return LayerCounts(attention: min(a, layer.prunableAttention), neurons: 0)
+  if layer.ffn.scores.isEmpty {
+    guard layer.attention.parameters > 0 else { return LayerCounts(attention: 0, ffn: 0) }
+    let a = halfUp(s * P / Double(layer.attention.parameters))
+    return LayerCounts(attention: min(a, layer.attention.prunable), ffn: 0)
   }
-  let a = min(halfUp(s * Double(layer.attention.count)), layer.prunableAttention)
-  if !couple { return LayerCounts(attention: a, neurons: halfUp(s * Double(layer.neurons.count))) }
-  let rest = s * P - Double(a * layer.attentionParameters)
-  return LayerCounts(attention: a, neurons: max(halfUp(rest / Double(layer.neuronParameters)), 0))
+  let a = min(halfUp(s * Double(layer.attention.scores.count)), layer.attention.prunable)
+  if !couple { return LayerCounts(attention: a, ffn: halfUp(s * Double(layer.ffn.scores.count))) }
+  let rest = s * P - Double(a * layer.attention.parameters)
+  return LayerCounts(attention: a, ffn: max(halfUp(rest / Double(layer.ffn.parameters)), 0))
 }
 
 /// Rounding with halves up. Sums like 0.3·10 miss the half by an ulp, hence the small allowance.
@@ -125,7 +119,7 @@ private func halfUp(_ x: Double) -> Int { Int((x + 0.5 + 1e-9).rounded(.down)) }
 
 /// How many neurons a layer can lose: each group keeps at least one.
 private func neuronLimit(_ layer: ScoredLayer, groups: NeuronGroups?) -> Int {
-  guard let groups else { return layer.prunableNeurons }
+  guard let groups else { return layer.ffn.prunable }
   let sizes = prunableSizes(layer, groups)
   // The most p such that every group's part of p stays below its size.
   var (low, high) = (0, sizes.free.reduce(0, +))
@@ -141,7 +135,7 @@ private func neuronLimit(_ layer: ScoredLayer, groups: NeuronGroups?) -> Int {
 private func prunableSizes(_ layer: ScoredLayer, _ groups: NeuronGroups) -> (whole: [Int], free: [Int]) {
   let whole = groups.sizes
   var free = [Int](repeating: 0, count: groups.count)
-  for (j, k) in groups.group.enumerated() where k < groups.count && layer.mayPruneNeuron(j) { free[k] += 1 }
+  for j in layer.ffn.free where groups.group[j] < groups.count { free[groups.group[j]] += 1 }
   for k in free.indices where free[k] == whole[k] { free[k] = max(free[k] - 1, 0) }
   return (whole, free)
 }
@@ -161,29 +155,24 @@ package func partition(_ total: Int, sizes: [Int]) -> [Int] {
 private func pruneLowest(
   _ layer: ScoredLayer, _ counts: LayerCounts, groups: NeuronGroups?, layer l: Int
 ) throws -> LayerKeep {
+  try requireNumbers([layer], first: l)
   var keep = layer.everything
-  if let i = layer.attention.firstIndex(where: \.isNaN) {
-    throw SelectionError.scoreIsNotANumber(layer: l, unit: "attention unit", index: i)
+  for u in lowest(counts.attention, of: layer.attention.scores, among: layer.attention.free) {
+    keep.attention[u] = false
   }
-  if let i = layer.neurons.firstIndex(where: \.isNaN) {
-    throw SelectionError.scoreIsNotANumber(layer: l, unit: "neuron", index: i)
-  }
-  let units = layer.attention.indices.filter(layer.mayPruneAttention)
-  for u in lowest(counts.attention, of: layer.attention, among: units) { keep.attention[u] = false }
-  let free = layer.neurons.indices.filter(layer.mayPruneNeuron)
+  let (scores, free) = (layer.ffn.scores, layer.ffn.free)
   guard let groups else {
-    for j in lowest(counts.neurons, of: layer.neurons, among: free) { keep.neurons[j] = false }
+    for j in lowest(counts.ffn, of: scores, among: free) { keep.ffn[j] = false }
     return keep
   }
-  precondition(
-    groups.group.count == layer.neurons.count, "\(groups.group.count) groups of \(layer.neurons.count) neurons")
+  precondition(groups.group.count == scores.count, "\(groups.group.count) groups of \(scores.count) neurons")
   let sizes = groups.sizes
-  for (k, r) in partition(counts.neurons, sizes: sizes).enumerated() {
+  for (k, r) in partition(counts.ffn, sizes: sizes).enumerated() {
     let members = free.filter { groups.group[$0] == k }
     guard r < sizes[k] || r == 0, r <= members.count else {
       throw SelectionError.groupEmptied(group: k, layer: l, prune: r, size: sizes[k])
     }
-    for j in lowest(r, of: layer.neurons, among: members) { keep.neurons[j] = false }
+    for j in lowest(r, of: scores, among: members) { keep.ffn[j] = false }
   }
   return keep
 }

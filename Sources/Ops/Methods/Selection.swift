@@ -1,47 +1,40 @@
+import Transformer
+
 // From scores to masks, exact to one unit.
 //
 // A rate is a share of parameters. Two questions differ between papers and are arguments here: which units compete with
 // each other (the whole model, a window of layers, one layer, one group), and what the rate is a share of.
 
+/// The structural units of one module of a block as selection sees them.
+package struct ScoredUnits: Sendable {
+  /// Score per unit; empty when the module is not to be pruned.
+  package var scores: [Double]
+  /// Parameters that go with one unit: d·d_h·(2g+2) with an attention group, 3d with a neuron of a gated FFN.
+  package var parameters: Int
+  /// Which units must stay; empty: none must.
+  package var protected: [Bool]
+
+  package init(scores: [Double], parameters: Int, protected: [Bool] = []) {
+    precondition(protected.isEmpty || protected.count == scores.count)
+    self.scores = scores
+    self.parameters = parameters
+    self.protected = protected
+  }
+}
+
 /// One block as selection sees it.
 package struct ScoredLayer: Sendable {
-  /// Score per attention unit (a KV group); empty when attention is not to be pruned.
-  package var attention: [Double]
-  /// Score per FFN neuron; empty when neurons are not to be pruned.
-  package var neurons: [Double]
-  /// Parameters that go with one attention unit: d·d_h·(2g+2), and biases if there are any.
-  package var attentionParameters: Int
-  /// Parameters that go with one neuron: 3d for a gated FFN.
-  package var neuronParameters: Int
+  package var units: PerModule<ScoredUnits>
   /// Linear parameters of the block.
   package var parameters: Int
-  /// Which attention units must stay; empty: none must.
-  package var attentionProtected: [Bool]
-  /// Which neurons must stay; empty: none must.
-  package var neuronsProtected: [Bool]
 
-  package init(
-    attention: [Double], neurons: [Double], attentionParameters: Int, neuronParameters: Int, parameters: Int,
-    attentionProtected: [Bool] = [], neuronsProtected: [Bool] = []
-  ) {
-    precondition(attentionProtected.isEmpty || attentionProtected.count == attention.count)
-    precondition(neuronsProtected.isEmpty || neuronsProtected.count == neurons.count)
-    self.attention = attention
-    self.neurons = neurons
-    self.attentionParameters = attentionParameters
-    self.neuronParameters = neuronParameters
+  package init(units: PerModule<ScoredUnits>, parameters: Int) {
+    self.units = units
     self.parameters = parameters
-    self.attentionProtected = attentionProtected
-    self.neuronsProtected = neuronsProtected
   }
 
-  /// The layer with every unit protected.
-  package var protected: ScoredLayer {
-    var copy = self
-    copy.attentionProtected = [Bool](repeating: true, count: attention.count)
-    copy.neuronsProtected = [Bool](repeating: true, count: neurons.count)
-    return copy
-  }
+  package var attention: ScoredUnits { units.attention }
+  package var ffn: ScoredUnits { units.ffn }
 }
 
 /// What a rate is a share of.
@@ -53,15 +46,7 @@ package enum RateBase: String, Sendable, CaseIterable {
 }
 
 /// Which units of a layer stay.
-package struct LayerKeep: Sendable, Equatable {
-  package var attention: [Bool]
-  package var neurons: [Bool]
-
-  package init(attention: [Bool], neurons: [Bool]) {
-    self.attention = attention
-    self.neurons = neurons
-  }
-}
+package typealias LayerKeep = PerModule<[Bool]>
 
 /// A mask and what it really removes.
 package struct Selection: Sendable, Equatable {
@@ -82,10 +67,12 @@ package struct Selection: Sendable, Equatable {
     self.guarded = guarded
     removed = 0
     for (mask, layer) in zip(keep, layers) {
-      removed += mask.attention.count { !$0 } * layer.attentionParameters
-      removed += mask.neurons.count { !$0 } * layer.neuronParameters
-      for (score, stays) in zip(layer.attention + layer.neurons, mask.attention + mask.neurons) where !stays {
-        largestPruned = max(largestPruned ?? score, score)
+      for module in Module.allCases {
+        let units = layer.units[module]
+        for (score, stays) in zip(units.scores, mask[module]) where !stays {
+          removed += units.parameters
+          largestPruned = max(largestPruned ?? score, score)
+        }
       }
     }
     blockRate = Double(removed) / Double(max(layers.reduce(0) { $0 + $1.parameters }, 1))
@@ -184,14 +171,14 @@ package func selectBelow(threshold: Double, _ layers: [ScoredLayer], model: Int)
 struct Candidate: Comparable {
   let score: Double
   let layer: Int
-  let isNeuron: Bool
+  let module: Module
   let index: Int
   let parameters: Int
 
   static func < (a: Candidate, b: Candidate) -> Bool {
     if a.score != b.score { return a.score < b.score }
     if a.layer != b.layer { return a.layer < b.layer }
-    if a.isNeuron != b.isNeuron { return !a.isNeuron }
+    if a.module != b.module { return a.module == Module.allCases.first }
     return a.index < b.index
   }
 }
@@ -209,69 +196,62 @@ private func nearestPrefix(_ order: [Candidate], to target: Double) -> Int {
   return count
 }
 
-private func requireNumbers(_ layers: [ScoredLayer]) throws {
+func requireNumbers(_ layers: [ScoredLayer], first: Int = 0) throws {
   for (l, layer) in layers.enumerated() {
-    if let i = layer.attention.firstIndex(where: \.isNaN) {
-      throw SelectionError.scoreIsNotANumber(layer: l, unit: "attention unit", index: i)
-    }
-    if let i = layer.neurons.firstIndex(where: \.isNaN) {
-      throw SelectionError.scoreIsNotANumber(layer: l, unit: "neuron", index: i)
+    for module in Module.allCases {
+      if let i = layer.units[module].scores.firstIndex(where: \.isNaN) {
+        throw SelectionError.scoreIsNotANumber(layer: first + l, unit: module.unitName, index: i)
+      }
     }
   }
 }
 
+extension Module {
+  /// What messages call one of its structural units.
+  var unitName: String {
+    switch self {
+    case .attention: "attention unit"
+    case .ffn: "neuron"
+    }
+  }
+}
+
+extension ScoredUnits {
+  /// The units that may go, by index.
+  var free: [Int] { scores.indices.filter { protected.isEmpty || !protected[$0] } }
+
+  /// How many may go: all but the protected, and never the last one.
+  var prunable: Int { protected.contains(true) ? protected.count { !$0 } : max(scores.count - 1, 0) }
+}
+
 extension ScoredLayer {
-  var everything: LayerKeep {
-    LayerKeep(
-      attention: [Bool](repeating: true, count: attention.count), neurons: [Bool](repeating: true, count: neurons.count)
-    )
-  }
+  var everything: LayerKeep { units.map { [Bool](repeating: true, count: $0.scores.count) } }
 
-  func mayPruneAttention(_ u: Int) -> Bool { attentionProtected.isEmpty || !attentionProtected[u] }
-  func mayPruneNeuron(_ j: Int) -> Bool { neuronsProtected.isEmpty || !neuronsProtected[j] }
-
-  /// How many attention units may go: all but the protected, and never the last one.
-  var prunableAttention: Int {
-    attentionProtected.contains(true) ? attentionProtected.count { !$0 } : max(attention.count - 1, 0)
-  }
-
-  /// How many neurons may go: all but the protected, and never the last one.
-  var prunableNeurons: Int {
-    neuronsProtected.contains(true) ? neuronsProtected.count { !$0 } : max(neurons.count - 1, 0)
-  }
-
-  var prunableParameters: Int { prunableAttention * attentionParameters + prunableNeurons * neuronParameters }
+  var prunableParameters: Int { Module.allCases.reduce(0) { $0 + units[$1].prunable * units[$1].parameters } }
 
   /// Parameters of the smallest kind of unit that may go here; nothing may: 0.
   var smallestUnit: Int {
-    [prunableAttention > 0 ? attentionParameters : nil, prunableNeurons > 0 ? neuronParameters : nil]
-      .compactMap { $0 }.min() ?? 0
+    Module.allCases.filter { units[$0].prunable > 0 }.map { units[$0].parameters }.min() ?? 0
   }
 
   func candidates(layer: Int) -> [Candidate] {
-    attention.indices.filter(mayPruneAttention).map {
-      Candidate(score: attention[$0], layer: layer, isNeuron: false, index: $0, parameters: attentionParameters)
-    }
-      + neurons.indices.filter(mayPruneNeuron).map {
-        Candidate(score: neurons[$0], layer: layer, isNeuron: true, index: $0, parameters: neuronParameters)
+    Module.allCases.flatMap { module in
+      let own = units[module]
+      return own.free.map {
+        Candidate(score: own.scores[$0], layer: layer, module: module, index: $0, parameters: own.parameters)
       }
+    }
   }
 }
 
 extension LayerKeep {
-  mutating func drop(_ candidate: Candidate) {
-    if candidate.isNeuron { neurons[candidate.index] = false } else { attention[candidate.index] = false }
-  }
+  mutating func drop(_ candidate: Candidate) { self[candidate.module][candidate.index] = false }
 
   /// Brings back the best unit of a module that lost all; returns how many came back.
   mutating func restoreBest(of layer: ScoredLayer) -> Int {
     var restored = 0
-    if !attention.isEmpty, !attention.contains(true) {
-      attention[lastOfHighest(layer.attention)] = true
-      restored += 1
-    }
-    if !neurons.isEmpty, !neurons.contains(true) {
-      neurons[lastOfHighest(layer.neurons)] = true
+    for module in Module.allCases where !self[module].isEmpty && !self[module].contains(true) {
+      self[module][lastOfHighest(layer.units[module].scores)] = true
       restored += 1
     }
     return restored

@@ -4,10 +4,10 @@ extension Mask: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     var columns = ["layer"]
-    for module in keep.modules { columns += ["\(module.axis)s_kept", "\(module.axis)s"] }
+    for module in keep.modules() { columns += ["\(module.axis)s_kept", "\(module.axis)s"] }
     let rows = chosen.map { layer -> [TableData.Cell] in
       var row: [TableData.Cell] = [.integer(layer)]
-      for module in keep.modules {
+      for module in keep.modules() {
         let flags = keep[module]?[layer] ?? []
         row += [.integer(flags.count { $0 }), .integer(flags.count)]
       }
@@ -19,9 +19,9 @@ extension Mask: Showable {
   /// Share kept of each module in each layer.
   public func figure(_ request: PlotRequest) throws -> Figure {
     let layers = (0..<structure.layers).map(Double.init)
-    let series = keep.modules.map { module in
+    let series = keep.modules().map { module in
       LinePlot.Series(
-        module == .attention ? "attention units" : "neurons", x: layers,
+        "\(module.unitName)s", x: layers,
         y: (keep[module] ?? []).map { row in Double(row.count { $0 }) / Double(max(1, row.count)) })
     }
     return Figure(
@@ -37,7 +37,7 @@ extension Scores: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let rows = chosen.flatMap { layer in
-      score.modules.map { module -> [TableData.Cell] in
+      score.modules().map { module -> [TableData.Cell] in
         let row = (score[module]?[layer] ?? []).map(Double.init).sorted()
         guard let low = row.first, let high = row.last, !row.contains(where: \.isNaN) else {
           return [.integer(layer), .text(module.rawValue), .integer(row.count), .missing, .missing, .missing]
@@ -53,7 +53,7 @@ extension Scores: Showable {
 
   /// Sorted scores, one curve per layer.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    let module = score.modules.last ?? .ffn
+    let module = score.modules().last ?? .ffn
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let series = chosen.compactMap { layer -> LinePlot.Series? in
       guard let row = score[module]?[layer], !row.isEmpty, !row.contains(where: \.isNaN) else { return nil }

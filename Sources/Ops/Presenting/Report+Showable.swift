@@ -48,12 +48,8 @@ extension Model: Showable {
       .lines(
         LinePlot(
           x: PlotAxis("layer"), y: PlotAxis("kept", isRatio: true),
-          series: [
-            .init(
-              "neurons", x: layers, y: blocks.map { Double($0.keptNeurons.count) / Double(max(1, $0.neurons.count)) }),
-            .init(
-              "attention units", x: layers,
-              y: blocks.map { Double($0.keptUnits.count) / Double(max(1, $0.units.count)) }),
-          ])))
+          series: Module.allCases.reversed().map { module in
+            .init("\(module.unitName)s", x: layers, y: blocks.map { $0[module].keptShare })
+          })))
   }
 }

@@ -97,16 +97,9 @@ public struct Activations: Artifact, InputValue {
       try writer.strings("\(site.rawValue)/child_content", parts.map(\.content), axis: "captured")
       for part in parts { try writer.child(part) }
     }
-    let widths = layers.map { layer in sites.reduce(Float(0)) { $0 + Float(width($1, layer: layer)) } }
+    let configuration = try loadModel().configuration
+    let widths = layers.map { layer in sites.reduce(Float(0)) { $0 + Float($1.width(configuration, layer: layer)) } }
     try writer.preview(title: "features captured in each layer", values: widths, axis: "layer")
-  }
-
-  private func width(_ site: Site, layer: Int) -> Int {
-    switch site.space {
-    case .queries: return structure.units[layer] * structure.columnsPerUnit
-    case .neurons: return structure.neurons[layer]
-    default: return structure.neuronParameters / 3
-    }
   }
 
   public init(from reader: any ArtifactReader) throws {

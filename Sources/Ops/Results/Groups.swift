@@ -15,7 +15,7 @@ public struct Affinity: Artifact, InputValue {
 
   public var count: Int { score.first?.rows ?? 0 }
   public var summary: String {
-    "\(structure.layers) layers x \(count) clusters x \(structure.neurons.max() ?? 0) neurons"
+    "\(structure.layers) layers x \(count) clusters x \(structure.units.ffn.max() ?? 0) neurons"
   }
 
   public init(
@@ -127,7 +127,7 @@ public struct Groups: Artifact, InputValue {
 
   public func write(to writer: any ArtifactWriter) throws {
     try structure.write(to: writer)
-    try PerPiece(ffn: group).write("group", to: writer, padding: -2, meaning: "group of the neuron, -1 = shared")
+    try PerUnit<Int32>(attention: nil, ffn: group).write("group", to: writer, padding: -2, meaning: "group of the neuron, -1 = shared")
     try writer.vector("objective", objective, axis: "layer", meaning: "total affinity of the assignment")
     try writer.array(
       "affinity", affinity.flatMap(\.values), shape: [affinity.count, count + 1, affinity.first?.columns ?? 0],
@@ -147,7 +147,7 @@ public struct Groups: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     let structure = try Structure(from: reader)
     self.structure = structure
-    group = try PerPiece<Int32>("group", from: reader, structure: structure).ffn ?? []
+    group = try PerUnit<Int32>("group", from: reader, structure: structure).ffn ?? []
     objective = try reader.array("objective", as: Double.self)
     let count = try reader.attribute("k").intValue ?? 0
     self.count = count

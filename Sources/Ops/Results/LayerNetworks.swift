@@ -1,5 +1,6 @@
 import Kernel
 import Numerics
+import Transformer
 
 /// The functional networks of one layer, or of layers analysed together, run by run.
 public struct LayerNetworks: Artifact {

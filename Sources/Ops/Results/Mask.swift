@@ -7,7 +7,7 @@ public struct Mask: Artifact, InputValue {
 
   public let structure: Structure
   /// true = keep. A module without entry is kept whole.
-  public let keep: PerPiece<Bool>
+  public let keep: PerUnit<Bool>
   /// The rate asked for; nil for masks made by a threshold or by combining others.
   public let requested: Double?
   /// The score at which the cut fell, where one cut was made.
@@ -17,7 +17,7 @@ public struct Mask: Artifact, InputValue {
   public let calibration: [String]
 
   public init(
-    structure: Structure, keep: PerPiece<Bool>, requested: Double?, threshold: Double? = nil, record: Scores.Record?,
+    structure: Structure, keep: PerUnit<Bool>, requested: Double?, threshold: Double? = nil, record: Scores.Record?,
     calibration: [String]
   ) {
     self.structure = structure
@@ -30,8 +30,8 @@ public struct Mask: Artifact, InputValue {
 
   /// Parameters that go.
   public var removedParameters: Int {
-    keep.modules.reduce(0) { sum, module in
-      sum + (keep[module] ?? []).joined().count { !$0 } * structure.parameters(module)
+    keep.modules().reduce(0) { sum, module in
+      sum + (keep[module] ?? []).joined().count { !$0 } * structure.parametersPerUnit[module]
     }
   }
   /// Share of the linear parameters of the blocks that goes.
@@ -61,17 +61,16 @@ public struct Mask: Artifact, InputValue {
   public var pruning: Pruning {
     Pruning(
       blocks: (0..<structure.layers).map { layer in
-        func flags(_ module: Module) -> [Bool] {
-          keep[module]?[layer] ?? Array(repeating: true, count: structure.count(module, layer: layer))
+        BlockPruning {
+          BranchPruning(keep: keep[$0]?[layer] ?? Array(repeating: true, count: structure.units[$0][layer]))
         }
-        return BlockPruning(units: flags(.attention), neurons: flags(.ffn))
       })
   }
 
   public func write(to writer: any ArtifactWriter) throws {
     try structure.write(to: writer)
-    try keep.map { $0 ? UInt8(1) : 0 }.write("keep", to: writer, padding: 0, meaning: "1 = keep, 0 = drop")
-    for module in keep.modules {
+    try keep.mapUnits { $0 ? UInt8(1) : 0 }.write("keep", to: writer, padding: 0, meaning: "1 = keep, 0 = drop")
+    for module in keep.modules() {
       guard let rows = keep[module] else { continue }
       try writer.annotate("\(module.rawValue)/keep", "flag_values", [0, 1])
       try writer.annotate("\(module.rawValue)/keep", "flag_meanings", "drop keep")
@@ -86,7 +85,7 @@ public struct Mask: Artifact, InputValue {
     try writer.attribute("groups_content", .string(record?.groups ?? ""))
     try writer.attribute("weighting", .string(record?.weighting ?? ""))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
-    if let module = keep.modules.last, let rows = keep[module] {
+    if let module = keep.modules().last, let rows = keep[module] {
       let flags = rows.map { $0.map { Float($0 ? 1 : 0) } }
       try writer.preview(title: "kept \(module.axis)s", rows: flags, axis: module.axis)
     }
@@ -95,7 +94,7 @@ public struct Mask: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     let structure = try Structure(from: reader)
     self.structure = structure
-    keep = try PerPiece<UInt8>("keep", from: reader, structure: structure).map { $0 == 1 }
+    keep = try PerUnit<UInt8>("keep", from: reader, structure: structure).mapUnits { $0 == 1 }
     requested = try? reader.attribute("rate_requested").doubleValue
     threshold = try? reader.attribute("threshold").doubleValue
     let hasRecord = try reader.attribute("has_record").intValue == 1

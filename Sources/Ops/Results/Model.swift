@@ -68,9 +68,9 @@ extension Model {
     try writer.attribute("comp", .string(compensation))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.text("config", String(decoding: JSON.object(checkpoint.config.members).serialized(), as: UTF8.self))
-    try writer.vector("d_ff", (0..<configuration.layers).map { Int32(configuration.neurons($0)) }, axis: "layer")
+    try writer.vector("d_ff", (0..<configuration.layers).map { Int32(configuration.units(.ffn, layer: $0)) }, axis: "layer")
     try writer.vector(
-      "kv_heads", (0..<configuration.layers).map { Int32(configuration.units($0)) }, axis: "layer")
+      "kv_heads", (0..<configuration.layers).map { Int32(configuration.units(.attention, layer: $0)) }, axis: "layer")
     let names = checkpoint.tensorNames.map(\.description).sorted()
     let infos = try names.map { try checkpoint.info(ByteString($0)) }
     try writer.strings("tensor/name", names, axis: "tensor")
@@ -86,7 +86,7 @@ extension Model {
       return try writer.preview(title: "linear parameters of each block", values: sizes, axis: "layer")
     }
     try pruning.write(to: writer)
-    let shares = pruning.blocks.map { Float($0.keptNeurons.count) / Float(max(1, $0.neurons.count)) }
+    let shares = pruning.blocks.map { Float($0.ffn.keptShare) }
     try writer.preview(title: "share of neurons kept in each block", values: shares, axis: "layer")
   }
 

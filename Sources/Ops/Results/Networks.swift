@@ -171,7 +171,7 @@ extension Networks {
   private func piecewise<Value: ArtifactElement>(
     _ name: String, _ rows: [[Value]], padding: Value, _ meaning: String, _ writer: any ArtifactWriter
   ) throws {
-    let width = structure.counts(recipe.module).max() ?? 0
+    let width = structure.units[recipe.module].max() ?? 0
     var values = [Value](repeating: padding, count: structure.layers * width)
     for (index, layer) in layers.enumerated() {
       values.replaceSubrange((layer * width)..<(layer * width + rows[index].count), with: rows[index])
@@ -188,7 +188,7 @@ extension Networks {
     parts = try reader.children
     let recipe = try Recipe(from: reader)
     self.recipe = recipe
-    let counts = structure.counts(recipe.module)
+    let counts = structure.units[recipe.module]
     func piecewise<Value: ArtifactElement>(_ name: String, _: Value.Type) throws -> [[Value]] {
       let width = try reader.shape(name)[1]
       let values = try reader.array(name, as: Value.self)

@@ -5,20 +5,20 @@ import Transformer
 extension Pruning {
   /// Writes the masks as [layer, piece] and the compensation of each block under `delta/layer_NN`.
   func write(to writer: any ArtifactWriter) throws {
-    let keep = PerPiece<UInt8>(
-      attention: blocks.map { $0.units.map { $0 ? 1 : 0 } }, ffn: blocks.map { $0.neurons.map { $0 ? 1 : 0 } })
+    let keep = PerUnit<UInt8> { module in blocks.map { $0[module].keep.map { $0 ? 1 : 0 } } }
     try keep.write("keep", to: writer, padding: 0, meaning: "1 = kept")
     for (layer, block) in blocks.enumerated() {
       let folder = Pruning.folder(layer)
-      for (name, bias) in [("output_bias", block.outputBias), ("down_bias", block.downBias)] {
-        guard let bias else { continue }
-        try writer.vector("\(folder)/\(name)", bias, axis: "d_model", meaning: "added after the projection")
+      for module in Module.allCases {
+        guard let bias = block[module].bias else { continue }
+        try writer.vector(
+          "\(folder)/\(module.biasName)", bias, axis: "d_model", meaning: "added after the projection")
       }
-      for (name, weight) in [("output_weight", block.outputWeight), ("down_weight", block.downWeight)] {
-        guard let weight else { continue }
+      for module in Module.allCases {
+        guard let weight = block[module].weight else { continue }
         try writer.array(
-          "\(folder)/\(name)", weight.values, shape: [weight.rows, weight.columns],
-          axes: ["d_model", "kept_\(layer)_\(name)"], meaning: "refitted columns of what is kept")
+          "\(folder)/\(module.weightName)", weight.values, shape: [weight.rows, weight.columns],
+          axes: ["d_model", "kept_\(layer)_\(module.weightName)"], meaning: "refitted columns of what is kept")
       }
     }
   }
@@ -29,7 +29,7 @@ extension Pruning {
       self = .none
       return
     }
-    let keep = try PerPiece<UInt8>("keep", from: reader, structure: structure)
+    let keep = try PerUnit<UInt8>("keep", from: reader, structure: structure)
     self.init(
       blocks: try (0..<structure.layers).map { layer in
         let folder = Pruning.folder(layer)
@@ -42,12 +42,18 @@ extension Pruning {
           return Matrix(
             rows: shape[0], columns: shape[1], values: try reader.array("\(folder)/\(name)", as: Float.self))
         }
-        return BlockPruning(
-          units: keep.attention?[layer].map { $0 == 1 } ?? [], neurons: keep.ffn?[layer].map { $0 == 1 } ?? [],
-          outputBias: try bias("output_bias"), downBias: try bias("down_bias"),
-          outputWeight: try weight("output_weight"), downWeight: try weight("down_weight"))
+        return try BlockPruning {
+          BranchPruning(
+            keep: keep[$0]?[layer].map { $0 == 1 } ?? [], bias: try bias($0.biasName),
+            weight: try weight($0.weightName))
+        }
       })
   }
 
   private static func folder(_ layer: Int) -> String { "delta/layer_" + (layer < 10 ? "0" : "") + "\(layer)" }
+}
+
+extension Module {
+  fileprivate var biasName: String { "\(output.rawValue)_bias" }
+  fileprivate var weightName: String { "\(output.rawValue)_weight" }
 }

@@ -1,4 +1,5 @@
 import Kernel
+import Transformer
 
 /// How important each removable piece is; higher means keep.
 public struct Scores: Artifact, InputValue {
@@ -6,7 +7,7 @@ public struct Scores: Artifact, InputValue {
 
   public let structure: Structure
   /// One score per piece; the sum over the piece's columns where it owns several.
-  public let score: PerPiece<Float>
+  public let score: PerUnit<Float>
   /// Mean and standard deviation of the column scores of each layer, for ranking across layers (FLAP's AL-AM); absent
   /// where scores of different layers compare as they are.
   public let scale: [Module: [Scale]]?
@@ -37,7 +38,7 @@ public struct Scores: Artifact, InputValue {
   public func field(_ name: String) -> Literal? { name == "layers" ? .integer(structure.layers) : nil }
 
   public init(
-    structure: Structure, score: PerPiece<Float>, scale: [Module: [Scale]]? = nil, method: String,
+    structure: Structure, score: PerUnit<Float>, scale: [Module: [Scale]]? = nil, method: String,
     comparesLayers: Bool = true, record: Record = .plain, calibration: [String]
   ) {
     self.structure = structure
@@ -50,11 +51,11 @@ public struct Scores: Artifact, InputValue {
   }
 
   /// The numbers by which pieces of different layers and modules are ranked together.
-  public var comparable: PerPiece<Double> {
-    var result = PerPiece<Double>()
-    for module in score.modules {
+  public var comparable: PerUnit<Double> {
+    var result = PerUnit<Double>()
+    for module in score.modules() {
       guard let rows = score[module] else { continue }
-      let columns = Double(structure.columns(module))
+      let columns = Double(structure.columnsPerUnit[module])
       result[module] = rows.enumerated().map { layer, row in
         guard let scale = scale?[module]?[layer] else { return row.map(Double.init) }
         return row.map { (Double($0) / columns - scale.mean) / scale.deviation }
@@ -66,7 +67,7 @@ public struct Scores: Artifact, InputValue {
   public func write(to writer: any ArtifactWriter) throws {
     try structure.write(to: writer)
     try score.write("score", to: writer, padding: .nan, meaning: "importance, higher = keep")
-    for module in score.modules {
+    for module in score.modules() {
       guard let scale = scale?[module] else { continue }
       try writer.vector("\(module.rawValue)/column_mean", scale.map(\.mean), axis: "layer")
       try writer.vector("\(module.rawValue)/column_deviation", scale.map(\.deviation), axis: "layer")
@@ -77,7 +78,7 @@ public struct Scores: Artifact, InputValue {
     try writer.attribute("groups_content", .string(record.groups))
     try writer.attribute("weighting", .string(record.weighting))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
-    if let module = score.modules.last, let rows = score[module] {
+    if let module = score.modules().last, let rows = score[module] {
       try writer.preview(title: "\(method) score of \(module.axis)s", rows: rows, axis: module.axis)
     }
   }
@@ -85,7 +86,7 @@ public struct Scores: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     let structure = try Structure(from: reader)
     self.structure = structure
-    score = try PerPiece("score", from: reader, structure: structure)
+    score = try PerUnit("score", from: reader, structure: structure)
     var scale: [Module: [Scale]] = [:]
     for module in Module.allCases where reader.has("\(module.rawValue)/column_mean") {
       let means = try reader.array("\(module.rawValue)/column_mean", as: Double.self)

@@ -1,58 +1,54 @@
 import Kernel
 import Transformer
 
-/// The parts of a block that can be removed.
-public enum Module: String, CaseIterable, Sendable {
-  /// Attention units: a key-value group with its query heads.
-  case attention
-  /// Neurons of the feed-forward part.
-  case ffn
-
-  /// Where the inputs of the module's last linear map are seen.
-  var site: Site { self == .attention ? .attentionHeads : .activation }
-  /// Name of the axis over its units in files.
-  var axis: String { self == .attention ? "unit" : "neuron" }
+extension Module {
+  /// Name of the axis over its structural units in files.
+  var axis: String {
+    switch self {
+    case .attention: "unit"
+    case .ffn: "neuron"
+    }
+  }
 }
 
-/// What can be removed from a model and how much each piece weighs. Every score and mask carries it, so that rates
-/// are counted in parameters and a mask is never applied to another model.
+/// What can be removed from a model and how much each structural unit weighs. Every score and mask carries it, so that
+/// rates are counted in parameters and a mask is never applied to another model.
 public struct Structure: Sendable, Equatable {
   /// Content hash of the model artifact.
   public let model: String
-  /// Attention units of each block.
-  public let units: [Int]
-  /// Neurons of each block.
-  public let neurons: [Int]
-  /// Parameters that go with one unit: `d d_h (2g + 2)`.
-  public let unitParameters: Int
-  /// Parameters that go with one neuron: `3d` with a gate.
-  public let neuronParameters: Int
-  /// Columns of the output projection that belong to one unit: `g d_h`.
-  public let columnsPerUnit: Int
+  /// Structural units of each block: attention groups and neurons.
+  public let units: PerModule<[Int]>
+  /// Parameters that go with one unit: `d d_h (2g + 2)` of attention, `3d` of a gated feed-forward part.
+  public let parametersPerUnit: PerModule<Int>
+  /// Columns of the output map that belong to one unit: `g d_h` of attention, 1 of the feed-forward part.
+  public let columnsPerUnit: PerModule<Int>
   /// Linear parameters of each block.
   public let blockParameters: [Int]
   /// Every parameter of the model.
   public let totalParameters: Int
 
-  public var layers: Int { units.count }
+  public var layers: Int { blockParameters.count }
 
   public init(_ configuration: Configuration, model: String) {
     self.model = model
     let layers = 0..<configuration.layers
-    units = layers.map(configuration.units)
-    neurons = layers.map(configuration.neurons)
-    unitParameters = configuration.parametersPerUnit
-    neuronParameters = configuration.parametersPerNeuron
-    columnsPerUnit = configuration.queriesPerUnit * configuration.headSize
+    units = PerModule { module in layers.map { configuration.units(module, layer: $0) } }
+    parametersPerUnit = PerModule(configuration.parametersPerUnit)
+    columnsPerUnit = PerModule { configuration.featuresPerUnit($0.output.columns) }
     blockParameters = layers.map(configuration.linearParameters)
     totalParameters = configuration.totalParameters
   }
 
-  public func count(_ module: Module, layer: Int) -> Int { module == .attention ? units[layer] : neurons[layer] }
-  public func counts(_ module: Module) -> [Int] { module == .attention ? units : neurons }
-  public func parameters(_ module: Module) -> Int { module == .attention ? unitParameters : neuronParameters }
-  /// Columns of the module's last linear map that one piece owns.
-  public func columns(_ module: Module) -> Int { module == .attention ? columnsPerUnit : 1 }
+  /// Columns of the output map that belong to some units.
+  public func columns(_ module: Module, of units: [Int]) -> [Int] {
+    let width = columnsPerUnit[module]
+    return units.flatMap { ($0 * width)..<(($0 + 1) * width) }
+  }
+
+  /// Scores still to come: NaN for every unit of some modules.
+  func unknown(of modules: [Module] = Module.allCases) -> PerUnit<Float> {
+    PerUnit { module in modules.contains(module) ? units[module].map { Array(repeating: .nan, count: $0) } : nil }
+  }
 
   /// "8 layers x (8 units, 704 neurons)"
   var summary: String {
@@ -60,65 +56,66 @@ public struct Structure: Sendable, Equatable {
       let (low, high) = (counts.min() ?? 0, counts.max() ?? 0)
       return low == high ? "\(low)" : "\(low)-\(high)"
     }
-    return "\(layers) layers x (\(span(units)) units, \(span(neurons)) neurons)"
+    let sizes = Module.allCases.map { "\(span(units[$0])) \($0.axis)s" }
+    return "\(layers) layers x (\(sizes.joined(separator: ", ")))"
   }
 
   func write(to writer: any ArtifactWriter) throws {
-    try writer.vector("structure/units", units.map(Int32.init), axis: "layer", meaning: "attention units of the block")
-    try writer.vector("structure/neurons", neurons.map(Int32.init), axis: "layer", meaning: "neurons of the block")
+    for module in Module.allCases {
+      try writer.vector(
+        "structure/\(module.axis)s", units[module].map(Int32.init), axis: "layer", meaning: module.meaning)
+    }
     try writer.vector(
       "structure/block_parameters", blockParameters.map(Int64.init), axis: "layer",
       meaning: "linear parameters of the block")
     try writer.attribute("model_content", .string(model))
-    try writer.attribute("unit_parameters", .integer(unitParameters))
-    try writer.attribute("neuron_parameters", .integer(neuronParameters))
-    try writer.attribute("columns_per_unit", .integer(columnsPerUnit))
+    for module in Module.allCases {
+      try writer.attribute("\(module.axis)_parameters", .integer(parametersPerUnit[module]))
+    }
+    try writer.attribute("columns_per_unit", .integer(columnsPerUnit.attention))
     try writer.attribute("total_parameters", .integer(totalParameters))
   }
 
   init(from reader: any ArtifactReader) throws {
     func number(_ name: String) throws -> Int { try reader.attribute(name).intValue ?? 0 }
     model = try reader.attribute("model_content").stringValue ?? ""
-    units = try reader.array("structure/units", as: Int32.self).map(Int.init)
-    neurons = try reader.array("structure/neurons", as: Int32.self).map(Int.init)
+    units = try PerModule { try reader.array("structure/\($0.axis)s", as: Int32.self).map(Int.init) }
     blockParameters = try reader.array("structure/block_parameters", as: Int64.self).map(Int.init)
-    unitParameters = try number("unit_parameters")
-    neuronParameters = try number("neuron_parameters")
-    columnsPerUnit = try number("columns_per_unit")
+    parametersPerUnit = try PerModule { try number("\($0.axis)_parameters") }
+    columnsPerUnit = PerModule(attention: try number("columns_per_unit"), ffn: 1)
     totalParameters = try number("total_parameters")
   }
 }
 
-/// One value per removable piece: `values[module][layer][piece]`; a module that is not covered is absent.
-public struct PerPiece<Value: Sendable>: Sendable {
-  public var attention: [[Value]]?
-  public var ffn: [[Value]]?
-
-  public init(attention: [[Value]]? = nil, ffn: [[Value]]? = nil) {
-    self.attention = attention
-    self.ffn = ffn
-  }
-
-  public subscript(_ module: Module) -> [[Value]]? {
-    get { module == .attention ? attention : ffn }
-    set { if module == .attention { attention = newValue } else { ffn = newValue } }
-  }
-
-  public var modules: [Module] { Module.allCases.filter { self[$0] != nil } }
-
-  public func map<Other: Sendable>(_ change: (Value) throws -> Other) rethrows -> PerPiece<Other> {
-    var result = PerPiece<Other>()
-    for module in modules { result[module] = try self[module]?.map { try $0.map(change) } }
-    return result
+extension Module {
+  fileprivate var meaning: String {
+    switch self {
+    case .attention: "attention units of the block"
+    case .ffn: "neurons of the block"
+    }
   }
 }
 
-extension PerPiece: Equatable where Value: Equatable {}
+/// One value per structural unit: `values[module][layer][unit]`; a module that is not covered is nil.
+public typealias PerUnit<Value> = PerModule<[[Value]]?>
 
-extension PerPiece where Value: ArtifactElement {
-  /// Writes `<module>/<name>` as [layer, piece], short rows filled up with `padding`.
-  func write(_ name: String, to writer: any ArtifactWriter, padding: Value, meaning: String) throws {
-    for module in modules {
+extension PerModule {
+  /// Covers no module yet.
+  public init<Element>() where Value == [[Element]]? { self.init(attention: nil, ffn: nil) }
+
+  /// The modules that are covered.
+  public func modules<Element>() -> [Module] where Value == [[Element]]? { Module.allCases.filter { self[$0] != nil } }
+
+  public func mapUnits<Element, Other>(_ change: (Element) throws -> Other) rethrows -> PerUnit<Other>
+  where Value == [[Element]]? {
+    try map { rows in try rows?.map { try $0.map(change) } }
+  }
+
+  /// Writes `<module>/<name>` as [layer, unit], short rows filled up with `padding`.
+  func write<Element: ArtifactElement>(
+    _ name: String, to writer: any ArtifactWriter, padding: Element, meaning: String
+  ) throws where Value == [[Element]]? {
+    for module in Module.allCases {
       guard let rows = self[module] else { continue }
       let width = rows.map(\.count).max() ?? 0
       let padded = rows.flatMap { $0 + Array(repeating: padding, count: width - $0.count) }
@@ -129,15 +126,16 @@ extension PerPiece where Value: ArtifactElement {
   }
 
   /// Reads what `write` wrote, rows cut to the structure's counts.
-  init(_ name: String, from reader: any ArtifactReader, structure: Structure) throws {
+  init<Element: ArtifactElement>(_ name: String, from reader: any ArtifactReader, structure: Structure) throws
+  where Value == [[Element]]? {
     self.init()
     for module in Module.allCases where reader.has("\(module.rawValue)/\(name)") {
       let path = "\(module.rawValue)/\(name)"
       let shape = try reader.shape(path)
-      let values = try reader.array(path, as: Value.self)
+      let values = try reader.array(path, as: Element.self)
       self[module] = (0..<structure.layers).map { layer in
         let start = layer * shape[1]
-        return Array(values[start..<(start + structure.count(module, layer: layer))])
+        return Array(values[start..<(start + structure.units[module][layer])])
       }
     }
   }

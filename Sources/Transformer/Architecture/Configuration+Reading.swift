@@ -31,12 +31,12 @@ extension Configuration {
     self.rotary = try Self.rotary(fields, family: family, headSize: headSize, positions: positions)
     self.isTied = try fields.optionalBool("tie_word_embeddings") ?? family.isTiedByDefault
     (slidingWindow, slidingFrom) = try Self.slidingWindow(fields, family)
-    let uniform = BlockSizes(heads: heads, keyValueHeads: keyValueHeads, neurons: try size(.neurons, or: 4 * hidden))
-    self.blocks = try Self.blocks(fields, family: family, count: try size(.layers), uniform: uniform)
+    let uniform = BlockSizes(units: PerModule(attention: keyValueHeads, ffn: try size(.neurons, or: 4 * hidden)))
+    self.blocks = try Self.blocks(fields, family: family, count: try size(.layers), uniform: uniform, group: queriesPerUnit)
   }
 
   private static func blocks(
-    _ fields: JSONFields, family: Family, count: Int, uniform: BlockSizes
+    _ fields: JSONFields, family: Family, count: Int, uniform: BlockSizes, group: Int
   ) throws -> [BlockSizes] {
     func biases(layer: JSONFields) throws -> Set<LinearRole> {
       var found: Set<LinearRole> = []
@@ -54,15 +54,12 @@ extension Configuration {
     guard entries.count == count else {
       throw fields.error("prn_layers", "has \(entries.count) entries for \(count) layers")
     }
-    let group = uniform.heads / uniform.keyValueHeads
     return try entries.map { layer in
-      let sizes = BlockSizes(
-        heads: try layer.natural("heads"), keyValueHeads: try layer.natural("kv_heads"),
-        neurons: try layer.natural("ffn"), biases: try biases(layer: layer))
-      guard sizes.heads == sizes.keyValueHeads * group else {
+      let units = PerModule(attention: try layer.natural("kv_heads"), ffn: try layer.natural("ffn"))
+      guard try layer.natural("heads") == units.attention * group else {
         throw layer.error("heads", "must be \(group) times kv_heads")
       }
-      return sizes
+      return BlockSizes(units: units, biases: try biases(layer: layer))
     }
   }
 

@@ -1,17 +1,12 @@
 /// The sizes of one block.
 public struct BlockSizes: Sendable, Equatable {
-  /// Query heads.
-  public var heads: Int
-  public var keyValueHeads: Int
-  /// The inner width of the feed-forward part.
-  public var neurons: Int
+  /// Structural units of each module: attention groups (key-value heads) and neurons.
+  public var units: PerModule<Int>
   /// The linear maps that have a bias in the checkpoint.
   public var biases: Set<LinearRole>
 
-  public init(heads: Int, keyValueHeads: Int, neurons: Int, biases: Set<LinearRole> = []) {
-    self.heads = heads
-    self.keyValueHeads = keyValueHeads
-    self.neurons = neurons
+  public init(units: PerModule<Int>, biases: Set<LinearRole> = []) {
+    self.units = units
     self.biases = biases
   }
 }
@@ -42,35 +37,45 @@ public struct Configuration: Sendable {
 
   public var layers: Int { blocks.count }
 
-  /// Attention units of a block: key-value groups.
-  public func units(_ layer: Int) -> Int { blocks[layer].keyValueHeads }
-
-  public func neurons(_ layer: Int) -> Int { blocks[layer].neurons }
+  /// Structural units of a module in a block.
+  public func units(_ module: Module, layer: Int) -> Int { blocks[layer].units[module] }
 
   /// The span of keys that a query of this block sees; nil when it sees all before it.
   public func window(_ layer: Int) -> Int? { layer >= slidingFrom ? slidingWindow : nil }
 
   public func size(_ space: Space, layer: Int) -> Int {
+    guard let module = space.module else { return hiddenSize }
+    return units(module, layer: layer) * featuresPerUnit(space)
+  }
+
+  /// Features that one structural unit has in a space; 0 in the residual stream, which belongs to none.
+  public func featuresPerUnit(_ space: Space) -> Int {
     switch space {
-    case .model: hiddenSize
-    case .queries: blocks[layer].heads * headSize
-    case .keyValues: blocks[layer].keyValueHeads * headSize
-    case .neurons: blocks[layer].neurons
+    case .model: 0
+    case .queries: queriesPerUnit * headSize
+    case .keyValues: headSize
+    case .neurons: 1
     }
   }
 
   /// The linear maps of a block, in the family's order.
   public var roles: [LinearRole] { family.linears.flatMap(\.roles) }
+
+  /// The maps of a module that read the normalised stream, in the order in which they are stacked.
+  public func inputRoles(_ module: Module) -> [LinearRole] {
+    module.roles.filter { $0 != module.output && family.linear($0) != nil }
+  }
 }
 
 // MARK: - Parameter counts
 
 extension Configuration {
-  /// Weights that go when one attention unit goes: g query heads, their key and value head, and their output columns.
-  public var parametersPerUnit: Int { hiddenSize * headSize * (2 * queriesPerUnit + 2) }
-
-  /// Weights that go when one neuron goes.
-  public var parametersPerNeuron: Int { hiddenSize * (family.isGated ? 3 : 2) }
+  /// Weights that go when one structural unit goes: its rows of the input maps and its columns of the output map.
+  public func parametersPerUnit(_ module: Module) -> Int {
+    roles.filter { $0.module == module }.reduce(0) {
+      $0 + hiddenSize * (featuresPerUnit($1.rows) + featuresPerUnit($1.columns))
+    }
+  }
 
   /// Weights of the linear maps of one block, biases left out: what the rates of FLAP and FANG refer to.
   public func linearParameters(layer: Int) -> Int {
@@ -82,12 +87,6 @@ extension Configuration {
 
   /// Every number of the model: embeddings, blocks with norms and biases, final norm and head.
   public var totalParameters: Int {
-    let norm = family.normalization == .layer ? 2 * hiddenSize : hiddenSize
-    let biases = (0..<layers).reduce(0) { sum, layer in
-      blocks[layer].biases.reduce(sum) { $0 + size($1.rows, layer: layer) }
-    }
-    let tables = vocabularySize * hiddenSize * (isTied ? 1 : 2)
-    let positionTable = family.position == .learned ? positions * hiddenSize : 0
-    return tables + positionTable + blockParameters + biases + norm * (2 * layers + 1)
+    TensorLayout(self, contains: { _ in true }).slots.reduce(0) { $0 + $1.shape.reduce(1, *) }
   }
 }

@@ -29,8 +29,7 @@ extension Family {
     embedding: "wte",
     positionEmbedding: "wpe",
     layer: "h.#.",
-    inputNorm: "ln_1",
-    postNorm: "ln_2",
+    norms: PerModule(attention: "ln_1", ffn: "ln_2"),
     linears: [
       StoredLinear(name: "attn.c_attn", roles: [.query, .key, .value], bias: .always),
       StoredLinear(name: "attn.c_proj", roles: [.output], bias: .always),
@@ -60,8 +59,7 @@ extension Family {
     embedding: "embedding.word_embeddings",
     positionEmbedding: nil,
     layer: "encoder.layers.#.",
-    inputNorm: "input_layernorm",
-    postNorm: "post_attention_layernorm",
+    norms: PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
     linears: [
       StoredLinear(
         name: "self_attention.query_key_value", roles: [.query, .key, .value],
@@ -97,8 +95,7 @@ extension Family {
       embedding: "embed_tokens",
       positionEmbedding: nil,
       layer: "layers.#.",
-      inputNorm: "input_layernorm",
-      postNorm: "post_attention_layernorm",
+      norms: PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
       linears: [
         StoredLinear(name: "self_attn.q_proj", roles: [.query], bias: queryBias),
         StoredLinear(name: "self_attn.k_proj", roles: [.key], bias: queryBias),

@@ -2,6 +2,14 @@
 public enum LinearRole: String, CaseIterable, Sendable {
   case query, key, value, output, gate, up, down
 
+  /// The module it belongs to.
+  public var module: Module {
+    switch self {
+    case .query, .key, .value, .output: .attention
+    case .gate, .up, .down: .ffn
+    }
+  }
+
   /// The space of the map's outputs (the rows of `W` in `y = W x`).
   public var rows: Space {
     switch self {
@@ -32,6 +40,15 @@ public enum Space: String, CaseIterable, Sendable {
   case keyValues
   /// The inner width of the feed-forward part.
   case neurons
+
+  /// The module whose units its axis is made of; nil for the residual stream.
+  public var module: Module? {
+    switch self {
+    case .model: nil
+    case .queries, .keyValues: .attention
+    case .neurons: .ffn
+    }
+  }
 }
 
 /// One tensor of a checkpoint that stores one linear map, or several stacked along their output axis.
@@ -101,8 +118,8 @@ public struct Family: Sendable {
   public let positionEmbedding: String?
   /// A layer's prefix; `#` is the layer number.
   public let layer: String
-  public let inputNorm: String
-  public let postNorm: String
+  /// The norm each branch begins with.
+  public let norms: PerModule<String>
   public let linears: [StoredLinear]
   public let finalNorm: String
   /// The output head; not below `prefixes`.

@@ -1,71 +1,63 @@
 import Numerics
 
-/// What a block's derivative needs from its forward pass.
-struct BlockTrace {
-  /// The residual stream that enters the block.
+/// What a branch's derivative needs from its forward pass.
+struct BranchTrace {
+  /// The residual stream that enters the branch.
   let input: Matrix<Float>
-  /// Rotated.
-  let queryKeyValue: Matrix<Float>
-  /// The residual stream after attention.
-  let residual: Matrix<Float>
-  /// Before the activation function.
-  let gateUp: Matrix<Float>
-  /// The input of the down projection.
-  let h: Matrix<Float>
+  /// What the input maps made: queries and keys rotated, the gate not activated.
+  let projected: Matrix<Float>
+  /// The input of the output map.
+  let mixed: Matrix<Float>
 }
 
 extension BlockPass {
-  /// The forward pass up to h, from the residual stream that enters the block, which stays as it is.
-  func trace(_ input: Matrix<Float>) throws -> BlockTrace {
-    let heads = try heads(input)
-    let residual = kept.matrix(.residual, tokens, block.hiddenSize)
+  /// The forward pass, from the residual stream that enters the block, which stays as it is, up to the input of the last
+  /// output map.
+  func trace(_ input: Matrix<Float>) throws -> PerModule<BranchTrace> {
+    let attention = try trace(input, block[.attention])
+    let residual = kept.matrix(.residual, tokens, input.columns)
     residual.assign(input)
-    try addAttention(heads, to: residual)
-    let gateUp = try gateUp(residual).gateUp
-    return BlockTrace(
-      input: input, queryKeyValue: kept.matrix(.queryKeyValue, tokens, block.queryKeyValue.rows), residual: residual,
-      gateUp: gateUp, h: activation(gateUp))
+    try add(attention.mixed, block[.attention], to: residual)
+    return PerModule(attention: attention, ffn: try trace(residual, block[.ffn]))
   }
 
-  /// `∂L/∂h = ∂L/∂y · W_down`, where y leaves the block.
-  func activationGradient(_ gradient: Matrix<Float>) -> Matrix<Float> {
-    let result = scratch.matrix(.activationGradient, tokens, block.neurons.count)
-    multiply(gradient, block.down, into: result)
+  private func trace(_ input: Matrix<Float>, _ branch: Branch) throws -> BranchTrace {
+    let projected = try projected(normalized(input, branch), branch)
+    return BranchTrace(input: input, projected: projected, mixed: try mixed(projected, branch))
+  }
+
+  /// The derivative by the input of the output map: `∂L/∂y · Wo`, where y leaves the branch.
+  func mixedGradient(_ gradient: Matrix<Float>, _ branch: Branch) -> Matrix<Float> {
+    let result = scratch.matrix(.mixedGradient, tokens, branch.output.inputs)
+    branch.output.applyBackward(gradient, into: result)
     return result
   }
 
-  /// Turns the derivative by what leaves the block into that by what enters it.
+  /// Turns the derivative by what leaves a branch into that by what enters it: the residual sum passes its derivative on
+  /// and adds that of the branch.
   ///
   /// - Parameters:
-  ///   - dh: the derivative by h.
+  ///   - dMixed: the derivative by the input of the output map.
   ///   - gradient: on entry by what leaves, on return by what enters: tokens × d.
-  func goBack(_ trace: BlockTrace, _ dh: Matrix<Float>, through gradient: Matrix<Float>) throws {
-    let dx = scratch.matrix(.normalizedGradient, tokens, block.hiddenSize)
-
-    // Feed-forward: each residual sum passes its derivative on and adds that of its branch.
-    if !block.neurons.isEmpty {
-      let dGateUp = scratch.matrix(.gateUpGradient, tokens, block.gateUp.rows)
-      let (up, dUp) = (trace.gateUp.columns(block.upColumns), dGateUp.columns(block.upColumns))
-      if block.isGated {
-        let gate = 0..<block.neurons.count
-        gatedGradient(trace.gateUp.columns(gate), up, dh, into: dGateUp.columns(gate), dUp)
-      } else {
-        ungatedGradient(up, dh, into: dUp)
-      }
-      multiply(dGateUp, block.gateUp, into: dx)
-      addNormGradient(trace.residual, block.postNorm, block.configuration, dx, to: gradient)
-      try pulse()
+  func goBack(
+    _ trace: BranchTrace, _ branch: Branch, _ dMixed: Matrix<Float>, through gradient: Matrix<Float>
+  ) throws {
+    guard !branch.units.isEmpty else { return }
+    let dProjected = scratch.matrix(.projectedGradient, tokens, branch.input.outputs)
+    switch branch.mix {
+    case .attention:
+      attention.gradient(trace.projected, dMixed, into: dProjected)
+      rotate(dProjected, branch, direction: -1)
+    case .gated:
+      let (gate, up) = (branch.rows(of: .gate), branch.rows(of: .up))
+      gatedGradient(
+        trace.projected.columns(gate), trace.projected.columns(up), dMixed, into: dProjected.columns(gate),
+        dProjected.columns(up))
+    case .ungated: ungatedGradient(trace.projected, dMixed, into: dProjected)
     }
-
-    if block.heads > 0 {
-      let dHeads = scratch.matrix(.headsGradient, tokens, block.heads * block.headSize)
-      multiply(gradient, block.output, into: dHeads)
-      let dQueryKeyValue = scratch.matrix(.queryKeyValueGradient, tokens, block.queryKeyValue.rows)
-      attention.gradient(trace.queryKeyValue, dHeads, into: dQueryKeyValue)
-      rotate(dQueryKeyValue, direction: -1)
-      multiply(dQueryKeyValue, block.queryKeyValue, into: dx)
-      addNormGradient(trace.input, block.inputNorm, block.configuration, dx, to: gradient)
-      try pulse()
-    }
+    let dx = scratch.matrix(.normalizedGradient, tokens, gradient.columns)
+    branch.input.applyBackward(dProjected, into: dx)
+    addNormGradient(trace.input, branch.norm, block.configuration, dx, to: gradient)
+    try pulse()
   }
 }

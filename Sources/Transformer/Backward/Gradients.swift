@@ -3,6 +3,9 @@ import Numerics
 /// What the backward pass shows of one batch in one block, at the input of the down projection.
 /// The matrices are only valid during the call that receives them.
 public struct GradientTap {
+  /// Where the derivative is taken.
+  static let site = Site.activation
+
   public let layer: Int
   /// Rows of the whole set of sequences.
   public let rows: Range<Int>
@@ -82,17 +85,17 @@ private final class BackwardRun {
     let states = Matrix<Float>(rows: tokens, columns: d)
     try model.embed(sequences.tokens[batch.rows], positions: batch.positions, into: states)
     var inputs: [Matrix<Float>] = []
-    var traces: [BlockTrace] = []
+    var traces: [PerModule<BranchTrace>] = []
     for layer in 0..<model.layers {
       inputs.append(states.copy())
       let pass = pass(try block(layer))
       let trace = try pass.trace(inputs[layer])
       if keepsAll { traces.append(trace) }
-      states.assign(trace.residual)
-      try pass.addFeedForward(trace.h, to: states)
+      states.assign(trace.ffn.input)
+      try pass.add(trace.ffn.mixed, pass.block[.ffn], to: states)
     }
 
-    // Back. `gradient` is ∂L by what leaves the block, and after the block's turn by what enters it.
+    // Back. `gradient` is ∂L by what leaves the branch, and after the branch's turn by what enters it.
     let gradient = Matrix<Float>(rows: tokens, columns: d)
     let losses = try head.gradient(
       states, targets: Array(sequences.targets[batch.rows]), weights: Self.targetWeights(batch), into: gradient,
@@ -100,23 +103,33 @@ private final class BackwardRun {
     for layer in (lowest..<model.layers).reversed() {
       let pass = pass(try block(layer))
       let trace = try keepsAll ? traces[layer] : pass.trace(inputs[layer])
-      let derivative = pass.activationGradient(gradient)
-      try tap(
-        GradientTap(
-          layer: layer, rows: batch.rows, h: pass.scattered(trace.h, .activation, .scattered),
-          gradient: pass.scattered(derivative, .activation, .scatteredGradient)))
-      if layer > lowest { try pass.goBack(trace, derivative, through: gradient) }
+      for module in Module.allCases.reversed() {
+        let branch = pass.block[module]
+        let derivative = pass.mixedGradient(gradient, branch)
+        if module.site == GradientTap.site {
+          let space = module.output.columns
+          try tap(
+            GradientTap(
+              layer: layer, rows: batch.rows, h: pass.scattered(trace[module].mixed, branch, space, .scattered),
+              gradient: pass.scattered(derivative, branch, space, .scatteredGradient)))
+          if layer == lowest { break }
+        }
+        try pass.goBack(trace[module], branch, derivative, through: gradient)
+      }
     }
     return losses
   }
 
-  /// What a trace of every block takes for one batch: queries, keys, values, residual, gate and up, h.
+  /// What a trace of every block takes for one batch: the residual stream and both ends of every mix.
   private func keepsAllTraces(_ tokens: Int) -> Bool {
     if !kept.isEmpty { return kept.count == model.layers }
     let longest = max(1024, sequences.longest)
+    let configuration = model.configuration
     let numbers = (0..<model.layers).reduce(0) { sum, layer in
-      sum + model.configuration.hiddenSize + model.configuration.size(.queries, layer: layer)
-        + 2 * model.configuration.size(.keyValues, layer: layer) + 3 * model.configuration.size(.neurons, layer: layer)
+      configuration.roles.reduce(sum + configuration.hiddenSize) {
+        let space = $1 == $1.module.output ? $1.columns : $1.rows
+        return $0 + configuration.size(space, layer: layer)
+      }
     }
     return numbers * longest * MemoryLayout<Float>.stride <= memory
   }

@@ -38,9 +38,9 @@ extension ExportTarget {
     members["prn_layers"] = .array(
       configuration.blocks.map { block in
         .object([
-          JSON.Member("heads", .integer(block.heads)),
-          JSON.Member("kv_heads", .integer(block.keyValueHeads)),
-          JSON.Member("ffn", .integer(block.neurons)),
+          JSON.Member("heads", .integer(block.units.attention * configuration.queriesPerUnit)),
+          JSON.Member("kv_heads", .integer(block.units.attention)),
+          JSON.Member("ffn", .integer(block.units.ffn)),
           JSON.Member("qkv_bias", .bool(block.biases.contains(.query))),
           JSON.Member("o_bias", .bool(block.biases.contains(.output))),
           JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),

@@ -17,7 +17,7 @@ struct ExportTarget {
     self.format = format
     let source = model.configuration
     let blocks = (0..<source.layers).map { layer in
-      Self.sizes(source.blocks[layer], model.pruning[layer], source, format)
+      Self.sizes(source.blocks[layer], model.pruning[layer], format)
     }
     let family = try Self.family(source, blocks, format)
     configuration = source.replacing(
@@ -25,26 +25,22 @@ struct ExportTarget {
   }
 
   private static func sizes(
-    _ sizes: BlockSizes, _ pruning: BlockPruning?, _ configuration: Configuration, _ format: ExportFormat
+    _ sizes: BlockSizes, _ pruning: BlockPruning?, _ format: ExportFormat
   ) -> BlockSizes {
     var result = sizes
     guard let pruning else { return result }
-    if pruning.outputBias != nil { result.biases.insert(.output) }
-    if pruning.downBias != nil { result.biases.insert(.down) }
-    if format == .huggingFace {
-      result.keyValueHeads = pruning.keptUnits.count
-      result.heads = result.keyValueHeads * configuration.queriesPerUnit
-      result.neurons = pruning.keptNeurons.count
+    for module in Module.allCases {
+      if pruning[module].bias != nil { result.biases.insert(module.output) }
+      if format == .huggingFace { result.units[module] = pruning[module].kept.count }
     }
     return result
   }
 
-  /// The LLaMA class has biases on all linear maps of attention or on none, and the same for the feed-forward part.
+  /// The LLaMA class has biases on all linear maps of a module or on none.
   private static func withWholeBiases(_ blocks: [BlockSizes]) -> (BlockSizes) -> BlockSizes {
     let used = blocks.reduce(into: Set<LinearRole>()) { $0.formUnion($1.biases) }
     var whole: Set<LinearRole> = []
-    for half: Set<LinearRole> in [[.query, .key, .value, .output], [.gate, .up, .down]]
-    where !used.isDisjoint(with: half) { whole.formUnion(half) }
+    for module in Module.allCases where !used.isDisjoint(with: module.roles) { whole.formUnion(module.roles) }
     return { sizes in
       var result = sizes
       result.biases = whole
@@ -80,18 +76,16 @@ struct ExportTarget {
     case .huggingFace: return try model.loadBlock(layer)
     case .masked:
       let whole = try model.loadWholeBlock(layer)
-      return model.pruning[layer].map(whole.masked) ?? whole
+      return model.pruning[layer].map { whole.pruned(by: $0).spread() } ?? whole
     }
   }
 
   /// Whether a tensor of the block holds numbers that are not in the checkpoint.
   func isChanged(_ roles: [LinearRole], isBias: Bool, _ pruning: BlockPruning?) -> Bool {
     guard let pruning else { return false }
-    let (output, down) =
-      isBias
-      ? (pruning.outputBias != nil, pruning.downBias != nil)
-      : (pruning.outputWeight != nil, pruning.downWeight != nil)
-    return roles.contains(.output) && output || roles.contains(.down) && down
+    return Module.allCases.contains { module in
+      roles.contains(module.output) && (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)
+    }
   }
 }
 
@@ -101,45 +95,5 @@ extension Configuration {
       family: family, hiddenSize: hiddenSize, headSize: headSize, queriesPerUnit: queriesPerUnit, blocks: blocks,
       vocabularySize: vocabularySize, positions: positions, epsilon: epsilon, activation: activation, rotary: rotary,
       slidingWindow: slidingWindow, slidingFrom: slidingFrom, isTied: isTied)
-  }
-}
-
-extension Block {
-  /// This whole block at its full size, zeros where `pruning` takes something out.
-  func masked(by pruning: BlockPruning) -> Block {
-    let sliced = pruned(by: pruning)
-    let queries = sliced.units.features(of: configuration.queriesPerUnit * headSize)
-    let keyValues = sliced.units.features(of: headSize)
-    let attentionRows =
-      queries + keyValues.map { keyColumns.lowerBound + $0 } + keyValues.map { valueColumns.lowerBound + $0 }
-    let neuronRows = isGated ? sliced.neurons + sliced.neurons.map { neurons.count + $0 } : sliced.neurons
-
-    var result = self
-    result.queryKeyValue = sliced.queryKeyValue.spread(rows: attentionRows, of: queryKeyValue.rows)
-    result.queryKeyValueBias = sliced.queryKeyValueBias?.spread(to: attentionRows, of: queryKeyValue.rows)
-    result.output = sliced.output.T.spread(rows: queries, of: output.columns).T
-    result.outputBias = sliced.outputBias
-    result.gateUp = sliced.gateUp.spread(rows: neuronRows, of: gateUp.rows)
-    result.gateUpBias = sliced.gateUpBias?.spread(to: neuronRows, of: gateUp.rows)
-    result.down = sliced.down.T.spread(rows: sliced.neurons, of: down.columns).T
-    result.downBias = sliced.downBias
-    return result
-  }
-}
-
-extension Matrix<Float> {
-  /// Row k becomes row `places[k]` of a matrix of `count` rows; the others are 0.
-  fileprivate func spread(rows places: [Int], of count: Int) -> Matrix<Float> {
-    let result = Matrix(rows: count, columns: columns)
-    for (k, place) in places.enumerated() { result.rows(place..<place + 1).assign(rows(k..<k + 1)) }
-    return result
-  }
-}
-
-extension [Float] {
-  fileprivate func spread(to places: [Int], of count: Int) -> [Float] {
-    var result = [Float](repeating: 0, count: count)
-    for (k, place) in places.enumerated() { result[place] = self[k] }
-    return result
   }
 }

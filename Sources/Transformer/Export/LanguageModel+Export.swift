@@ -64,12 +64,12 @@ extension LanguageModel {
         let block = try cache.block(layer)
         if isBias {
           for role in roles {
-            try sink.append(block.bias(role) ?? Array(repeating: 0, count: block.weight(role).rows))
+            try sink.append(block[role].bias(role) ?? Array(repeating: 0, count: block[role].weight(role).rows))
           }
         } else if target.configuration.family.isTransposed {
-          try sink.append(stacked(roles.map(block.weight)).T.values)
+          try sink.append(stacked(roles.map { block[$0].weight($0) }).T.values)
         } else {
-          for role in roles { try sink.append(block.weight(role).values) }
+          for role in roles { try sink.append(block[role].weight(role).values) }
         }
       }
     }

@@ -27,9 +27,9 @@ struct Attention: Sendable {
   init(_ block: Block, _ sequences: [Range<Int>], _ pool: ScorePool) {
     self.sequences = sequences
     self.pool = pool
-    heads = block.heads
-    keyValueHeads = block.keyValueHeads
-    headSize = block.headSize
+    keyValueHeads = block[.attention].units.count
+    heads = keyValueHeads * block.configuration.queriesPerUnit
+    headSize = block.configuration.headSize
     window = block.configuration.window(block.layer)
   }
 

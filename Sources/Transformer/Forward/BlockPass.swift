@@ -1,9 +1,9 @@
 import Numerics
 
-/// One block running over one batch. The methods stand in the order in which they happen:
+/// One block running over one batch. A branch passes the stages in the order of the methods:
 ///
-///     heads = attention(rotate(norm(x) Wqkvᵀ + b))      x ← x + heads Woᵀ + b
-///     h = act(norm(x) Wgᵀ) ∘ (norm(x) Wuᵀ)              x ← x + h Wdᵀ + b
+///     norm(x)  →  projected = norm(x) Wᵀ + b  →  mixed = attention(rotate(projected)), act(gate) ∘ up or act(up)
+///     x ← x + mixed Woᵀ + b
 ///
 /// Work is cut by sizes alone, so the bits do not depend on the number of threads.
 struct BlockPass {
@@ -11,7 +11,7 @@ struct BlockPass {
   let batch: Batch
   let rotation: RotationTables?
   let scratch: Scratch
-  /// Where what the backward pass needs is kept: queries, keys and values, gate and up, h.
+  /// Where what the backward pass needs is kept: what the maps read and what they make.
   let kept: Scratch
   /// Called between pieces of work; may throw to stop.
   let pulse: () throws -> Void
@@ -30,81 +30,69 @@ struct BlockPass {
 
   var tokens: Int { batch.rows.count }
 
-  /// All heads side by side, before the output projection.
+  /// The residual stream behind the branch's norm.
   ///
-  /// - Parameter x: tokens × d, the residual stream that enters the block.
-  func heads(_ x: Matrix<Float>) throws -> Matrix<Float> {
-    let normalized = scratch.matrix(.normalized, tokens, block.hiddenSize)
-    normalize(x, block.inputNorm, block.configuration, into: normalized)
-    let queryKeyValue = kept.matrix(.queryKeyValue, tokens, block.queryKeyValue.rows)
-    try linear(normalized, block.queryKeyValue, block.queryKeyValueBias, into: queryKeyValue)
-    rotate(queryKeyValue, direction: 1)
-    let heads = scratch.matrix(.heads, tokens, block.heads * block.headSize)
-    attention.run(queryKeyValue, into: heads)
-    try pulse()
-    return heads
+  /// - Parameter x: tokens × d, the stream that enters the branch.
+  func normalized(_ x: Matrix<Float>, _ branch: Branch) -> Matrix<Float> {
+    let normalized = scratch.matrix(.normalized, tokens, x.columns)
+    normalize(x, branch.norm, block.configuration, into: normalized)
+    return normalized
+  }
+
+  /// What the input maps make of the normalised stream: queries and keys already rotated, the gate not yet activated.
+  func projected(_ normalized: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
+    let projected = kept.matrix(.projected(branch.module), tokens, branch.input.outputs)
+    try branch.input.apply(normalized, into: projected, pulse: pulse)
+    if case .attention = branch.mix { rotate(projected, branch, direction: 1) }
+    return projected
+  }
+
+  /// The input of the output map: all heads side by side, or h.
+  func mixed(_ projected: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
+    let mixed = kept.matrix(.mixed(branch.module), tokens, branch.output.inputs)
+    switch branch.mix {
+    case .attention:
+      attention.run(projected, into: mixed)
+      try pulse()
+    case .gated(let activation):
+      activate(
+        projected.columns(branch.rows(of: .gate)), times: projected.columns(branch.rows(of: .up)), activation,
+        into: mixed)
+    case .ungated(let activation): activate(projected, times: nil, activation, into: mixed)
+    }
+    return mixed
+  }
+
+  /// `x ← x + mixed Woᵀ + b`
+  func add(_ mixed: Matrix<Float>, _ branch: Branch, to x: Matrix<Float>) throws {
+    try branch.output.apply(mixed, into: x, adding: true, pulse: pulse)
+  }
+
+  /// What a site between the maps shows of `projected`.
+  func signal(_ site: Site, of projected: Matrix<Float>, _ branch: Branch) -> Matrix<Float> {
+    let part = projected.columns(branch.rows(of: site == .up ? .up : .gate))
+    guard site == .gate else { return part }
+    let gate = scratch.matrix(.gate, tokens, part.columns)
+    activate(part, times: nil, block.configuration.activation, into: gate)
+    return gate
   }
 
   var attention: Attention { Attention(block, batch.sequences, scratch.scores) }
 
-  /// `x ← x + heads Woᵀ + b`
-  func addAttention(_ heads: Matrix<Float>, to x: Matrix<Float>) throws {
-    try linear(heads, block.output, block.outputBias, into: x, adding: true)
-  }
-
-  /// The normalised residual stream and what gate and up make of it, before the activation function.
-  ///
-  /// - Parameter x: tokens × d, the residual stream after attention.
-  func gateUp(_ x: Matrix<Float>) throws -> (input: Matrix<Float>, gateUp: Matrix<Float>) {
-    let normalized = scratch.matrix(.normalized, tokens, block.hiddenSize)
-    normalize(x, block.postNorm, block.configuration, into: normalized)
-    let gateUp = kept.matrix(.gateUp, tokens, block.gateUp.rows)
-    try linear(normalized, block.gateUp, block.gateUpBias, into: gateUp)
-    return (normalized, gateUp)
-  }
-
-  /// h, the input of the down projection.
-  func activation(_ gateUp: Matrix<Float>) -> Matrix<Float> {
-    let h = kept.matrix(.activation, tokens, block.neurons.count)
-    let up = gateUp.columns(block.upColumns)
-    if block.isGated {
-      activate(gateUp.columns(0..<block.neurons.count), times: up, block.configuration.activation, into: h)
-    } else {
-      activate(up, times: nil, block.configuration.activation, into: h)
-    }
-    return h
-  }
-
-  /// The gate after the activation function, for those who look at it; the forward pass does not need it by itself.
-  func activatedGate(_ gateUp: Matrix<Float>) -> Matrix<Float> {
-    let gate = scratch.matrix(.gate, tokens, block.neurons.count)
-    activate(gateUp.columns(0..<block.neurons.count), times: nil, block.configuration.activation, into: gate)
-    return gate
-  }
-
-  /// `x ← x + h Wdᵀ + b`
-  func addFeedForward(_ h: Matrix<Float>, to x: Matrix<Float>) throws {
-    try linear(h, block.down, block.downBias, into: x, adding: true)
-  }
-
-  /// `y = x Wᵀ + b`, or `y += x Wᵀ + b`, with a pulse after every 256 rows of a large product.
-  func linear(
-    _ x: Matrix<Float>, _ W: Matrix<Float>, _ bias: [Float]?, into y: Matrix<Float>, adding: Bool = false
-  ) throws {
-    let step = 256 * W.count > 1 << 32 ? 256 : max(x.rows, 1)
-    for rows in Parallel.ranges(x.rows, of: step) {
-      if x.columns > 0 {
-        multiply(x.rows(rows), W.T, into: y.rows(rows), beta: adding ? 1 : 0)
-      }
-      try pulse()
-    }
-    if let bias { addToRows(y, bias) }
-  }
-
   /// Turns queries and keys in place by their positions, or back with `direction` -1.
-  func rotate(_ queryKeyValue: Matrix<Float>, direction: Float) {
+  func rotate(_ projected: Matrix<Float>, _ branch: Branch, direction: Float) {
     guard let rotation else { return }
-    let heads = block.heads + block.keyValueHeads
-    turn(queryKeyValue, heads: heads, headSize: block.headSize, batch.positions, rotation, direction)
+    let headSize = block.configuration.headSize
+    let heads = branch.rows(of: .value).lowerBound / headSize
+    turn(projected, heads: heads, headSize: headSize, batch.positions, rotation, direction)
+  }
+
+  /// `values` at the width of the unpruned model, zeros where units are gone.
+  func scattered(_ values: Matrix<Float>, _ branch: Branch, _ space: Space, _ use: Scratch.Use) -> Matrix<Float> {
+    let width = block.configuration.size(space, layer: block.layer)
+    guard values.columns < width else { return values }
+    let result = scratch.matrix(use, values.rows, width)
+    scatter(values, to: branch.units.features(of: block.configuration.featuresPerUnit(space)), in: result)
+    return result
   }
 }

@@ -4,9 +4,9 @@ import Synchronization
 /// Memory that is used again for every batch. A matrix from here is overwritten by the next request for the same use.
 final class Scratch {
   enum Use: Hashable {
-    case normalized, queryKeyValue, heads, residual, gateUp, gate, activation, scattered
-    case normalizedGradient, queryKeyValueGradient, headsGradient, gateUpGradient, activationGradient
-    case scatteredGradient
+    case normalized, residual, gate, scattered
+    case projected(Module), mixed(Module)
+    case normalizedGradient, projectedGradient, mixedGradient, scatteredGradient
     case logits, headWeights
   }
 

@@ -34,11 +34,6 @@ public final class Walk {
   /// The residual stream that enters block `layer`: tokens × d.
   public let states: Matrix<Float>
 
-  /// One half of a block.
-  public enum Half: Sendable {
-    case attention, feedForward
-  }
-
   private let batches: [Batch]
   private let rotation: RotationTables?
   private let scratch = Scratch()
@@ -84,27 +79,21 @@ public final class Walk {
   ) throws {
     let block = try block ?? model.loadBlock(layer)
     try forEachBatch(block, pulse) { pass, x in
-      try attention(pass, x, advancing: true, sites, tap)
-      try feedForward(pass, x, advancing: true, sites, tap)
+      for module in Module.allCases { try run(module, pass, x, advancing: true, sites, tap) }
     }
     layer += 1
   }
 
-  /// Runs half a block on all tokens; `layer` moves on after the second half has advanced.
+  /// Runs one branch of a block on all tokens; `layer` moves on after the last branch has advanced.
   ///
-  /// - Parameter advancing: whether the half's result is added to the states; if not, they stay as they are, so the same
-  ///   half can run again with changed weights.
+  /// - Parameter advancing: whether the branch's result is added to the states; if not, they stay as they are, so the
+  ///   same branch can run again with changed weights.
   public func run(
-    _ half: Half, of block: Block, advancing: Bool, sites: Set<Site> = [],
+    _ module: Module, of block: Block, advancing: Bool, sites: Set<Site> = [],
     tap: (Tap) throws -> Void = { _ in }, pulse: (WalkProgress) throws -> Void = { _ in }
   ) throws {
-    try forEachBatch(block, pulse) { pass, x in
-      switch half {
-      case .attention: try attention(pass, x, advancing: advancing, sites, tap)
-      case .feedForward: try feedForward(pass, x, advancing: advancing, sites, tap)
-      }
-    }
-    if half == .feedForward && advancing { layer += 1 }
+    try forEachBatch(block, pulse) { pass, x in try run(module, pass, x, advancing: advancing, sites, tap) }
+    if module == Module.allCases.last && advancing { layer += 1 }
   }
 
   private func forEachBatch(
@@ -120,54 +109,34 @@ public final class Walk {
     }
   }
 
-  private func attention(
-    _ pass: BlockPass, _ x: Matrix<Float>, advancing: Bool, _ sites: Set<Site>, _ tap: (Tap) throws -> Void
+  /// One branch on one batch, with a look at the sites on the way.
+  private func run(
+    _ module: Module, _ pass: BlockPass, _ x: Matrix<Float>, advancing: Bool, _ sites: Set<Site>,
+    _ tap: (Tap) throws -> Void
   ) throws {
-    try show(.blockIn, x, pass, sites, tap)
-    guard advancing || sites.contains(.attentionHeads) else { return }
-    let heads = try pass.heads(x)
-    try show(.attentionHeads, heads, pass, sites, tap)
-    if advancing { try pass.addAttention(heads, to: x) }
-  }
-
-  private func feedForward(
-    _ pass: BlockPass, _ x: Matrix<Float>, advancing: Bool, _ sites: Set<Site>, _ tap: (Tap) throws -> Void
-  ) throws {
-    try show(.feedForwardResidual, x, pass, sites, tap)
-    let (input, gateUp) = try pass.gateUp(x)
-    try show(.feedForwardIn, input, pass, sites, tap)
-    if pass.block.isGated {
-      try show(.gateBefore, gateUp.columns(0..<pass.block.neurons.count), pass, sites, tap)
-      if sites.contains(.gate) { try show(.gate, pass.activatedGate(gateUp), pass, sites, tap) }
+    let branch = pass.block[module]
+    let wanted = sites.filter { $0.module == module && $0.exists(in: model.configuration.family) }.sorted()
+    func show(_ stage: Site.Stage, _ values: (Site) -> Matrix<Float>) throws {
+      for site in wanted where site.stage == stage {
+        let shown = pass.scattered(values(site), branch, site.space, .scattered)
+        try tap(Tap(layer: pass.block.layer, site: site, rows: pass.batch.rows, values: shown))
+      }
     }
-    try show(.up, gateUp.columns(pass.block.upColumns), pass, sites, tap)
-    guard advancing || sites.contains(.activation) else { return }
-    let h = pass.activation(gateUp)
-    try show(.activation, h, pass, sites, tap)
+    /// Whether the branch must go on to a stage.
+    func isNeeded(_ stage: Site.Stage) -> Bool { advancing || wanted.contains { $0.stage >= stage } }
+
+    try show(.entering) { _ in x }
+    guard isNeeded(.normalized) else { return }
+    let normalized = pass.normalized(x, branch)
+    try show(.normalized) { _ in normalized }
+    guard isNeeded(.projected) else { return }
+    let projected = try pass.projected(normalized, branch)
+    try show(.projected) { pass.signal($0, of: projected, branch) }
+    guard isNeeded(.mixed) else { return }
+    let mixed = try pass.mixed(projected, branch)
+    try show(.mixed) { _ in mixed }
     guard advancing else { return }
-    try pass.addFeedForward(h, to: x)
-    try show(.blockOut, x, pass, sites, tap)
-  }
-
-  private func show(
-    _ site: Site, _ values: Matrix<Float>, _ pass: BlockPass, _ sites: Set<Site>, _ tap: (Tap) throws -> Void
-  ) throws {
-    guard sites.contains(site) else { return }
-    let shown = pass.scattered(values, site, .scattered)
-    try tap(Tap(layer: pass.block.layer, site: site, rows: pass.batch.rows, values: shown))
-  }
-}
-
-extension BlockPass {
-  /// `values` at the width of the unpruned model, zeros where units or neurons are gone.
-  func scattered(_ values: Matrix<Float>, _ site: Site, _ use: Scratch.Use) -> Matrix<Float> {
-    let width = site.width(block.configuration, layer: block.layer)
-    guard values.columns < width else { return values }
-    let places =
-      site.space == .queries
-      ? block.units.features(of: block.configuration.queriesPerUnit * block.headSize) : block.neurons
-    let result = scratch.matrix(use, values.rows, width)
-    scatter(values, to: places, in: result)
-    return result
+    try pass.add(mixed, branch, to: x)
+    try show(.leaving) { _ in x }
   }
 }

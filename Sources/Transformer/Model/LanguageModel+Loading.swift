@@ -11,23 +11,15 @@ extension LanguageModel {
 
   /// One block of the unpruned model.
   func loadWholeBlock(_ layer: Int) throws -> Block {
-    let gateUp: [LinearRole] = configuration.family.isGated ? [.gate, .up] : [.up]
-    let block = Block(
-      configuration: configuration,
-      layer: layer,
-      units: Array(0..<configuration.units(layer)),
-      neurons: Array(0..<configuration.neurons(layer)),
-      inputNorm: try norm(layout.inputNorm(layer)),
-      postNorm: try norm(layout.postNorm(layer)),
-      queryKeyValue: try weights([.query, .key, .value], layer),
-      queryKeyValueBias: try bias([.query, .key, .value], layer),
-      output: try weights([.output], layer),
-      outputBias: try bias([.output], layer),
-      gateUp: try weights(gateUp, layer),
-      gateUpBias: try bias(gateUp, layer),
-      down: try weights([.down], layer),
-      downBias: try bias([.down], layer))
-    return block
+    let branches = try PerModule { module in
+      let (input, output) = (configuration.inputRoles(module), [module.output])
+      return Branch(
+        configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
+        norm: try norm(layout.norm(module, layer)),
+        input: LinearMap(try weights(input, layer), bias: try bias(input, layer)),
+        output: LinearMap(try weights(output, layer), bias: try bias(output, layer)))
+    }
+    return Block(configuration: configuration, layer: layer, branches: branches)
   }
 
   func norm(_ name: String) throws -> Norm {

@@ -56,22 +56,10 @@ public struct LanguageModel: Sendable {
   /// All parameters that are left: embeddings, norms and biases included, compensation biases not.
   public var totalParameters: Int {
     let removedBiases = pruning.blocks.enumerated().reduce(0) { sum, entry in
-      sum + entry.element.removedBiases(configuration, layer: entry.offset)
-    }
-    return configuration.totalParameters - pruning.removedParameters(configuration) - removedBiases
-  }
-}
-
-extension BlockPruning {
-  /// Entries of the checkpoint's own biases that go with what is removed.
-  fileprivate func removedBiases(_ configuration: Configuration, layer: Int) -> Int {
-    configuration.blocks[layer].biases.reduce(0) { sum, role in
-      switch role.rows {
-      case .model: sum
-      case .queries: sum + removedUnits * configuration.queriesPerUnit * configuration.headSize
-      case .keyValues: sum + removedUnits * configuration.headSize
-      case .neurons: sum + removedNeurons
+      configuration.blocks[entry.offset].biases.reduce(sum) {
+        $0 + entry.element[$1.module].removed.count * configuration.featuresPerUnit($1.rows)
       }
     }
+    return configuration.totalParameters - pruning.removedParameters(configuration) - removedBiases
   }
 }

@@ -1,76 +1,52 @@
 import Numerics
 
-/// What is taken out of one block, and what makes up for it. Indices are those of the unpruned model.
-public struct BlockPruning: Sendable {
-  /// One entry per attention unit (a key-value group with its query heads); true = kept.
-  public var units: [Bool]
-  /// One entry per neuron; true = kept.
-  public var neurons: [Bool]
-  /// Added after the output projection, `d` numbers.
-  public var outputBias: [Float]?
-  /// Added after the down projection, `d` numbers.
-  public var downBias: [Float]?
-  /// Stands for the kept columns of the output projection: `d × (kept units × g × headSize)`.
-  public var outputWeight: Matrix<Float>?
-  /// Stands for the kept columns of the down projection: `d × kept neurons`.
-  public var downWeight: Matrix<Float>?
+/// What is taken out of one branch, and what makes up for it. Indices are those of the unpruned model.
+public struct BranchPruning: Sendable {
+  /// One entry per structural unit; true = kept.
+  public var keep: [Bool]
+  /// Added after the output map, `d` numbers.
+  public var bias: [Float]?
+  /// Stands for the kept columns of the output map: `d × (kept units × their columns)`.
+  public var weight: Matrix<Float>?
 
-  public init(
-    units: [Bool], neurons: [Bool], outputBias: [Float]? = nil, downBias: [Float]? = nil,
-    outputWeight: Matrix<Float>? = nil, downWeight: Matrix<Float>? = nil
-  ) {
-    self.units = units
-    self.neurons = neurons
-    self.outputBias = outputBias
-    self.downBias = downBias
-    self.outputWeight = outputWeight
-    self.downWeight = downWeight
+  public init(keep: [Bool], bias: [Float]? = nil, weight: Matrix<Float>? = nil) {
+    self.keep = keep
+    self.bias = bias
+    self.weight = weight
   }
 
-  /// Nothing is taken out of block `layer`.
-  public static func keepingAll(_ configuration: Configuration, layer: Int) -> BlockPruning {
-    BlockPruning(
-      units: Array(repeating: true, count: configuration.units(layer)),
-      neurons: Array(repeating: true, count: configuration.neurons(layer)))
-  }
+  public var kept: [Int] { keep.indices.filter { keep[$0] } }
+  public var removed: [Int] { keep.indices.filter { !keep[$0] } }
 
-  public var keptUnits: [Int] { units.indices.filter { units[$0] } }
-  public var keptNeurons: [Int] { neurons.indices.filter { neurons[$0] } }
-  public var removedUnits: Int { units.count - keptUnits.count }
-  public var removedNeurons: Int { neurons.count - keptNeurons.count }
+  /// Share of the units that stay.
+  public var keptShare: Double { Double(kept.count) / Double(max(1, keep.count)) }
 
-  /// Whether only masks are at work: no bias was added, no weight refitted.
-  public var isUncompensated: Bool {
-    outputBias == nil && downBias == nil && outputWeight == nil && downWeight == nil
-  }
-
-  /// The columns of the output projection that stay: every feature of every head of the kept units.
-  public func keptQueryColumns(_ configuration: Configuration) -> [Int] {
-    keptUnits.features(of: configuration.queriesPerUnit * configuration.headSize)
-  }
+  /// Whether only a mask is at work: no bias was added, no weight refitted.
+  public var isUncompensated: Bool { bias == nil && weight == nil }
 
   /// This pruning followed by `later`, whose compensation was found on the model that this one leaves.
   ///
   /// Kept is what both keep; added biases add up; a refit replaces an earlier one, which otherwise keeps the columns
   /// that are still there.
-  public func followed(by later: BlockPruning, _ configuration: Configuration) -> BlockPruning {
-    var result = BlockPruning(
-      units: zip(units, later.units).map { $0 && $1 }, neurons: zip(neurons, later.neurons).map { $0 && $1 })
-    result.outputBias = sum(outputBias, later.outputBias)
-    result.downBias = sum(downBias, later.downBias)
-    result.outputWeight =
-      later.outputWeight?.keeping(result.keptQueryColumns(configuration), of: later.keptQueryColumns(configuration))
-      ?? outputWeight?.keeping(result.keptQueryColumns(configuration), of: keptQueryColumns(configuration))
-    result.downWeight =
-      later.downWeight?.keeping(result.keptNeurons, of: later.keptNeurons)
-      ?? downWeight?.keeping(result.keptNeurons, of: keptNeurons)
+  ///
+  /// - Parameter width: columns of the output map that one unit owns.
+  func followed(by later: BranchPruning, width: Int) -> BranchPruning {
+    var result = BranchPruning(keep: zip(keep, later.keep).map { $0 && $1 }, bias: sum(bias, later.bias))
+    let left = result.kept.features(of: width)
+    result.weight =
+      later.weight?.keeping(left, of: later.kept.features(of: width))
+      ?? weight?.keeping(left, of: kept.features(of: width))
     return result
   }
+}
 
-  private func sum(_ first: [Float]?, _ second: [Float]?) -> [Float]? {
-    guard let first else { return second }
-    guard let second else { return first }
-    return zip(first, second).map(+)
+/// What is taken out of one block.
+public typealias BlockPruning = PerModule<BranchPruning>
+
+extension BlockPruning {
+  /// Nothing is taken out of block `layer`.
+  public static func keepingAll(_ configuration: Configuration, layer: Int) -> BlockPruning {
+    BlockPruning { BranchPruning(keep: Array(repeating: true, count: configuration.units($0, layer: layer))) }
   }
 }
 
@@ -90,19 +66,24 @@ public struct Pruning: Sendable {
 
   public subscript(layer: Int) -> BlockPruning? { blocks.indices.contains(layer) ? blocks[layer] : nil }
 
-  public var isUncompensated: Bool { blocks.allSatisfy(\.isUncompensated) }
+  public var isUncompensated: Bool { blocks.allSatisfy { block in Module.allCases.allSatisfy { block[$0].isUncompensated } } }
 
-  /// This pruning followed by `later`; see `BlockPruning.followed`.
+  /// This pruning followed by `later`; see `BranchPruning.followed`.
   public func followed(by later: Pruning, _ configuration: Configuration) -> Pruning {
     if blocks.isEmpty { return later }
     if later.blocks.isEmpty { return self }
-    return Pruning(blocks: zip(blocks, later.blocks).map { $0.followed(by: $1, configuration) })
+    return Pruning(
+      blocks: zip(blocks, later.blocks).map { first, second in
+        BlockPruning {
+          first[$0].followed(by: second[$0], width: configuration.featuresPerUnit($0.output.columns))
+        }
+      })
   }
 
   /// Weights of linear maps that are gone.
   public func removedParameters(_ configuration: Configuration) -> Int {
-    blocks.reduce(0) {
-      $0 + $1.removedUnits * configuration.parametersPerUnit + $1.removedNeurons * configuration.parametersPerNeuron
+    blocks.reduce(0) { sum, block in
+      Module.allCases.reduce(sum) { $0 + block[$1].removed.count * configuration.parametersPerUnit($1) }
     }
   }
 
@@ -114,21 +95,20 @@ public struct Pruning: Sendable {
         layer: blocks.count, what: "blocks", found: blocks.count, expected: configuration.layers)
     }
     for (layer, block) in blocks.enumerated() {
-      func require(_ what: String, _ found: Int?, _ expected: Int) throws {
-        if let found, found != expected {
-          throw ModelError.pruningMismatch(layer: layer, what: what, found: found, expected: expected)
+      for module in Module.allCases {
+        let branch = block[module]
+        func require(_ what: String, _ found: Int?, _ expected: Int) throws {
+          if let found, found != expected {
+            throw ModelError.pruningMismatch(layer: layer, what: what, found: found, expected: expected)
+          }
         }
+        try require("\(module.rawValue) units", branch.keep.count, configuration.units(module, layer: layer))
+        try require("\(module.output.rawValue) bias entries", branch.bias?.count, configuration.hiddenSize)
+        try require("\(module.output.rawValue) weight rows", branch.weight?.rows, configuration.hiddenSize)
+        try require(
+          "\(module.output.rawValue) weight columns", branch.weight?.columns,
+          branch.kept.count * configuration.featuresPerUnit(module.output.columns))
       }
-      let d = configuration.hiddenSize
-      try require("attention units", block.units.count, configuration.units(layer))
-      try require("neurons", block.neurons.count, configuration.neurons(layer))
-      try require("output bias entries", block.outputBias?.count, d)
-      try require("down bias entries", block.downBias?.count, d)
-      try require("output weight rows", block.outputWeight?.rows, d)
-      try require("down weight rows", block.downWeight?.rows, d)
-      try require(
-        "output weight columns", block.outputWeight?.columns, block.keptQueryColumns(configuration).count)
-      try require("down weight columns", block.downWeight?.columns, block.keptNeurons.count)
     }
   }
 }

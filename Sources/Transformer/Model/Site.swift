@@ -19,6 +19,38 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
   /// The residual stream that leaves the block.
   case blockOut = "block.out"
 
+  /// The module whose branch it lies in.
+  public var module: Module {
+    switch self {
+    case .blockIn, .attentionHeads: .attention
+    default: .ffn
+    }
+  }
+
+  /// How far the branch has come there.
+  enum Stage: Comparable {
+    /// The residual stream that enters the branch.
+    case entering
+    /// Behind the norm.
+    case normalized
+    /// Behind the input maps.
+    case projected
+    /// Before the output map.
+    case mixed
+    /// The residual stream that leaves the branch.
+    case leaving
+  }
+
+  var stage: Stage {
+    switch self {
+    case .blockIn, .feedForwardResidual: .entering
+    case .feedForwardIn: .normalized
+    case .gateBefore, .gate, .up: .projected
+    case .attentionHeads, .activation: .mixed
+    case .blockOut: .leaving
+    }
+  }
+
   /// The space its columns live in.
   public var space: Space {
     switch self {

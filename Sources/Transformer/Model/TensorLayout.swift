@@ -38,8 +38,7 @@ struct TensorLayout: Sendable {
     prefix + family.layer.split(separator: "#", omittingEmptySubsequences: false).joined(separator: "\(layer)")
   }
 
-  func inputNorm(_ layer: Int) -> String { layerPrefix(layer) + family.inputNorm }
-  func postNorm(_ layer: Int) -> String { layerPrefix(layer) + family.postNorm }
+  func norm(_ module: Module, _ layer: Int) -> String { layerPrefix(layer) + family.norms[module] }
   func linear(_ stored: StoredLinear, _ layer: Int) -> String { layerPrefix(layer) + stored.name }
 
   /// Where a linear map's rows (outputs) stand in its stored tensor.
@@ -72,7 +71,7 @@ struct TensorLayout: Sendable {
   }
 
   private func blockSlots(_ layer: Int) -> [TensorSlot] {
-    var slots = norm(inputNorm(layer)) + norm(postNorm(layer))
+    var slots = Module.allCases.flatMap { norm(norm($0, layer)) }
     for stored in family.linears {
       let name = linear(stored, layer)
       let rows = stored.roles.reduce(0) { $0 + configuration.size($1.rows, layer: layer) }

@@ -28,7 +28,7 @@ private let signals = """
       "window", signals + "window = canica acts components=8 per_run=4 scope=window:6 keep=max")
     #expect(whole.partLayers == [[0, 1, 2, 3, 4, 5]])
     #expect(whole.maxAbsZ == window.maxAbsZ)
-    #expect(whole.maxAbsZ.map(\.count) == whole.structure.neurons)
+    #expect(whole.maxAbsZ.map(\.count) == whole.structure.units.ffn)
   }
 
   @Test func aLayerTakesTheLargestZOfAllItsWindows() throws {
@@ -36,7 +36,7 @@ private let signals = """
     let windows: Networks = try bench.value("windows", text)
     #expect(windows.partLayers == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]])
     for layer in 0..<6 {
-      var largest = [Float](repeating: 0, count: windows.structure.neurons[layer])
+      var largest = [Float](repeating: 0, count: windows.structure.units.ffn[layer])
       for index in windows.parts.indices where windows.partLayers[index].contains(layer) {
         let part = try windows.part(index)
         let places = part.places(of: layer)
@@ -91,8 +91,8 @@ private let signals = """
         mk = mask both rate=20% scope=layer
         """
     let scores: Scores = try bench.value("both", text)
-    #expect(scores.score.attention?.map(\.count) == scores.structure.units)
-    #expect(scores.score.ffn?.map(\.count) == scores.structure.neurons)
+    #expect(scores.score.attention?.map(\.count) == scores.structure.units.attention)
+    #expect(scores.score.ffn?.map(\.count) == scores.structure.units.ffn)
     let mask: Mask = try bench.value("mk", text)
     #expect(mask.keep.attention != nil && mask.keep.ffn != nil)
   }

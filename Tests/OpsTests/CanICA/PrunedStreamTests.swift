@@ -16,7 +16,7 @@ private let start = """
   private func biases(_ mask: String, _ stream: String) throws -> [[Float]?] {
     let text = start + "mk = mask (flap mean) \(mask)\np = prune m mk comp=bias acts=mean stream=\(stream)"
     let model: Model = try bench.value("p", text)
-    return model.pruning.blocks.map(\.downBias)
+    return model.pruning.blocks.map(\.ffn.bias)
   }
 
   @Test func theFirstPrunedLayerSeesTheDenseStream() throws {
@@ -45,8 +45,8 @@ private let start = """
     let a: Model = try bench.value("a", text)
     let b: Model = try bench.value("b", text)
     #expect(a.compensation == "bias, means of the pruned stream")
-    #expect(a.pruning.blocks.map(\.downBias) == b.pruning.blocks.map(\.downBias))
-    #expect(a.pruning.blocks.map(\.outputBias) == b.pruning.blocks.map(\.outputBias))
+    #expect(a.pruning.blocks.map(\.ffn.bias) == b.pruning.blocks.map(\.ffn.bias))
+    #expect(a.pruning.blocks.map(\.attention.bias) == b.pruning.blocks.map(\.attention.bias))
   }
 
   @Test func anInterruptedStreamGoesOnAndFindsTheSame() throws {

@@ -1,6 +1,20 @@
 import Numerics
 import Ops
 import Testing
+import Transformer
+
+extension ScoredLayer {
+  /// A block with these scores and nothing protected.
+  init(
+    attention: [Double], neurons: [Double], attentionParameters: Int, neuronParameters: Int, parameters: Int
+  ) {
+    self.init(
+      units: PerModule(
+        attention: ScoredUnits(scores: attention, parameters: attentionParameters),
+        ffn: ScoredUnits(scores: neurons, parameters: neuronParameters)),
+      parameters: parameters)
+  }
+}
 
 @Suite struct SelectionTests {
   func model(_ seed: UInt64, layers L: Int = 3, units: Int = 4, neurons n: Int = 10) -> [ScoredLayer] {
@@ -23,8 +37,9 @@ import Testing
     let found = try selectGlobally(layers, model: 10_000, rate: rate, base: .block)
     // All units by descending score; the kept prefix is the one whose weight is nearest to (1 − r) of all.
     var all = layers.enumerated().flatMap { l, layer in
-      layer.attention.map { (score: $0, weight: layer.attentionParameters) }
-        + layer.neurons.map { (score: $0, weight: layer.neuronParameters) }
+      Module.allCases.flatMap { module in
+        layer.units[module].scores.map { (score: $0, weight: layer.units[module].parameters) }
+      }
     }
     all.sort { $0.score > $1.score }
     var best = (distance: Double.infinity, threshold: Double.infinity)
@@ -35,8 +50,8 @@ import Testing
       if distance < best.distance { best = (distance, unit.score) }
     }
     for (layer, keep) in zip(layers, found.layers) where found.guarded == 0 {
-      #expect(keep.attention == layer.attention.map { $0 >= best.threshold })
-      #expect(keep.neurons == layer.neurons.map { $0 >= best.threshold })
+      #expect(keep.attention == layer.attention.scores.map { $0 >= best.threshold })
+      #expect(keep.ffn == layer.ffn.scores.map { $0 >= best.threshold })
     }
     let largestWeight = 32.0
     #expect(found.guarded > 0 || abs(found.blockRate - rate) * whole <= largestWeight / 2)
@@ -49,10 +64,10 @@ import Testing
     let found = try selectGlobally([layer, layer], model: 100, rate: 0.3, base: .block)
     // Three units go: both attention units, one neuron; the second attention unit comes back and is not replaced.
     #expect(found.layers[0].attention == [false, true])
-    #expect(found.layers[0].neurons == [false, true, true])
+    #expect(found.layers[0].units.ffn.scores == [false, true, true])
     #expect(found.guarded == 1)
     #expect(found.removed == 20)
-    #expect(found.layers[1] == LayerKeep(attention: [true, true], neurons: [true, true, true]))
+    #expect(found.layers[1] == LayerKeep(attention: [true, true], ffn: [true, true, true]))
   }
 
   @Test("00.4 an emptied layer keeps its best unit and its saving is not spent elsewhere") func guardKeepsTheBest()
@@ -63,7 +78,7 @@ import Testing
     let rich = ScoredLayer(
       attention: [], neurons: [10, 11, 12], attentionParameters: 0, neuronParameters: 1, parameters: 3)
     let found = try selectGlobally([poor, rich], model: 6, rate: 0.5, base: .block)
-    #expect(found.layers.map(\.neurons) == [[false, true, false], [true, true, true]])
+    #expect(found.layers.map(\.ffn) == [[false, true, false], [true, true, true]])
     #expect(found.guarded == 1 && found.removed == 2)
     #expect(found.largestPruned == 2)
   }
@@ -81,7 +96,7 @@ import Testing
     }
     let found = try selectGlobally(layers, model: 6_738_415_616, rate: rate, base: .total)
     #expect(found.removed == expected * 12_288)
-    #expect(found.layers[0].neurons.allSatisfy { $0 } && found.layers[31].neurons.allSatisfy { $0 })
+    #expect(found.layers[0].ffn.allSatisfy { $0 } && found.layers[31].ffn.allSatisfy { $0 })
     #expect(abs(found.totalRate - rate) < 12_288 / 6.7e9)
   }
 
@@ -103,17 +118,17 @@ import Testing
   @Test("nothing is pruned at rate zero, and protected units never are") func protection() throws {
     var layers = model(4)
     #expect(try selectGlobally(layers, model: 1, rate: 0, base: .block).removed == 0)
-    layers[1].neuronsProtected = (0..<10).map { $0 < 5 }
-    layers[1].neurons = layers[1].neurons.map { $0 - 100 }
+    layers[1].units.ffn.protected = (0..<10).map { $0 < 5 }
+    layers[1].units.ffn.scores = layers[1].ffn.scores.map { $0 - 100 }
     let found = try selectGlobally(layers, model: 1, rate: 0.2, base: .block)
-    #expect(found.layers[1].neurons == (0..<10).map { $0 < 5 })
+    #expect(found.layers[1].units.ffn.scores == (0..<10).map { $0 < 5 })
   }
 
   @Test("a threshold prunes what does not exceed it") func threshold() throws {
     let layers = model(5)
     let found = try selectBelow(threshold: 0, layers, model: 1)
     for (layer, keep) in zip(layers, found.layers) {
-      #expect(keep.neurons == layer.neurons.map { $0 > 0 })
+      #expect(keep.ffn == layer.ffn.scores.map { $0 > 0 })
     }
     let rate = 0.3
     let global = try selectGlobally(layers, model: 1, rate: rate, base: .block)
@@ -123,12 +138,12 @@ import Testing
 
   @Test("each window of layers meets the rate by itself") func windows() throws {
     var layers = model(6, layers: 6, neurons: 40)
-    for l in 0..<3 { layers[l].neurons = layers[l].neurons.map { $0 - 50 } }
+    for l in 0..<3 { layers[l].units.ffn.scores = layers[l].ffn.scores.map { $0 - 50 } }
     let found = try selectGlobally(layers, model: 1, rate: 0.3, base: .block, window: 3)
     for window in [0..<3, 3..<6] {
       var removed = 0
       for l in window {
-        removed += found.layers[l].neurons.count { !$0 } * 12
+        removed += found.layers[l].ffn.count { !$0 } * 12
         removed += found.layers[l].attention.count { !$0 } * 32
       }
       let whole = Double(blocks(Array(layers[window])))
@@ -161,11 +176,11 @@ import Testing
     #expect(counts.attention == 10)
     let P: Double = 0.3 * Double(layer.parameters)
     let rest: Double = P - Double(10 * 4 * d * 128)
-    #expect(counts.neurons == Int((rest / Double(3 * d)).rounded()))
+    #expect(counts.ffn == Int((rest / Double(3 * d)).rounded()))
     let found = try selectPerLayer([layer], model: 1, rates: [0.3])
     #expect(abs(Double(found.removed) - P) <= Double(3 * d) / 2)
     let loose = try layerCounts(layer, rate: 0.3, couple: false, layer: 0)
-    #expect(loose == LayerCounts(attention: 10, neurons: 3302))
+    #expect(loose == LayerCounts(attention: 10, ffn: 3302))
   }
 
   @Test("halves round up") func halvesRoundUp() throws {
@@ -180,7 +195,7 @@ import Testing
       attention: [], neurons: [2, 1, 1, 1, 5, 0], attentionParameters: 0, neuronParameters: 1, parameters: 6)
     let found = try selectPerLayer([layer, layer], model: 12, rates: [0.5, 1 / 6.0])
     #expect(
-      found.layers.map(\.neurons) == [
+      found.layers.map(\.ffn) == [
         [true, false, false, true, true, false], [true, true, true, true, true, false],
       ])
   }
@@ -195,7 +210,7 @@ import Testing
     let found = try selectPerLayer([layer], model: 16, rates: [7.0 / 16], groups: [group])
     #expect(partition(7, sizes: [4, 4, 4]) == [3, 2, 2])
     #expect(
-      found.layers[0].neurons == [
+      found.layers[0].units.ffn.scores == [
         true, false, false, false, true, true, false, false, true, true, false, false, true, true, true, true,
       ])
     #expect(partition(5, sizes: [3, 2, 2]) == [2, 2, 1])
@@ -249,7 +264,7 @@ import Testing
     let largest = largestRate(layer)
     for step in 0...50 {
       let counts = try layerCounts(layer, rate: largest * Double(step) / 50, layer: 0)
-      #expect(counts.neurons < layer.neurons.count && counts.attention < max(units, 1))
+      #expect(counts.ffn < layer.ffn.scores.count && counts.attention < max(units, 1))
     }
   }
 }

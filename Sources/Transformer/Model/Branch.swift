@@ -1,0 +1,125 @@
+import Numerics
+
+/// A norm's weight, and its bias for LayerNorm.
+public struct Norm: Sendable {
+  public let weight: [Float]
+  public let bias: [Float]?
+}
+
+/// One module of a block in single precision, ready to run:
+///
+///     x ← x + output(mix(input(norm(x))))
+///
+/// What was pruned is really gone: the maps are narrower.
+public struct Branch: Sendable {
+  public let configuration: Configuration
+  public let module: Module
+  /// The structural units that are here, by their index in the unpruned model, ascending.
+  public let units: [Int]
+  public let norm: Norm
+  /// The maps that read the normalised stream, stacked so that one product serves them: query, key and value; gate and
+  /// up; or up alone.
+  public let input: LinearMap
+  public let output: LinearMap
+
+  /// What happens between the maps.
+  enum Mix {
+    /// Causal self-attention over rotated queries and keys.
+    case attention
+    /// `act(gate) ∘ up`
+    case gated(Activation)
+    /// `act(up)`
+    case ungated(Activation)
+  }
+
+  var mix: Mix {
+    switch module {
+    case .attention: .attention
+    case .ffn: configuration.family.isGated ? .gated(configuration.activation) : .ungated(configuration.activation)
+    }
+  }
+
+  /// Columns that a number of units has in a space, side by side.
+  func columns(_ space: Space) -> Int { units.count * configuration.featuresPerUnit(space) }
+
+  /// Rows of `input` (columns of its result) that hold one of its maps; empty when the family lacks it.
+  func rows(of role: LinearRole) -> Range<Int> {
+    var start = 0
+    for other in configuration.inputRoles(module) {
+      let size = columns(other.rows)
+      if other == role { return start..<start + size }
+      start += size
+    }
+    return 0..<0
+  }
+
+  /// The weights of one linear map, outputs × inputs: a window, not a copy.
+  public func weight(_ role: LinearRole) -> Matrix<Float> {
+    role == module.output ? output.weight : input.weight.rows(rows(of: role))
+  }
+
+  /// The bias of one linear map, nil when it has none.
+  public func bias(_ role: LinearRole) -> [Float]? {
+    if role == module.output { return output.bias }
+    let rows = rows(of: role)
+    return rows.isEmpty ? nil : input.bias.map { Array($0[rows]) }
+  }
+
+  /// The features of `space` that belong to the units at these positions.
+  private func features(_ space: Space, _ positions: [Int]) -> [Int] {
+    positions.features(of: configuration.featuresPerUnit(space))
+  }
+
+  /// Rows of the stacked input maps that belong to the units at these positions, `units` of them in all.
+  private func inputRows(_ positions: [Int], of units: Int) -> [Int] {
+    var start = 0
+    return configuration.inputRoles(module).flatMap { role -> [Int] in
+      defer { start += units * configuration.featuresPerUnit(role.rows) }
+      return features(role.rows, positions).map { start + $0 }
+    }
+  }
+}
+
+// MARK: - Surgery
+
+extension Branch {
+  /// This branch without what `pruning` removes, and with its compensation.
+  ///
+  /// `pruning` speaks of the unpruned model's indices; what is gone already stays gone.
+  public func pruned(by pruning: BranchPruning) -> Branch {
+    let kept = units.indices.filter { pruning.keep[units[$0]] }
+    let left = kept.map { units[$0] }
+    var narrowed = output.keeping(columns: features(module.output.columns, kept))
+    if let refitted = pruning.weight {
+      let columns = refitted.keeping(
+        features(module.output.columns, left), of: features(module.output.columns, pruning.kept))
+      narrowed = LinearMap(columns, bias: output.bias)
+    }
+    narrowed.bias = sum(output.bias, pruning.bias)
+    return Branch(
+      configuration: configuration, module: module, units: left, norm: norm,
+      input: input.keeping(rows: inputRows(kept, of: units.count)), output: narrowed)
+  }
+
+  /// This branch at the sizes of one with `count` units, zeros where a unit is missing.
+  func spread(to count: Int) -> Branch {
+    let rows = configuration.inputRoles(module).reduce(0) { $0 + count * configuration.featuresPerUnit($1.rows) }
+    return Branch(
+      configuration: configuration, module: module, units: Array(0..<count), norm: norm,
+      input: input.spread(rows: inputRows(units, of: count), of: rows), output: spreadOutput(to: count))
+  }
+
+  /// The weights of the output map in the columns of `count` units, zeros where one is missing: d × columns.
+  public func outputWeight(of count: Int) -> Matrix<Float> { spreadOutput(to: count).weight }
+
+  private func spreadOutput(to count: Int) -> LinearMap {
+    let space = module.output.columns
+    return output.spread(columns: features(space, units), of: count * configuration.featuresPerUnit(space))
+  }
+}
+
+/// Two biases that are both added; nil when there is none.
+func sum(_ first: [Float]?, _ second: [Float]?) -> [Float]? {
+  guard let first, let second else { return first ?? second }
+  return zip(first, second).map(+)
+}
