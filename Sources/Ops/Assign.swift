@@ -78,7 +78,7 @@ struct Assign: Op {
       structure: affinity.structure, group: group, count: how == .single ? 1 : K, prices: how == .exact ? prices : nil,
       objective: objective, affinity: means, how: how.rawValue, clusters: affinity.clusters,
       calibration: affinity.calibration,
-      open: { [context = UncheckedContext(context)] in try context.value.open($0) })
+      open: context.open)
   }
 
   /// Mean affinity of each group's neurons to each cluster, the shared group last: (groups + 1) x clusters.

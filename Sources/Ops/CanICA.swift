@@ -152,7 +152,7 @@ struct CanICA: Op {
     return Networks(
       structure: activations.structure, recipe: recipe(runs.count, sites), layers: activations.layers,
       parts: references, of: found, calibration: activations.calibration,
-      open: { [context = UncheckedContext(context)] in try context.value.open($0) })
+      open: context.open)
   }
 
   private func recipe(_ runs: Int, _ sites: [Site]) -> Networks.Recipe {
