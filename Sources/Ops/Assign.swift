@@ -35,6 +35,13 @@ struct Assign: Op {
 
   init() {}
 
+  func check() throws -> Facts {
+    if seed != 0, how != .random {
+      throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
+    }
+    return [:]
+  }
+
   func run(_ context: any RunContext) throws -> Groups {
     var group: [[Int32]] = []
     var prices: [[Double]] = []

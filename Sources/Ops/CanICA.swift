@@ -119,6 +119,8 @@ struct CanICA: Op {
     let corpus = try activations.loadCorpus()
     let runs = tokenRuns(corpus)
     let longest = runs.map(\.tokens.count).max() ?? 0
+    // More components than a run has tokens are refused by `run`, which names the run.
+    let components = min(components, longest)
     let signals = try scope.parts(of: activations.layers).map { layers in
       layers.reduce(0) { $0 + signalCount(configuration) * activations.structure.count(module, layer: $1) }
     }

@@ -43,6 +43,14 @@ struct Cascade: Op {
       throw Diagnostic(
         "weight= weighs the tokens group by group", hint: "add groups=", argument: "weight", kind: .usage)
     }
+    if by == .flap, metric == .wifn, weight != nil {
+      throw Diagnostic(
+        "metric=wifn has no weighted form", hint: "use metric=wifv or ifv", argument: "metric", kind: .usage)
+    }
+    if by == .obc, metric != .wifv {
+      throw Diagnostic("metric= belongs to by=flap", argument: "metric", kind: .usage)
+    }
+    if by == .flap, how != .oneshot { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
     return Facts().withLayers(of: $model.facts)
   }
 
