@@ -31,7 +31,13 @@ private let start = """
 
   @Test(arguments: [
     ("cascade m cal by=flap metric=wifn rate=20%", nil), ("cascade m cal by=obc metric=ifv rate=20%", "metric"),
-    ("cascade m cal by=flap how=greedy rate=20%", "how"), ("score signals how=magnitude seed=1", "seed"),
+    ("cascade m cal by=flap how=greedy rate=20%", "how"),
+    ("cascade m cal by=flap damp=5% rate=20%", "damp"), ("cascade m cal tau=9 rate=20%", "tau"),
+    ("obc (capture m cal sites=attn.heads keep=gram) how=greedy head_score=sum", "head_score"),
+    ("flap (capture m cal sites=ffn.act) tau=9", "tau"),
+    ("prune m (mask (flap (capture m cal sites=ffn.act)) rate=20%) damp=5%", "damp"),
+    ("prune m (mask (flap (capture m cal sites=ffn.act)) rate=20%) acts=ends", "acts"),
+    ("score signals how=magnitude seed=1", "seed"),
     ("assign (taylor m cal by=(kmeans ends k=2 pca=4)) how=exact seed=1", "seed"),
   ])
   func aParameterThatCanDoNothingIsRefused(_ call: String, _ argument: String?) throws {
