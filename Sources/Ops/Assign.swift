@@ -35,6 +35,13 @@ struct Assign: Op {
 
   init() {}
 
+  func check() throws -> Facts {
+    if seed != 0, how != .random {
+      throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
+    }
+    return [:]
+  }
+
   func run(_ context: any RunContext) throws -> Groups {
     var group: [[Int32]] = []
     var prices: [[Double]] = []
@@ -78,7 +85,7 @@ struct Assign: Op {
       structure: affinity.structure, group: group, count: how == .single ? 1 : K, prices: how == .exact ? prices : nil,
       objective: objective, affinity: means, how: how.rawValue, clusters: affinity.clusters,
       calibration: affinity.calibration,
-      open: { [context = UncheckedContext(context)] in try context.value.open($0) })
+      open: context.open)
   }
 
   /// Mean affinity of each group's neurons to each cluster, the shared group last: (groups + 1) x clusters.

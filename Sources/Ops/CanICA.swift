@@ -119,6 +119,8 @@ struct CanICA: Op {
     let corpus = try activations.loadCorpus()
     let runs = tokenRuns(corpus)
     let longest = runs.map(\.tokens.count).max() ?? 0
+    // More components than a run has tokens are refused by `run`, which names the run.
+    let components = min(components, longest)
     let signals = try scope.parts(of: activations.layers).map { layers in
       layers.reduce(0) { $0 + signalCount(configuration) * activations.structure.units[module][$1] }
     }
@@ -152,7 +154,7 @@ struct CanICA: Op {
     return Networks(
       structure: activations.structure, recipe: recipe(runs.count, sites), layers: activations.layers,
       parts: references, of: found, calibration: activations.calibration,
-      open: { [context = UncheckedContext(context)] in try context.value.open($0) })
+      open: context.open)
   }
 
   private func recipe(_ runs: Int, _ sites: [Site]) -> Networks.Recipe {

@@ -74,7 +74,7 @@ struct Capture: Op {
       model: $model.references[0], corpus: $corpus.references[0], structure: structure, sites: sites, keep: keep,
       layers: chosen, tokens: corpus.tokens.count, calibration: merged(model.calibration, [corpus.textHash]),
       clusters: $by.references.first, groups: $groups.references.first, parts: parts,
-      open: { [context = UncheckedContext(context)] in try context.value.open($0) })
+      open: context.open)
   }
 
   private func checkBelonging(_ corpusContent: String, _ modelContent: String, _ structure: Structure) throws {
@@ -85,12 +85,6 @@ struct Capture: Op {
       throw Diagnostic("the clusters were made on another model", argument: "by")
     }
   }
-}
-
-/// A context handed to a value that outlives the step; the store behind it does its own locking.
-struct UncheckedContext: @unchecked Sendable {
-  let value: any RunContext
-  init(_ value: any RunContext) { self.value = value }
 }
 
 /// Both lists without repeats, sorted, so that equal sets are equal bytes.

@@ -29,7 +29,7 @@ struct Cascade: Op {
   @Param("flap's score: wifv, ifv or wifn") var metric = FluctuationMetric.wifv
   @Param("how token clusters count for each group") var weight: ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.relative(0.3)
+    Scale.softness
 
   init() {}
 
@@ -43,6 +43,18 @@ struct Cascade: Op {
       throw Diagnostic(
         "weight= weighs the tokens group by group", hint: "add groups=", argument: "weight", kind: .usage)
     }
+    try tau.requireWeight(weight)
+    if by == .flap, metric == .wifn, weight != nil {
+      throw Diagnostic(
+        "metric=wifn has no weighted form", hint: "use metric=wifv or ifv", argument: "metric", kind: .usage)
+    }
+    if by == .obc, metric != .wifv {
+      throw Diagnostic("metric= belongs to by=flap", argument: "metric", kind: .usage)
+    }
+    if damp != 0.01, by == .flap, comp != .ls {
+      throw Diagnostic("damp= belongs to by=obc or comp=ls", argument: "damp", kind: .usage)
+    }
+    if by == .flap, how != .oneshot { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
     return Facts().withLayers(of: $model.facts)
   }
 

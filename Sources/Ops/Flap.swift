@@ -24,7 +24,7 @@ struct Flap: Op {
   @Param("how token clusters count for each neuron group (F-FANG); none counts all tokens alike") var weight:
     ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.relative(0.3)
+    Scale.softness
 
   enum Compat: String, Choice { case none, flap }
 
@@ -33,6 +33,7 @@ struct Flap: Op {
   func check() throws -> Facts {
     try $activations.require(.moments, by: Self.name)
     try $activations.requireGroups(weight)
+    try tau.requireWeight(weight)
     if weight != nil, metric == .wifn {
       throw Diagnostic(
         "metric=wifn has no weighted form", hint: "use metric=wifv or ifv", argument: "metric", kind: .usage)

@@ -20,13 +20,17 @@ struct OBC: Op {
   @Param("how token clusters count for each neuron group (O-FANG); none counts all tokens alike") var weight:
     ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.relative(0.3)
+    Scale.softness
 
   init() {}
 
   func check() throws -> Facts {
     try $activations.require(.gram, by: Self.name)
     try $activations.requireGroups(weight)
+    try tau.requireWeight(weight)
+    if headScore == .sum, how == .greedy {
+      throw Diagnostic("head_score=sum belongs to how=oneshot", argument: "head_score", kind: .usage)
+    }
     if weight != nil { try $activations.require(.moments, by: "weight=") }
     let isGrouped = $activations.allFacts.contains { $0["grouped"] == .bool(true) }
     return (["record": isGrouped ? "grouped" : "plain"] as Facts).withLayers(of: $activations.facts)

@@ -39,6 +39,12 @@ struct Prune: Op {
       throw Diagnostic(
         "comp=\(comp.rawValue) needs acts=, the capture to compute it from", argument: "comp", kind: .usage)
     }
+    if comp == .none, $acts.isGiven {
+      throw Diagnostic("acts= belongs to comp=bias or comp=ls", argument: "acts", kind: .usage)
+    }
+    if damp != 0.01, comp != .ls {
+      throw Diagnostic("damp= belongs to comp=ls", argument: "damp", kind: .usage)
+    }
     if stream != nil, comp != .bias {
       throw Diagnostic("stream= belongs to comp=bias", argument: "stream", kind: .usage)
     }

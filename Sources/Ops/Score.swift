@@ -43,6 +43,9 @@ struct Score: Op {
 
   func check() throws -> Facts {
     try checkKind()
+    if seed != 0, how != .random {
+      throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
+    }
     if how == .wanda { try $measured.require(.moments, by: "how=wanda", argument: "measured") }
     if how == .blockInfluence {
       for facts in $measured.allFacts {

@@ -53,7 +53,9 @@ final class MemoryContext: RunContext {
     -> ArtifactReference
   { throw Diagnostic("toys have no children") }
   func existingChild(part: String, parameters: [String: JSONValue]) throws -> ArtifactReference? { nil }
-  func open(_ reference: ArtifactReference) throws -> any ArtifactReader { throw Diagnostic("toys have no children") }
+  var open: @Sendable (ArtifactReference) throws -> any ArtifactReader {
+    { _ in throw Diagnostic("toys have no children") }
+  }
   var memoryLimit: Int { 1 << 30 }
   var scratch: String { "/nowhere" }
 }

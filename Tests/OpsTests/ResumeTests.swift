@@ -36,6 +36,12 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
       op: "prune", done: 3,
       text: start + "a = capture m few sites=attn.heads,ffn.act keep=gram\n"
         + "x = prune m (mask (obc a) rate=20%) comp=ls acts=a"),
+    Stop(
+      op: "score", done: 3,
+      text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=wanda"),
+    Stop(
+      op: "canica", done: 5,
+      text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=flap rate=20%"),
     Stop(
       op: "cascade", done: 2,

@@ -142,7 +142,7 @@ final class StepContext: RunContext {
     return try store.header(of: key)?.reference
   }
 
-  func open(_ reference: ArtifactReference) throws -> any ArtifactReader { try store.open(reference) }
+  var open: @Sendable (ArtifactReference) throws -> any ArtifactReader { { [store] in try store.open($0) } }
 
   // Means.
 

@@ -72,7 +72,8 @@ public protocol RunContext: AnyObject {
   ) throws -> ArtifactReference
   /// The child if it is in the store already.
   func existingChild(part: String, parameters: [String: JSONValue]) throws -> ArtifactReference?
-  func open(_ reference: ArtifactReference) throws -> any ArtifactReader
+  /// Opens an object of the store. A result may keep it: it holds the store, not the step.
+  var open: @Sendable (ArtifactReference) throws -> any ArtifactReader { get }
   /// Bytes of memory the step may use.
   var memoryLimit: Int { get }
   /// A folder on the store's disk for spill files, emptied afterwards.

@@ -33,6 +33,16 @@ package struct ScoredLayer: Sendable {
     self.parameters = parameters
   }
 
+  /// The layer with every unit protected.
+  package var protected: ScoredLayer {
+    ScoredLayer(
+      units: units.map { units in
+        ScoredUnits(
+          scores: units.scores, parameters: units.parameters,
+          protected: [Bool](repeating: true, count: units.scores.count))
+      }, parameters: parameters)
+  }
+
   package var attention: ScoredUnits { units.attention }
   package var ffn: ScoredUnits { units.ffn }
 }

@@ -64,7 +64,7 @@ extension ScoredLayer {
     let found = try selectGlobally([layer, layer], model: 100, rate: 0.3, base: .block)
     // Three units go: both attention units, one neuron; the second attention unit comes back and is not replaced.
     #expect(found.layers[0].attention == [false, true])
-    #expect(found.layers[0].units.ffn.scores == [false, true, true])
+    #expect(found.layers[0].ffn == [false, true, true])
     #expect(found.guarded == 1)
     #expect(found.removed == 20)
     #expect(found.layers[1] == LayerKeep(attention: [true, true], ffn: [true, true, true]))
@@ -121,7 +121,7 @@ extension ScoredLayer {
     layers[1].units.ffn.protected = (0..<10).map { $0 < 5 }
     layers[1].units.ffn.scores = layers[1].ffn.scores.map { $0 - 100 }
     let found = try selectGlobally(layers, model: 1, rate: 0.2, base: .block)
-    #expect(found.layers[1].units.ffn.scores == (0..<10).map { $0 < 5 })
+    #expect(found.layers[1].ffn == (0..<10).map { $0 < 5 })
   }
 
   @Test("a threshold prunes what does not exceed it") func threshold() throws {
@@ -156,7 +156,7 @@ extension ScoredLayer {
 
   @Test("a score that is not a number is named") func notANumber() {
     var layers = model(8)
-    layers[1].neurons[4] = .nan
+    layers[1].units.ffn.scores[4] = .nan
     #expect(throws: SelectionError.scoreIsNotANumber(layer: 1, unit: "neuron", index: 4)) {
       try selectGlobally(layers, model: 1, rate: 0.1, base: .block)
     }
@@ -210,7 +210,7 @@ extension ScoredLayer {
     let found = try selectPerLayer([layer], model: 16, rates: [7.0 / 16], groups: [group])
     #expect(partition(7, sizes: [4, 4, 4]) == [3, 2, 2])
     #expect(
-      found.layers[0].units.ffn.scores == [
+      found.layers[0].ffn == [
         true, false, false, false, true, true, false, false, true, true, false, false, true, true, true, true,
       ])
     #expect(partition(5, sizes: [3, 2, 2]) == [2, 2, 1])

@@ -1,0 +1,56 @@
+import Kernel
+import Testing
+
+@testable import Ops
+
+private let start = """
+  m = load DATA/tiny-llama
+  cal = text DATA/calibration.txt model=m samples=4 length=16 take=order
+  signals = capture m cal sites=ffn.gate,ffn.up keep=stream
+  ends = capture m cal sites=ffn.in,block.in,block.out keep=values
+
+  """
+
+/// Numbers at the edge of what can be written, and parameters that could do nothing, end in one sentence.
+@Suite(.serialized) struct ExtremeCallTests {
+  let bench = ScriptBench()
+
+  @Test(arguments: [
+    "canica signals components=\(Int.max) per_run=2",
+    "canica signals components=4 per_run=\(Int.max) per_subject=\(Int.max)",
+    "canica signals components=4 per_run=2 reduce=cca subject_components=\(Int.max)",
+    "allocate ends rate=20% groups=\(Int.max)", "kmeans ends k=\(Int.max)", "kmeans ends k=2 pca=\(Int.max)",
+    "capture m cal sites=ffn.in layers=0..1:\(Int.max)", "capture m cal sites=ffn.in layers=\(Int.max)",
+    "assign (taylor m cal by=(kmeans ends k=2 pca=4)) how=random seed=\(Int.max)",
+  ])
+  func theLargestWholeNumberIsASentenceNotATrap(_ call: String) throws {
+    let outcome = try bench.run(start + "x = " + call)
+    #expect([0, 1, 2, 5].contains(outcome.exitCode), "\(call)")
+    #expect(outcome.exitCode == 0 || outcome.diagnostics.count == 1, "\(call)")
+  }
+
+  @Test(arguments: [
+    ("cascade m cal by=flap metric=wifn rate=20%", nil), ("cascade m cal by=obc metric=ifv rate=20%", "metric"),
+    ("cascade m cal by=flap how=greedy rate=20%", "how"),
+    ("cascade m cal by=flap damp=5% rate=20%", "damp"), ("cascade m cal tau=9 rate=20%", "tau"),
+    ("obc (capture m cal sites=attn.heads keep=gram) how=greedy head_score=sum", "head_score"),
+    ("flap (capture m cal sites=ffn.act) tau=9", "tau"),
+    ("prune m (mask (flap (capture m cal sites=ffn.act)) rate=20%) damp=5%", "damp"),
+    ("prune m (mask (flap (capture m cal sites=ffn.act)) rate=20%) acts=ends", "acts"),
+    ("score signals how=magnitude seed=1", "seed"),
+    ("assign (taylor m cal by=(kmeans ends k=2 pca=4)) how=exact seed=1", "seed"),
+  ])
+  func aParameterThatCanDoNothingIsRefused(_ call: String, _ argument: String?) throws {
+    let diagnostics = try bench.run(start + "x = " + call).diagnostics
+    #expect(diagnostics.first?.argument == argument, "\(call)")
+    #expect(diagnostics.isEmpty == (argument == nil), "\(call)")
+  }
+
+  @Test func weightedWifnIsRefusedInACascadeAsInFlap() throws {
+    let groups = "gr = assign (taylor m cal by=(kmeans ends k=2 pca=4))\n"
+    let outcome = try bench.run(
+      start + groups + "x = cascade m cal by=flap metric=wifn groups=gr weight=context rate=20%")
+    #expect(outcome.exitCode == 2)
+    #expect(outcome.diagnostics.first?.summary == "metric=wifn has no weighted form")
+  }
+}
