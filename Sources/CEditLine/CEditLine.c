@@ -170,6 +170,8 @@ void prn_signals_install(void) {
   // A reader that went away is an error of write(2), to be told like any other.
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, NULL);
+  // So is a file that has reached the size this process may give it.
+  sigaction(SIGXFSZ, &action, NULL);
 }
 
 int prn_signals_interrupts(void) { return interrupts; }

@@ -34,9 +34,7 @@ final class StepRunner: StepObserver {
     let recipe = try prepared()
     let former = try session.store.find(recipe.key)
     if !recipe.isFresh, let former {
-      node.handle = former.handle
-      session.observer.handle(.cached(info, former))
-      return try record(status: "cached", ["content": .string(former.handle.reference.content)])
+      return try take(former)
     }
     session.observer.handle(.started(info))
     defer { for input in step.bound.inputs.values { input.unload() } }
@@ -47,16 +45,16 @@ final class StepRunner: StepObserver {
     let clock = ContinuousClock()
     let start = clock.now
     var hasRun = false
-    complete.run = {
+    complete.run = { [self] in
       hasRun = true
-      return try recipe.run($0)
+      let value = try recipe.run($0)
+      try requireUnchanged(recipe.externals)
+      return value
     }
     let made = try session.store.perform(complete, observer: self)
     guard hasRun else {
       // Another process made it while this one waited.
-      node.handle = made.handle
-      session.observer.handle(.cached(info, made))
-      return try record(status: "cached", ["content": .string(made.handle.reference.content)])
+      return try take(made)
     }
     let seconds = (clock.now - start).seconds
     node.handle = made.handle
@@ -64,6 +62,14 @@ final class StepRunner: StepObserver {
     session.observer.handle(.finished(info, made, seconds: seconds, hasChanged: hasChanged))
     try record(
       status: "finished", ["content": .string(made.handle.reference.content), "seconds": .number(seconds)])
+  }
+
+  /// What the store had; what was warned of when it was made is as true now.
+  private func take(_ stored: StoredStep) throws {
+    node.handle = stored.handle
+    stored.warnings.forEach(warned)
+    session.observer.handle(.cached(info, stored))
+    try record(status: "cached", ["content": .string(stored.handle.reference.content)])
   }
 
   /// Binds what was not known when the script was checked, and computes the key.
@@ -111,7 +117,8 @@ final class StepRunner: StepObserver {
     for source in step.sources where source.declaration.isExternal {
       let files: [ExternalFile]
       do {
-        files = try source.paths.map { try session.store.external($0, files: source.declaration.files) }
+        let declared = source.declaration
+        files = try source.paths.map { try session.store.external($0, files: declared.files + declared.further($0)) }
       } catch {
         var diagnostic = explained(error, op: op)
         if diagnostic.argument == nil { diagnostic.argument = source.declaration.name }
@@ -119,6 +126,14 @@ final class StepRunner: StepObserver {
       }
       step.bound.externals[source.declaration.name]?.bound = files
       externals.append((source.declaration.name, files))
+    }
+  }
+
+  /// What was read must be what the key says was read.
+  private func requireUnchanged(_ before: [ExternalFile]) throws {
+    try hashExternals()
+    for (old, new) in zip(before, externals.flatMap(\.files)) where old != new {
+      throw Diagnostic("\(old.path) changed while it was read", hint: "run again when it is complete")
     }
   }
 

@@ -12,7 +12,9 @@ struct Load: Op {
   static let summary = "Open a model from a local folder in Hugging Face layout."
   static let example = "m = load ./data/tiny-llama"
 
-  @External("a folder with config.json, safetensors files and a tokenizer", files: modelFiles) var path
+  @External(
+    "a folder with config.json, safetensors files and a tokenizer", files: modelFiles,
+    further: { Checkpoint.indexed(in: $0) }) var path
 
   init() {}
 

@@ -52,7 +52,7 @@ import Testing
     #expect(try store.collectable(olderThan: 86400) == [])
     #expect(try store.collectable(keepUnder: 1 << 30) == [])
     #expect(try store.collectable(keepUnder: 0).map(\.key) == [unneeded])
-    try store.unpin(try #require(store.pins.first))
+    try store.unpin(try #require(try store.pins.first))
     #expect(try store.collectable().count == 2)
   }
 
@@ -74,10 +74,15 @@ import Testing
   @Test func theTrashIsEmptiedAfterAWeek() throws {
     let (store, _) = try filled()
     let moment = Int(Date().timeIntervalSince1970)
-    workspace.overwrite("\(workspace.root)/trash/\(moment - 8 * 86400)-a.h5", [1])
-    workspace.overwrite("\(workspace.root)/trash/\(moment - 6 * 86400)-b.h5", [1])
+    let key = recipe(seed: 9).key
+    workspace.overwrite("\(workspace.root)/trash/\(moment - 8 * 86400)-\(key).h5", [1])
+    workspace.overwrite("\(workspace.root)/trash/\(moment - 6 * 86400)-\(key).h5", [1])
+    workspace.overwrite("\(workspace.root)/trash/\(moment - 8 * 86400)-thesis.tex", [1])
+    func trash() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: workspace.root + "/trash") }
     try store.collect([])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: workspace.root + "/trash").count == 1)
+    #expect(try trash().count == 2)
+    try store.collect([], emptyingTrash: true)
+    #expect(try trash() == ["\(moment - 8 * 86400)-thesis.tex"])
   }
 
   @Test func usageTellsTypesNamesAndWhatIsShared() throws {
@@ -94,7 +99,7 @@ import Testing
 
   @Test func danglingNamesAndStraysAreReported() throws {
     let (store, _) = try filled()
-    let key = try #require(store.key(of: "x"))
+    let key = try #require(try store.key(of: "x"))
     unlink(workspace.objectPath(key))
     workspace.overwrite(workspace.root + "/objects/notes.txt", [1])
     try FileManager.default.createDirectory(atPath: workspace.root + "/objects/zz", withIntermediateDirectories: true)

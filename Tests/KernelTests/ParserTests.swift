@@ -150,6 +150,15 @@ func contractScripts() -> [(name: String, text: String)] {
     #expect(errors(String(repeating: "time ", count: 100_000) + "x").isEmpty == false)
   }
 
+  @Test func longChainsAndHugeOffsetsAreErrorsAndNotCrashes() {
+    let generators = (0..<10_000).map { "a\($0) in 1,2" }.joined(separator: ", ")
+    for text in [
+      "x = m " + String(repeating: "|> flap ", count: 10_000), "x = for \(generators) { m }",
+      "x = m@-9223372036854775808", "x = m@-9223372036854775807",
+    ] { #expect(errors(text).count == 1) }
+    #expect(errors("x = m " + String(repeating: "|> flap ", count: 50)) == [])
+  }
+
   @Test func anyBytesAreReadWithoutCrashing() {
     let pieces = [
       "f", " ", "\n", "(", ")", "[", "]", "{", "}", "=", ",", "..", "1", "-", "%", "\"", "\\", "for ", "in ", "@", "|>",

@@ -80,6 +80,15 @@ final class Workspace: @unchecked Sendable {
     return true
   }
 
+  /// Every path below the folder with its size and time.
+  func listing() throws -> [String] {
+    try FileManager.default.subpathsOfDirectory(atPath: folder).sorted().map { path in
+      var info = stat()
+      lstat(folder + "/" + path, &info)
+      return "\(path) \(info.st_size) \(info.st_mtim.tv_sec).\(info.st_mtim.tv_nsec)"
+    }
+  }
+
   /// Makes a file look as if it had been written some seconds ago.
   func age(_ path: String, by seconds: Int) {
     let then = timeval(tv_sec: time(nil) - seconds, tv_usec: 0)

@@ -44,6 +44,7 @@ import Testing
     let last = try run(killed)
     #expect(last.status == 0, "\(last.err)")
     #expect(try objects(killed) == expected)
+    #expect(try Program.run(["gc", "--apply", "--workspace", killed], in: Program.root).status == 0)
     for leftover in ["partial", "locks", "tmp"] {
       #expect(try FileManager.default.contentsOfDirectory(atPath: killed + "/" + leftover) == [])
     }

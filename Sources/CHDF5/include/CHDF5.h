@@ -9,9 +9,10 @@
 #endif
 #include <sys/types.h>
 
-// Reads a text attribute of the root of a file that may be damaged anywhere, in a child process: the library can crash on
-// such a file. Returns the number of bytes put into `text`, 0 when there is nothing to read, -1 when there is no child.
-ssize_t prn_h5_probe(const char *path, const char *name, char *text, size_t size);
+// Runs `body` in a child process, for a file that may be damaged anywhere: the library can crash on it, or never come back.
+// Returns the number of bytes that `body` wrote to `out` and that were put into `text`, 0 when it wrote none within
+// `seconds`, -1 when there is no child.
+ssize_t prn_in_child(void (*body)(void *context, int out), void *context, unsigned seconds, char *text, size_t size);
 
 // HDF5 names that are macros over globals: shown to Swift as read-only global variables.
 #define PRN_H5(T, S, EXPR) \

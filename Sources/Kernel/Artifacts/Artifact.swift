@@ -85,6 +85,7 @@ extension ArtifactWriter {
 /// The payload of a finished artifact.
 public protocol ArtifactReader: AnyObject, Sendable {
   func attribute(_ name: String) throws -> JSONValue
+  /// Whether the payload has a dataset of this name.
   func has(_ path: String) -> Bool
   func shape(_ path: String) throws -> [Int]
   /// The whole array, row-major.

@@ -32,21 +32,23 @@ public final class Journal: @unchecked Sendable {
     line["process"] = .integer(Int(getpid()))
     line["session"] = .string(session)
     if path == nil { try Files.makeFolder(folder) }
-    let file = path ?? "\(folder)/\(Journal.timestamp(now, isCompact: true))-\(getpid()).jsonl"
+    let file = path ?? "\(folder)/\(Journal.timestamp(now, isCompact: true))-\(ProcessTag.own.text).jsonl"
     path = file
     try Files.append(JSONValue.object(line).canonical, to: file)
     note(line)
   }
 
   /// All lines of all processes, oldest first. A line that a crash cut short is left out.
-  public func entries() -> [Entry] {
-    let lines = Files.names(in: folder).filter { $0.hasSuffix(".jsonl") }.flatMap { name -> [Entry] in
-      (Files.text(folder + "/" + name) ?? "").split(separator: "\n").compactMap {
-        try? JSONValue(parsing: String($0)).objectValue
-      }
-    }
+  public func entries() throws -> [Entry] {
+    let names = try Files.names(in: folder).filter { $0.hasSuffix(".jsonl") }
+    let lines = try names.flatMap { try Journal.lines(of: folder + "/" + $0) }
     let clocks = lines.map { $0["clock"]?.doubleValue ?? 0 }
     return lines.indices.sorted { (clocks[$0], $0) < (clocks[$1], $1) }.map { lines[$0] }
+  }
+
+  /// The lines of one file that are whole.
+  static func lines(of path: String) throws -> [Entry] {
+    (try Files.text(path) ?? "").split(separator: "\n").compactMap { try? JSONValue(parsing: String($0)).objectValue }
   }
 
   /// Seconds that computing a step last took; nil when no journal tells.
@@ -55,14 +57,15 @@ public final class Journal: @unchecked Sendable {
     defer { lock.unlock() }
     if durations == nil {
       durations = [:]
-      for entry in entries() { note(entry) }
+      for entry in try entries() { note(entry) }
     }
     return durations?[key]
   }
 
   private func note(_ entry: Entry) {
     guard entry["event"] == "publish", let key = entry["key"]?.stringValue else { return }
-    durations?[key] = entry["seconds"]?.doubleValue
+    // A journal is a text that anyone can edit: what no computation takes is not known.
+    durations?[key] = entry["seconds"]?.doubleValue.flatMap { (0...1e9).contains($0) ? $0 : nil }
   }
 
   /// As the kernel knows it; asking the network for a better name could take seconds.
@@ -73,7 +76,7 @@ public final class Journal: @unchecked Sendable {
   }
 
   /// UTC: `2026-11-22T04:57:03Z`, or `20261122T045703` for file names.
-  private static func timestamp(_ time: Double, isCompact: Bool = false) -> String {
+  static func timestamp(_ time: Double, isCompact: Bool = false) -> String {
     var seconds = time_t(time)
     var parts = tm()
     gmtime_r(&seconds, &parts)

@@ -109,7 +109,7 @@ final class ObjectWriter: ArtifactWriter {
     try put("preview/signal", signal, shape)
     for (dimension, axis) in axes.enumerated() {
       let path = "preview/" + plain(axis.name)
-      if !file.has(path) {
+      if try !file.has(path) {
         try put(path, axis.values, [axis.values.count])
         try file.makeScale(path, axis: plain(axis.name))
         try file.setAttribute("long_name", .string(axis.name), of: path)
@@ -201,7 +201,7 @@ final class ObjectWriter: ArtifactWriter {
     }
     groups.append("")
     for group in groups where scales[group + axis] == length { return group + axis }
-    for path in [axis, groups[0] + axis] where scales[path] == nil && !file.has(path) {
+    for path in [axis, groups[0] + axis] where try scales[path] == nil && !file.has(path) {
       let values = (0..<Int64(length)).map { $0 }
       try values.withUnsafeBytes {
         try file.write(path, $0, type: .int64, shape: [length], compression: compression)

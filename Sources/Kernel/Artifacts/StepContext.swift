@@ -9,7 +9,9 @@ final class StepContext: RunContext {
   private let lock: StepLock?
   /// Present when the step runs again only to be compared.
   private let verifier: Verifier?
-  private(set) var warnings: [String] = []
+  /// What was warned of, whether now, before an interruption, or when a part was made.
+  private(set) var warnings: Set<String> = []
+  private var said: Set<String> = []
   private var pace = CheckpointPace()
   private var scratchPath: String?
 
@@ -34,9 +36,8 @@ final class StepContext: RunContext {
   }
 
   func warn(_ sentence: String) {
-    guard !warnings.contains(sentence) else { return }
-    warnings.append(sentence)
-    observer.warned(sentence)
+    warnings.insert(sentence)
+    if said.insert(sentence).inserted { observer.warned(sentence) }
   }
 
   func resumed(at done: Int, of total: Int, _ unit: String) { observer.resumed(at: done, of: total, unit) }
@@ -55,8 +56,15 @@ final class StepContext: RunContext {
 
   func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws -> Bool {
     guard pace.isDue, verifier == nil else { return false }
-    try explained { try pace.timing { try save(name, write) } }
-    return true
+    do {
+      try pace.timing { try save(name, write) }
+      return true
+    } catch FileFailure.missing {
+      // Another process has finished the step and removed its folder.
+      return false
+    } catch let error as any Explained {
+      throw error.diagnostic
+    }
   }
 
   private func save(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws {
@@ -68,7 +76,8 @@ final class StepContext: RunContext {
         _ = try writer.finish(
           ObjectRecord(
             key: recipe.key, type: ArtifactType("checkpoint"), op: recipe.op, revision: recipe.revision,
-            call: recipe.call, summary: name, step: recipe.record, facts: [:], warnings: [], lineage: [:]))
+            call: recipe.call, summary: name, step: recipe.record, facts: [:], warnings: warnings.sorted(), lineage: [:]
+          ))
       }
       try Files.publish(temporary, as: checkpointPath(name))
     } catch {
@@ -79,14 +88,14 @@ final class StepContext: RunContext {
 
   func checkpoint(named name: String) throws -> (any ArtifactReader)? {
     let path = checkpointPath(name)
-    guard !recipe.isFresh, Files.exists(path) else { return nil }
+    guard !recipe.isFresh, try Files.exists(path) else { return nil }
     do {
       let file = try HDF5File(reading: path)
-      guard try Store.header(in: file, key: recipe.key).type.name == "checkpoint" else {
-        throw ObjectDamage.notAnObject
-      }
+      let header = try Store.header(in: file, key: recipe.key)
+      guard header.type.name == "checkpoint" else { throw ObjectDamage.notAnObject }
       let reader = try ObjectReader(file, key: recipe.key, store: nil)
       try reader.verify()
+      header.warnings.forEach(warn)
       return reader
     } catch {
       // A checkpoint only saves time; a bad one is as good as none.
@@ -122,24 +131,34 @@ final class StepContext: RunContext {
     let step = childStep(part, parameters)
     let key = SHA256.hex(of: step.canonical)
     lock?.keep(key)
-    let known = try store.header(of: key)?.reference
-    if !recipe.isFresh, let known { return known }
+    let known = try store.header(of: key)
+    if !recipe.isFresh, let known { return use(known) }
+    let before = warnings
+    warnings = []
+    defer { warnings.formUnion(before) }
     let value = try make()
     let record = ObjectRecord(
       key: key, type: A.type, op: recipe.op, revision: recipe.revision, call: "\(recipe.op) part=\(part)",
-      summary: value.summary, step: step, facts: [:], warnings: [], lineage: try store.lineage(of: recipe.inputs))
+      summary: value.summary, step: step, facts: [:], warnings: warnings.sorted(),
+      lineage: try store.lineage(of: recipe.inputs))
     if let verifier, let known {
       try verifier.compare(value, record, part: part)
-      return known
+      return known.reference
     }
     return try store.publish(value, record)
+  }
+
+  /// A part that was there brings its warnings along.
+  private func use(_ part: Store.Header) -> ArtifactReference {
+    part.warnings.forEach(warn)
+    return part.reference
   }
 
   func existingChild(part: String, parameters: [String: JSONValue]) throws -> ArtifactReference? {
     if recipe.isFresh { return nil }
     let key = SHA256.hex(of: childStep(part, parameters).canonical)
     lock?.keep(key)
-    return try store.header(of: key)?.reference
+    return try store.header(of: key).map(use)
   }
 
   var open: @Sendable (ArtifactReference) throws -> any ArtifactReader { { [store] in try store.open($0) } }
@@ -150,7 +169,7 @@ final class StepContext: RunContext {
 
   var scratch: String {
     if let scratchPath { return scratchPath }
-    let path = "\(store.root)/tmp/scratch-\(recipe.key.prefix(16)).\(getpid())"
+    let path = store.temporaryPath(recipe.key, "scratch")
     // When it cannot be made, the first file written there says why.
     try? Files.makeFolder(path)
     scratchPath = path

@@ -14,14 +14,14 @@ final class StepLock {
     self.path = path
     try Files.makeFolder((path as NSString).deletingLastPathComponent)
     while true {
-      file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+      file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
       guard file >= 0 else { throw FileFailure(errno, "lock", path) }
       if try acquire(waiting, isCancelled), isCurrent { break }
       // The holder removed the file when it was done; what we hold is nobody's lock any more.
       close(file)
     }
     ftruncate(file, 0)
-    append("\(getpid())")
+    append(ProcessTag.own.text)
   }
 
   /// Says that the running step needs an object, so that nobody collects it meanwhile.
@@ -38,7 +38,7 @@ final class StepLock {
       guard errno == EWOULDBLOCK || errno == EINTR else { return true }
       if !hadToWait {
         hadToWait = true
-        waiting(StepLock.owner(of: path) ?? 0)
+        waiting(Int((try? StepLock.owner(of: path))??.number ?? 0))
       }
       if isCancelled() {
         close(file)
@@ -63,14 +63,14 @@ final class StepLock {
     file = -1
   }
 
-  /// The process that wrote its number into a lock file.
-  static func owner(of path: String) -> Int? {
-    Files.text(path).flatMap { Int($0.split(separator: "\n").first ?? "") }
+  /// The process that wrote its tag into a lock file.
+  static func owner(of path: String) throws -> ProcessTag? {
+    try Files.text(path).flatMap { ProcessTag($0.split(separator: "\n").first ?? "") }
   }
 
   /// The objects the holder of a lock needs.
-  static func kept(_ path: String) -> [String] {
-    (Files.text(path) ?? "").split(separator: "\n").dropFirst().map(String.init)
+  static func kept(_ path: String) throws -> [String] {
+    (try Files.text(path) ?? "").split(separator: "\n").dropFirst().map(String.init)
   }
 
   /// Whether some process holds the lock at `path`.

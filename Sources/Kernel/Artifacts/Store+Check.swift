@@ -13,9 +13,13 @@ public struct StoreFinding: Sendable, Equatable {
     case incomplete
     /// A name points at nothing.
     case dangling
+    /// A name has lost its link, which is for people; what it is bound to is known.
+    case unlinked = "no link"
+    /// Another program wrote into an object; its value is what was written.
+    case annotated
     /// A file that does not belong where it is.
     case stray
-    /// Left over from a process that died; removed.
+    /// Left by a process that died.
     case leftover
   }
   public let kind: Kind
@@ -29,36 +33,58 @@ public struct StoreFinding: Sendable, Equatable {
 
 extension Store {
   /// Reads every byte of every object, compares it with its hashes, and looks for names and files that are out of place.
-  /// Nothing is moved or changed, except that leftovers of dead processes are removed.
+  /// Nothing is moved or changed.
   public func check(progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }) throws -> [StoreFinding] {
+    try explained {
+      try findings(progress) + strays() + nameFindings()
+        + leftovers().map {
+          StoreFinding(kind: .leftover, path: $0, text: "left by a process that died; `prn gc --apply` removes it")
+        }
+    }
+  }
+
+  private func findings(_ progress: (_ done: Int, _ total: Int) throws -> Void) throws -> [StoreFinding] {
     var findings = [StoreFinding]()
-    let keys = objectKeys()
+    let keys = try objectKeys()
     for (index, key) in keys.enumerated() {
       try progress(index, keys.count)
-      if let finding = examine(key) { findings.append(finding) }
+      if let finding = try examine(key) { findings.append(finding) }
     }
     try progress(keys.count, keys.count)
-    findings += strays()
-    for session in sessions() {
-      for name in names(in: session) where !Files.exists("\(root)/vars/\(session)/\(name).h5") {
-        let text = "the object `\(name)` names is not in the store; running its step makes it again"
-        findings.append(StoreFinding(kind: .dangling, path: "vars/\(session)/\(name).h5", text: text))
+    return findings
+  }
+
+  private func nameFindings() throws -> [StoreFinding] {
+    var findings = [StoreFinding]()
+    for session in try sessions() {
+      for name in try names(in: session) {
+        let path = "vars/\(session)/\(name).h5"
+        guard let key = try key(of: name, in: session), try Files.exists(objectPath(key)) else {
+          let text = "the object `\(name)` names is not in the store; running its step makes it again"
+          findings.append(StoreFinding(kind: .dangling, path: path, text: text))
+          continue
+        }
+        if try Files.target(ofLink: "\(root)/\(path)") != Store.linkTarget(key) {
+          let text = "`\(name)` is \(key.prefix(12)), but not a link to it; binding it again makes the link"
+          findings.append(StoreFinding(kind: .unlinked, path: path, text: text))
+        }
       }
-    }
-    for path in removeOrphans() {
-      findings.append(StoreFinding(kind: .leftover, path: path, text: "left by a process that died; removed"))
     }
     return findings
   }
 
-  private func examine(_ key: String) -> StoreFinding? {
+  private func examine(_ key: String) throws -> StoreFinding? {
     let path = "objects/\(key.prefix(2))/\(key).h5"
     do {
+      let state = try Seal.check(objectPath(key))
       let file = try HDF5File(reading: objectPath(key))
       let header = try Store.header(in: file, key: key)
       try ObjectReader(file, key: key, store: nil).verify()
-      let missing = header.children.filter { !Files.exists(objectPath($0.key)) }
-      guard let first = missing.first else { return nil }
+      let missing = try header.children.filter { try !Files.exists(objectPath($0.key)) }
+      guard let first = missing.first else {
+        let text = "another program wrote into the file; the value is what was written"
+        return state == .whole ? nil : StoreFinding(kind: .annotated, path: path, text: text)
+      }
       let text = "\(missing.count) of its parts are missing, \(first.key.prefix(12)) first"
       return StoreFinding(kind: .incomplete, path: path, text: text)
     } catch {
@@ -66,22 +92,23 @@ extension Store {
       if let failure = error as? StoreFailure {
         return StoreFinding(kind: .tooNew, path: path, text: failure.diagnostic.summary)
       }
+      if case FileFailure.missing = error { return nil }
+      guard isDamage(error) else { throw error }
       let text = (error as? any Explained)?.diagnostic.summary ?? "\(error)"
       return StoreFinding(kind: .damaged, path: path, text: text)
     }
   }
 
-  private func strays() -> [StoreFinding] {
+  private func strays() throws -> [StoreFinding] {
     var findings = [StoreFinding]()
     func stray(_ path: String, _ text: String) { findings.append(StoreFinding(kind: .stray, path: path, text: text)) }
-    for folder in Files.names(in: root + "/objects") {
-      if Files.status("\(root)/objects/\(folder)")?.isFolder != true {
+    for folder in try Files.names(in: root + "/objects") {
+      guard try Files.isFolder("\(root)/objects/\(folder)") else {
         stray("objects/" + folder, "not an object of this store")
+        continue
       }
-      for name in Files.names(in: "\(root)/objects/\(folder)") {
-        let key = name.prefix(64)
-        let isKey = key.count == 64 && key.allSatisfy { $0.isHexDigit && !$0.isUppercase }
-        if !isKey || name != key + ".h5" || !name.hasPrefix(folder) {
+      for name in try Files.names(in: "\(root)/objects/\(folder)") {
+        if Store.key(ofObject: name, in: folder) == nil {
           stray("objects/\(folder)/\(name)", "not an object of this store")
         }
       }
@@ -90,7 +117,7 @@ extension Store {
       "workspace.json", "objects", "vars", "journal", "partial", "locks", "tmp", "trash", "quarantine", "sources.json",
       "index.h5", "pins",
     ]
-    for name in Files.names(in: root) where !known.contains(name) { stray(name, "not a part of a workspace") }
+    for name in try Files.names(in: root) where !known.contains(name) { stray(name, "not a part of a workspace") }
     return findings
   }
 }

@@ -1,60 +1,72 @@
 import Foundation
 
-// Names are links to objects, replaced as a whole; what they were bound to before is in the journal.
+// A name is a file of lines, the last of which tells what it is bound to. Beside it lies a link to that object, for people
+// and viewers: copies of a workspace often come without links, and a clock can be set back, so neither is relied on.
 
 extension Store {
-  private var namesFolder: String { "\(root)/vars/\(options.session)" }
+  private func namePath(_ name: String, _ session: String? = nil) -> String {
+    "\(root)/vars/\(session ?? options.session)/\(name)"
+  }
 
   public func names() throws -> [String] {
-    Set(sessions().flatMap { names(in: $0) }).sorted()
+    try explained { Set(try sessions().flatMap { try names(in: $0) }).sorted() }
   }
 
   /// The sessions that have names.
-  public func sessions() -> [String] {
-    Files.names(in: root + "/vars").filter { Files.status("\(root)/vars/\($0)")?.isFolder == true }
+  public func sessions() throws -> [String] {
+    try Files.names(in: root + "/vars").filter { try Files.isFolder("\(root)/vars/\($0)") }
   }
 
   /// The names bound in a session.
-  public func names(in session: String) -> [String] {
-    Files.names(in: "\(root)/vars/\(session)").filter { $0.hasSuffix(".h5") }.map { String($0.dropLast(3)) }
+  public func names(in session: String) throws -> [String] {
+    let stems = try Files.names(in: "\(root)/vars/\(session)").compactMap { file -> String? in
+      for ending in [".jsonl", ".h5"] where file.hasSuffix(ending) { return String(file.dropLast(ending.count)) }
+      return nil
+    }
+    return Set(stems.filter(isValidName)).sorted()
   }
 
   /// The key a name of a session is bound to, whether or not the object is there.
-  public func key(of name: String, in session: String? = nil) -> String? {
-    Files.target(ofLink: "\(root)/vars/\(session ?? options.session)/\(name).h5").map {
-      String(($0 as NSString).lastPathComponent.dropLast(3))
-    }
+  public func key(of name: String, in session: String? = nil) throws -> String? {
+    try explained { try bindings(of: name, in: session).last?.key }
   }
 
   public func value(named name: String, back: Int) throws -> ArtifactHandle? {
-    let key: String?
-    if back == 0 {
-      key = self.key(of: name)
-    } else {
-      let former = bindings(of: name)
-      key = former.dropLast(back).last?.key
-    }
-    return try key.flatMap { try find($0) }?.handle
+    guard let binding = try bindings(of: name).dropLast(back).last else { return nil }
+    return try find(binding.key)?.handle
   }
 
   public func bind(_ name: String, to reference: ArtifactReference) throws {
     guard isValidName(name) else { throw StoreFailure.badName(name).diagnostic }
-    let target = "../../objects/\(reference.key.prefix(2))/\(reference.key).h5"
-    if Files.target(ofLink: "\(namesFolder)/\(name).h5") == target { return }
+    let target = Store.linkTarget(reference.key)
+    let path = namePath(name)
     try explained {
+      let former = try bindings(of: name)
+      if former.last?.key == reference.key, try Files.target(ofLink: path + ".h5") == target { return }
       try prepare()
-      try Files.makeFolder(namesFolder)
-      try Files.link("\(namesFolder)/\(name).h5", to: target, temporary: "\(root)/tmp/\(name).\(getpid()).link")
+      if former.last?.key != reference.key {
+        var made = [Binding]()
+        // A name of an earlier version has its link only.
+        if try !Files.exists(path + ".jsonl") { made = former }
+        made.append(
+          Binding(
+            key: reference.key, content: reference.content, time: Journal.timestamp(Date().timeIntervalSince1970),
+            step: try stepRecord(of: reference.key) ?? .null))
+        for binding in made { try Files.append(binding.line, to: path + ".jsonl") }
+      }
+      try Files.link(path + ".h5", to: target, temporary: temporaryPath(name, "link"))
       try record([
         "event": "bind", "name": .string(name), "key": .string(reference.key), "content": .string(reference.content),
-        "record": try stepRecord(of: reference.key) ?? .null,
       ])
     }
   }
 
+  static func linkTarget(_ key: String) -> String { "../../objects/\(key.prefix(2))/\(key).h5" }
+
   /// Forgets a name; the object stays until `collect` finds that nothing needs it.
   public func drop(_ name: String) throws {
-    guard unlink("\(namesFolder)/\(name).h5") == 0 else { throw StoreFailure.missingName(name).diagnostic }
+    let removed = [".jsonl", ".h5"].filter { unlink(namePath(name) + $0) == 0 }
+    if removed.isEmpty { throw StoreFailure.missingName(name).diagnostic }
     try record(["event": "drop", "name": .string(name)])
   }
 
@@ -66,36 +78,54 @@ extension Store {
     public let time: String
     /// The step that made the value, kept when the object is gone.
     public let step: JSONValue
+
+    fileprivate var line: String {
+      JSONValue.object(["key": .string(key), "content": .string(content), "time": .string(time), "record": step])
+        .canonical
+    }
   }
 
-  /// What a name of this session was bound to, oldest first; binding the same value again does not count.
-  public func bindings(of name: String) -> [Binding] {
-    var found = [Binding]()
-    for entry in journal.entries()
-    where entry["event"] == "bind" && entry["name"] == .string(name) && entry["session"] == .string(options.session) {
-      let key = entry["key"]?.stringValue ?? ""
-      guard found.last?.key != key else { continue }
-      found.append(
+  /// What a name was bound to, oldest first; binding the same value again does not count.
+  public func bindings(of name: String, in session: String? = nil) throws -> [Binding] {
+    let path = namePath(name, session)
+    let lines = try Journal.lines(of: path + ".jsonl")
+    let bindings = lines.compactMap { line in
+      line["key"]?.stringValue.map {
         Binding(
-          key: key, content: entry["content"]?.stringValue ?? "", time: entry["time"]?.stringValue ?? "",
-          step: entry["record"] ?? .null))
+          key: $0, content: line["content"]?.stringValue ?? "", time: line["time"]?.stringValue ?? "",
+          step: line["record"] ?? .null)
+      }
     }
-    return found
+    return try bindings.isEmpty ? linked(path + ".h5").map { [$0] } ?? [] : bindings
+  }
+
+  /// The binding of a name that has only its link, or in a copy without links only the object itself.
+  private func linked(_ path: String) throws -> Binding? {
+    guard let status = try Files.status(path, ofLink: true) else { return nil }
+    let key: String
+    if let target = try Files.target(ofLink: path) {
+      key = String((target as NSString).lastPathComponent.dropLast(3))
+    } else {
+      key = try HDF5File(reading: path).attribute("prn_key").stringValue ?? ""
+    }
+    return Binding(
+      key: key, content: try header(of: key)?.reference.content ?? "",
+      time: Journal.timestamp(Double(status.modified.seconds)), step: try stepRecord(of: key) ?? .null)
   }
 
   /// What the key of an object is the hash of; nil when the object is not there.
   public func stepRecord(of key: String) throws -> JSONValue? {
-    guard Files.exists(objectPath(key)) else { return nil }
+    guard try Files.exists(objectPath(key)) else { return nil }
     return try guarded(key) { try ObjectReader.json("provenance/step", in: try HDF5File(reading: objectPath(key))) }
   }
 
   // Pins keep an object without a name.
 
   public func pin(_ key: String) throws {
-    guard Files.exists(objectPath(key)) else { throw StoreFailure.missingObject(key: key).diagnostic }
     try explained {
+      guard try Files.exists(objectPath(key)) else { throw StoreFailure.missingObject(key: key) }
       try Files.makeFolder(root + "/pins")
-      try Files.replace("\(root)/pins/\(key)", with: "", temporary: "\(root)/tmp/pin.\(getpid())")
+      try Files.replace("\(root)/pins/\(key)", with: "", temporary: temporaryPath("pin", "txt"))
     }
   }
 
@@ -103,18 +133,18 @@ extension Store {
     guard unlink("\(root)/pins/\(key)") == 0 else { throw StoreFailure.missingObject(key: key).diagnostic }
   }
 
-  public var pins: [String] { Files.names(in: root + "/pins") }
+  public var pins: [String] { get throws { try Files.names(in: root + "/pins").filter(isKey) } }
 
   /// Makes `index.h5` anew: a link per name, for people who browse the workspace with an HDF5 viewer.
   public func rebuildIndex() throws {
     try prepare()
-    let temporary = "\(root)/tmp/index.\(getpid()).h5"
+    let temporary = temporaryPath("index")
     Files.remove(temporary)
     do {
       let index = try HDF5File(creating: temporary)
-      for session in sessions() {
+      for session in try sessions() {
         try index.makeGroup(session)
-        for name in names(in: session) {
+        for name in try names(in: session) {
           try index.link("\(session)/\(name)", toRootOf: "vars/\(session)/\(name).h5")
         }
       }

@@ -3,20 +3,16 @@ import Foundation
 // Finding objects and judging whether they are whole.
 
 extension Store {
-  /// Objects up to this size are read through before a step counts as finished; in larger ones each chunk is checked when
-  /// it is read.
-  private static let verifiedAtOnce = 16 << 20
-
   public func find(_ key: String) throws -> StoredStep? {
     try explained { try finished(key) }
   }
 
   private func finished(_ key: String) throws -> StoredStep? {
     guard let header = try header(of: key) else { return nil }
-    for child in header.children where try finished(child.key) == nil { return nil }
+    for child in header.children where try finished(child.key)?.handle.reference != child { return nil }
     return StoredStep(
-      handle: handle(header), summary: header.summary, seconds: try journal.seconds(of: key) ?? 0,
-      bytes: bytes(of: key, Set()))
+      handle: handle(header), summary: header.summary, warnings: header.warnings,
+      seconds: try journal.seconds(of: key) ?? 0, bytes: try bytes(of: key, Set()))
   }
 
   /// The beginning of an object file: who it is, without its payload.
@@ -27,31 +23,33 @@ extension Store {
     let facts: Facts
     let children: [ArtifactReference]
     let call: String
+    let warnings: [String]
   }
 
   /// Nil when there is no such object, or it was found damaged and set aside.
   func header(of key: String) throws -> Header? {
     let path = objectPath(key)
-    guard let status = Files.status(path) else { return nil }
+    guard try Files.exists(path) else { return nil }
     return try guarded(key) {
       let file = try HDF5File(reading: path)
       let header = try Store.header(in: file, key: key)
       guard header.children.allSatisfy({ $0.key != key }) else { throw ObjectDamage.changed(part: "child_key") }
-      if status.size <= Store.verifiedAtOnce, !isVerified(key, modified: status.modified) {
-        try ObjectReader(file, key: key, store: self).verify()
-        setVerified(key, modified: status.modified)
-      }
       return header
     }
   }
 
   static func header(in file: HDF5File, key: String) throws -> Header {
-    do { return try readHeader(in: file, key: key) } catch is HDF5Failure { throw ObjectDamage.notAnObject }
+    do { return try readHeader(in: file, key: key) } catch let failure as HDF5Failure {
+      switch failure {
+      case .missing, .missingAttribute, .wrongType: throw ObjectDamage.notAnObject
+      default: throw failure
+      }
+    }
   }
 
   private static func readHeader(in file: HDF5File, key: String) throws -> Header {
     func text(_ name: String) throws -> String { try file.attribute(name).stringValue ?? "" }
-    guard file.hasAttribute("prn_format"), try text("prn_format") == ObjectWriter.format else {
+    guard try text("prn_format") == ObjectWriter.format else {
       throw ObjectDamage.notAnObject
     }
     let schema = try text("prn_schema")
@@ -63,7 +61,8 @@ extension Store {
       type: ArtifactType(try text("prn_type"), version: try file.attribute("prn_type_version").intValue ?? 1),
       summary: try ObjectReader.text("provenance/summary", in: file),
       facts: try ObjectReader.json("provenance/facts", in: file).objectValue ?? [:],
-      children: try ObjectReader.children(in: file), call: try text("prn_call"))
+      children: try ObjectReader.children(in: file), call: try text("prn_call"),
+      warnings: try ObjectReader.json("provenance/warnings", in: file).arrayValue?.compactMap(\.stringValue) ?? [])
   }
 
   /// Whether only a later version of the program can read files of a schema.
@@ -82,8 +81,8 @@ extension Store {
     do { return try body() } catch {
       let error = Store.judged(error, key: key)
       if let failure = error as? StoreFailure { throw failure.diagnostic }
+      if case FileFailure.missing(objectPath(key)) = error { return nil }
       guard isDamage(error) else { throw error }
-      guard Files.exists(objectPath(key)) else { return nil }
       let reason = (error as? any Explained)?.diagnostic.summary ?? "it cannot be read"
       if options.isStrict { throw StoreFailure.damaged(key: key, reason: reason, quarantined: false).diagnostic }
       try setAside(key, reason: reason)
@@ -91,12 +90,11 @@ extension Store {
     }
   }
 
-  /// Whether an error says that the file is not what was written, rather than that it was asked for the wrong thing.
+  /// Whether an error says that the file is not what was written, rather than that it cannot be read now or was asked for
+  /// the wrong thing.
   func isDamage(_ error: any Error) -> Bool {
-    switch error {
-    case HDF5Failure.library, HDF5Failure.broken: return true
-    default: return error is ObjectDamage
-    }
+    if case HDF5Failure.broken = error { return true }
+    return error is ObjectDamage
   }
 
   /// Moves a damaged object to quarantine and says so.
@@ -132,34 +130,42 @@ extension Store {
   /// Opens the payload of an object.
   /// - Throws: `Diagnostic` when it is missing or damaged; a damaged one is set aside.
   public func open(_ reference: ArtifactReference) throws -> any ArtifactReader {
-    guard Files.exists(objectPath(reference.key)) else {
-      throw StoreFailure.missingObject(key: reference.key).diagnostic
-    }
-    return try explained { try used(reference.key) { try reader(reference) } }
+    try explained { try used(reference.key) { try reader(reference) } }
   }
 
   /// Like `guarded`, for an object the caller cannot do without.
   func used<T>(_ key: String, _ body: () throws -> T) throws -> T {
-    if let result = try guarded(key, body) { return result }
-    throw StoreFailure.damaged(key: key, reason: "it could not be read", quarantined: true).diagnostic
+    var isDamaged = true
+    let result = try guarded(key) {
+      do { return try body() } catch {
+        isDamaged = isDamage(error)
+        throw error
+      }
+    }
+    if let result { return result }
+    if isDamaged {
+      throw StoreFailure.damaged(key: key, reason: "it was not what was written", quarantined: true).diagnostic
+    }
+    throw StoreFailure.missingObject(key: key).diagnostic
   }
 
   private func reader(_ reference: ArtifactReference) throws -> ObjectReader {
     let file = try HDF5File(reading: objectPath(reference.key))
     let header = try Store.header(in: file, key: reference.key)
-    guard header.reference.content == reference.content else { throw ObjectDamage.payloadTable }
+    guard header.reference == reference else { throw StoreFailure.otherContent(key: reference.key) }
     return try ObjectReader(file, key: reference.key, store: self)
   }
 
   /// Bytes on disk of an object and its children.
-  private func bytes(of key: String, _ seen: Set<String>) -> Int {
-    let own = Files.status(objectPath(key))?.size ?? 0
-    return own + childKeys(of: key).filter { !seen.contains($0) }.reduce(0) { $0 + bytes(of: $1, seen.union([key])) }
+  private func bytes(of key: String, _ seen: Set<String>) throws -> Int {
+    guard let own = try Files.status(objectPath(key))?.size else { return 0 }
+    return try childKeys(of: key).filter { !seen.contains($0) }.reduce(own) {
+      $0 + (try bytes(of: $1, seen.union([key])))
+    }
   }
 
-  /// The keys of an object's children; none when it cannot be read.
-  func childKeys(of key: String) -> [String] {
-    let children = try? ObjectReader.children(in: try HDF5File(reading: objectPath(key)))
-    return children?.map(\.key) ?? []
+  /// The keys of an object's children.
+  func childKeys(of key: String) throws -> [String] {
+    try ObjectReader.children(in: try HDF5File(reading: objectPath(key))).map(\.key)
   }
 }

@@ -37,10 +37,10 @@ extension Store {
     return done
   }
 
-  func record(_ recipe: StepRecipe, summary: String, warnings: [String]) throws -> ObjectRecord {
+  func record(_ recipe: StepRecipe, summary: String, warnings: Set<String>) throws -> ObjectRecord {
     ObjectRecord(
       key: recipe.key, type: recipe.outputType.type, op: recipe.op, revision: recipe.revision, call: recipe.call,
-      summary: summary, step: recipe.record, facts: recipe.facts, warnings: warnings,
+      summary: summary, step: recipe.record, facts: recipe.facts, warnings: warnings.sorted(),
       lineage: try lineage(of: recipe.inputs))
   }
 
@@ -71,10 +71,10 @@ extension Store {
       _ = try Store.header(in: file, key: record.key)
       try ObjectReader(file, key: record.key, store: nil).checkComplete()
       try file.close()
-      chmod(temporary, 0o444)
+      // Whoever may read what this process makes may read it; nobody writes it.
+      if let mode = try Files.status(temporary)?.mode { chmod(temporary, mode & 0o444) }
       try Files.makeFolder((path as NSString).deletingLastPathComponent)
       try Files.publish(temporary, as: path)
-      if let status = Files.status(path) { setVerified(record.key, modified: status.modified) }
       return ArtifactReference(key: record.key, content: content)
     } catch {
       Files.remove(temporary)
@@ -94,5 +94,8 @@ extension Store {
   }
 
   /// A name in `tmp` that tells which process it belongs to.
-  func temporaryPath(_ key: String) -> String { "\(root)/tmp/\(key).\(getpid()).h5" }
+  /// - Parameter name: without dots.
+  func temporaryPath(_ name: String, _ ending: String = "h5") -> String {
+    "\(root)/tmp/\(name).\(ProcessTag.own.text).\(ending)"
+  }
 }

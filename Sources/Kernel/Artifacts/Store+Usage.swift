@@ -32,15 +32,15 @@ extension Store {
   public func usage() throws -> StoreUsage {
     var sizes: [String: Int] = [:]
     var types: [String: String] = [:]
-    for key in objectKeys() {
-      sizes[key] = Files.status(objectPath(key))?.size ?? 0
-      let file = try? HDF5File(reading: objectPath(key))
-      types[key] = (try? file?.attribute("prn_type").stringValue).flatMap { $0 } ?? "unreadable"
+    for key in try objectKeys() {
+      sizes[key] = try Files.status(objectPath(key))?.size ?? 0
+      types[key] =
+        try undamaged { try HDF5File(reading: objectPath(key)).attribute("prn_type").stringValue } ?? "unreadable"
     }
-    let bound = sessions().flatMap { session in
-      names(in: session).compactMap { name in key(of: name, in: session).map { (session, name, $0) } }
+    let bound = try sessions().flatMap { session in
+      try names(in: session).compactMap { name in try key(of: name, in: session).map { (session, name, $0) } }
     }
-    let needs = bound.map { reachable(from: [$0.2]) }
+    let needs = try bound.map { try reachable(from: [$0.2]) { key in try undamaged { try childKeys(of: key) } ?? [] } }
     var users: [String: Int] = [:]
     for keys in needs { for key in keys { users[key, default: 0] += 1 } }
     let byName = zip(bound, needs).map { bound, keys in
@@ -54,15 +54,21 @@ extension Store {
     }
     return StoreUsage(
       types: byType.sorted { ($1.bytes, $0.type) < ($0.bytes, $1.type) }, names: byName, objects: sizes.count,
-      objectBytes: sizes.values.reduce(0, +), partialBytes: bytes(below: "partial"), trashBytes: bytes(below: "trash"),
-      quarantineBytes: bytes(below: "quarantine"), temporaryBytes: bytes(below: "tmp"))
+      objectBytes: sizes.values.reduce(0, +), partialBytes: try bytes(below: "partial"),
+      trashBytes: try bytes(below: "trash"), quarantineBytes: try bytes(below: "quarantine"),
+      temporaryBytes: try bytes(below: "tmp"))
   }
 
-  private func bytes(below folder: String) -> Int {
-    Files.names(in: root + "/" + folder).reduce(0) { sum, name in
+  /// What `body` reads; nil when an object is damaged, which is told where it is used.
+  private func undamaged<T>(_ body: () throws -> T?) throws -> T? {
+    do { return try body() } catch  where isDamage(error) { return nil }
+  }
+
+  private func bytes(below folder: String) throws -> Int {
+    try Files.names(in: root + "/" + folder).reduce(0) { sum, name in
       let path = folder + "/" + name
-      guard let status = Files.status(root + "/" + path, ofLink: true) else { return sum }
-      return sum + (status.isFolder ? bytes(below: path) : status.size)
+      guard let status = try Files.status(root + "/" + path, ofLink: true) else { return sum }
+      return sum + (status.isFolder ? try bytes(below: path) : status.size)
     }
   }
 }

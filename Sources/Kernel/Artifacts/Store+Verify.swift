@@ -70,7 +70,7 @@ final class Verifier {
   }
 
   private func largestDifference(_ path: String, _ old: HDF5File, _ new: HDF5File) throws -> Double {
-    guard old.has(path), new.has(path) else { return .infinity }
+    guard try old.has(path), try new.has(path) else { return .infinity }
     let (a, b) = (try old.describe(path), try new.describe(path))
     guard a == b else { return .infinity }
     switch a.type {

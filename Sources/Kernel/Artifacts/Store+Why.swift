@@ -30,31 +30,32 @@ extension Store {
   ///
   /// A changed input is followed to the step that made it, so that what is named is what somebody changed.
   public func why(_ name: String) throws -> [StepDifference] {
-    let former = bindings(of: name)
+    let former = try bindings(of: name)
     guard let current = former.last else { throw StoreFailure.missingName(name).diagnostic }
     guard former.count > 1 else { return [] }
-    return differences(from: former[former.count - 2].step, to: current.step)
+    return try differences(from: former[former.count - 2].step, to: current.step)
   }
 
   /// What differs between two steps, given as what their keys are hashes of.
-  public func differences(from before: JSONValue, to after: JSONValue) -> [StepDifference] {
+  public func differences(from before: JSONValue, to after: JSONValue) throws -> [StepDifference] {
     var found = [StepDifference]()
-    compare(before, after, makers: makers(), into: &found)
+    var seen = Set<[String]>()
+    compare(before, after, makers: try makers(), seen: &seen, into: &found)
     return found
   }
 
-  /// The step that first made each content, as far as the journals know. The first, because whatever a step uses was made
-  /// before it: following makers upwards therefore comes to an end.
-  private func makers() -> [String: JSONValue] {
+  /// The step that first made each content, as far as the journals know.
+  private func makers() throws -> [String: JSONValue] {
     var makers: [String: JSONValue] = [:]
-    for entry in journal.entries() where entry["event"] == "publish" {
+    for entry in try journal.entries() where entry["event"] == "publish" {
       if let content = entry["content"]?.stringValue, makers[content] == nil { makers[content] = entry["record"] }
     }
     return makers
   }
 
   private func compare(
-    _ before: JSONValue, _ after: JSONValue, makers: [String: JSONValue], into found: inout [StepDifference]
+    _ before: JSONValue, _ after: JSONValue, makers: [String: JSONValue], seen: inout Set<[String]>,
+    into found: inout [StepDifference]
   ) {
     let op = after["op"]?.stringValue ?? ""
     func note(_ field: String, _ a: JSONValue?, _ b: JSONValue?) {
@@ -76,8 +77,10 @@ extension Store {
           continue
         }
         for (one, other) in zip(left, right) where one != other {
+          // Seen before: `!` of `!` of a mask is the mask, so that makers can lead in a circle.
+          guard seen.insert([one, other]).inserted else { continue }
           if let first = makers[one], let second = makers[other], first != second {
-            compare(first, second, makers: makers, into: &found)
+            compare(first, second, makers: makers, seen: &seen, into: &found)
           } else {
             note(part, .string(one), .string(other))
           }
@@ -119,7 +122,7 @@ extension Store {
     let (step, warnings) = try used(key) {
       (try ObjectReader.json("provenance/step", in: file), try ObjectReader.json("provenance/warnings", in: file))
     }
-    let made = journal.entries().last { $0["event"] == "publish" && $0["key"] == .string(key) }
+    let made = try journal.entries().last { $0["event"] == "publish" && $0["key"] == .string(key) }
     return ObjectInfo(
       path: objectPath(key), reference: header.reference, type: header.type, summary: header.summary, call: header.call,
       step: step, facts: header.facts, warnings: warnings.arrayValue?.compactMap(\.stringValue) ?? [],

@@ -3,7 +3,7 @@ import Foundation
 /// The artifact store of a workspace: one immutable HDF5 file per finished step, named by the step's key.
 ///
 ///     .prn/objects/3f/3fa9….h5   the objects; never changed once they have their name
-///     .prn/vars/main/acts.h5     a name: a link, replaced as a whole
+///     .prn/vars/main/acts.jsonl  what a name was bound to, newest last; acts.h5 is a link to that object
 ///     .prn/journal/*.jsonl       who did what and when, one file per process
 ///     .prn/partial/<key>/        checkpoints of steps that are not finished
 ///     .prn/locks/<key>           held by the kernel while a step runs, so it dies with the process
@@ -41,53 +41,73 @@ public final class Store: StepStore, @unchecked Sendable {
   let sources: Sources
   private let lock = NSLock()
   private var currentOptions: Options
-  private var verified: [String: Int] = [:]
 
   /// - Parameters:
   ///   - workspace: the `.prn` folder itself; it need not exist and is made when something is first written.
   ///   - types: the artifact types by name, to read values that were bound in an earlier process.
   /// - Throws: `Diagnostic` when the folder is a workspace this version cannot read.
   public init(workspace: String, types: [String: any Artifact.Type], options: Options = Options()) throws {
+    guard !workspace.isEmpty else { throw Diagnostic("the workspace has no name", kind: .usage) }
     root = Files.absolute(workspace)
     self.types = types
     currentOptions = options
     journal = Journal(folder: root + "/journal", session: options.session)
-    sources = Sources(file: root + "/sources.json", temporary: root + "/tmp/sources-\(getpid()).json")
+    sources = Sources(root: root)
     guard isValidName(options.session) || Int(options.session) != nil else {
       throw Diagnostic("`\(options.session)` cannot name a session", kind: .usage)
     }
-    try checkFormat()
+    try explained { try checkFormat() }
   }
 
   /// The `.prn` folder in `folder` or above it, nil when there is none.
-  public static func locate(from folder: String) -> String? {
+  /// - Throws: `Diagnostic` when it belongs to another user: what that user put there would be read and written unasked.
+  public static func locate(from folder: String) throws -> String? {
+    try explained { try nearest(to: folder) }
+  }
+
+  private static func nearest(to folder: String) throws -> String? {
     var folder = Files.absolute(folder)
     while true {
       let candidate = (folder == "/" ? "" : folder) + "/.prn"
-      if Files.status(candidate)?.isFolder == true { return candidate }
+      if let status = try Files.status(candidate), status.isFolder {
+        guard status.owner == geteuid() else { throw StoreFailure.othersWorkspace(path: candidate) }
+        return candidate
+      }
       if folder == "/" { return nil }
       folder = (folder as NSString).deletingLastPathComponent
     }
   }
 
   private func checkFormat() throws {
-    guard let text = Files.text(root + "/workspace.json") else { return }
+    guard try Files.exists(root) else { return }
+    guard try Files.isFolder(root) else { throw StoreFailure.notAWorkspace(path: root) }
+    guard let text = try Files.text(root + "/workspace.json") else {
+      if try isBlank() { return }
+      throw StoreFailure.notAWorkspace(path: root)
+    }
     guard let value = try? JSONValue(parsing: text), value["format"] == "prn-workspace",
       let version = value["version"]?.intValue
-    else {
-      throw StoreFailure.notAWorkspace(path: root).diagnostic
-    }
-    if version > 1 { throw StoreFailure.newerWorkspace(path: root, version: version).diagnostic }
+    else { throw StoreFailure.notAWorkspace(path: root) }
+    if version > 1 { throw StoreFailure.newerWorkspace(path: root, version: version) }
   }
 
-  /// Makes the folders of the workspace, where missing.
+  /// Whether the folder is empty, or holds no more than `prepare` makes before the file that says what it is.
+  private func isBlank() throws -> Bool {
+    let names = try Files.names(in: root)
+    return try names.isEmpty
+      || names == ["tmp"] && Files.names(in: root + "/tmp").allSatisfy { ProcessTag.owner(ofTemporary: $0) != nil }
+  }
+
+  /// Makes what is missing of the workspace; a copy can come without its empty folders.
   func prepare() throws {
-    if Files.exists(root + "/workspace.json") { return }
-    for folder in ["objects", "vars/" + options.session, "journal", "partial", "locks", "tmp", "trash", "quarantine"] {
+    try Files.makeFolder(root + "/tmp")
+    if try !Files.exists(root + "/workspace.json") {
+      let text = JSONValue.object(["format": "prn-workspace", "version": 1]).canonical + "\n"
+      try Files.replace(root + "/workspace.json", with: text, temporary: temporaryPath("workspace", "json"))
+    }
+    for folder in ["objects", "vars/" + options.session, "journal", "partial", "locks", "trash", "quarantine"] {
       try Files.makeFolder(root + "/" + folder)
     }
-    let text = JSONValue.object(["format": "prn-workspace", "version": 1]).canonical + "\n"
-    try Files.replace(root + "/workspace.json", with: text, temporary: root + "/tmp/workspace-\(getpid()).json")
   }
 
   /// What can be set while the store is in use; the session stays what it was.
@@ -100,8 +120,10 @@ public final class Store: StepStore, @unchecked Sendable {
 
   public func freeDisk() throws -> Int {
     var folder = root
-    while !Files.exists(folder) { folder = (folder as NSString).deletingLastPathComponent }
-    return try explained { try Files.freeSpace(at: folder) }
+    return try explained {
+      while try !Files.exists(folder) { folder = (folder as NSString).deletingLastPathComponent }
+      return try Files.freeSpace(at: folder)
+    }
   }
 
   public func external(_ path: String, files: [String]) throws -> ExternalFile {
@@ -115,10 +137,10 @@ public final class Store: StepStore, @unchecked Sendable {
   }
 
   /// Where a file or folder with this content was last seen, after making sure that it is still the same.
-  func source(content: String) throws -> String { try sources.path(content: content) }
+  func source(content: String) throws -> String { try explained { try sources.path(content: content) } }
 
   /// Whether this process may write into the workspace, or make it.
-  public var isWritable: Bool { !Files.exists(root) || access(root, W_OK) == 0 }
+  public var isWritable: Bool { access(root, W_OK) == 0 || errno == ENOENT }
 
   /// Adds a line to the journal; a workspace that can only be read has none of what is done with it.
   public func record(_ entry: [String: JSONValue]) throws {
@@ -130,14 +152,10 @@ public final class Store: StepStore, @unchecked Sendable {
   }
 
   /// All journal lines of the workspace, oldest first.
-  public var entries: [Journal.Entry] { journal.entries() }
+  public var entries: [Journal.Entry] { get throws { try explained { try journal.entries() } } }
 
   /// Where the object of a key is or would be.
   public func objectPath(_ key: String) -> String { "\(root)/objects/\(key.prefix(2))/\(key).h5" }
-
-  /// Whether the file of `key`, as it is now, was read through and found whole by this process.
-  func isVerified(_ key: String, modified: Int) -> Bool { lock.withLock { verified[key] == modified } }
-  func setVerified(_ key: String, modified: Int) { lock.withLock { verified[key] = modified } }
 }
 
 /// Runs `body`, which fails with facts, and passes their wording on: what leaves the store is a `Diagnostic`.
@@ -154,21 +172,35 @@ func isValidName(_ name: String) -> Bool {
 /// What can be wrong with a store.
 enum StoreFailure: Explained, Equatable {
   case notAWorkspace(path: String)
+  case othersWorkspace(path: String)
   case newerWorkspace(path: String, version: Int)
   case newerSchema(key: String, schema: String)
   case newerType(key: String, type: String, version: Int)
   case unknownType(key: String, type: String)
   case damaged(key: String, reason: String, quarantined: Bool)
   case missingObject(key: String)
+  /// A part is not what it was when its whole was made.
+  case otherContent(key: String)
+  /// Something that must stay cannot be read, so what it needs is not known.
+  case unknownNeeds(of: String, reason: String)
   case missingName(String)
   case badName(String)
   case unknownSource(content: String)
   case changedSource(path: String)
+  case brokenSources(path: String)
   case unfinished(reason: String)
 
   var diagnostic: Diagnostic {
     switch self {
-    case .notAWorkspace(let path): Diagnostic("\(path) is not a prn workspace", kind: .store)
+    case .notAWorkspace(let path):
+      Diagnostic(
+        "\(path) is not a prn workspace",
+        hint: "name a folder that prn made, an empty one, or one that is not there yet",
+        kind: .usage)
+    case .othersWorkspace(let path):
+      Diagnostic(
+        "the workspace \(path) belongs to another user", hint: "choose one with --workspace DIR, be it that one",
+        kind: .usage)
     case .newerWorkspace(let path, let version):
       Diagnostic("the workspace \(path) has version \(version); this prn reads up to 1", kind: .store)
     case .newerSchema(let key, let schema):
@@ -188,6 +220,14 @@ enum StoreFailure: Explained, Equatable {
     case .damaged(let key, let reason, false):
       Diagnostic("the object \(key.prefix(12)) is damaged: \(reason)", kind: .store)
     case .missingObject(let key): Diagnostic("the object \(key.prefix(12)) is not in the store", kind: .store)
+    case .otherContent(let key):
+      Diagnostic(
+        "the object \(key.prefix(12)) was made again and is not what it was", hint: "run the step that uses it again",
+        kind: .store)
+    case .unknownNeeds(let what, let reason):
+      Diagnostic(
+        "nothing was collected: what \(what) needs is not known, for \(reason)",
+        hint: "run its step again, or drop the name; `prn fsck` lists what is damaged", kind: .store)
     case .missingName(let name): Diagnostic("there is no value named `\(name)`", kind: .usage)
     case .badName(let name): Diagnostic("`\(name)` cannot name a value", kind: .usage)
     case .unknownSource(let content):
@@ -195,6 +235,9 @@ enum StoreFailure: Explained, Equatable {
     case .changedSource(let path):
       Diagnostic(
         "\(path) is gone or has changed since it was read", hint: "put the old file back, or load it again")
+    case .brokenSources(let path):
+      Diagnostic(
+        "\(path) is damaged", hint: "remove it: models and texts are hashed again when they are loaded", kind: .store)
     case .unfinished(let reason): Diagnostic("the result could not be read back after writing: \(reason)", kind: .store)
     }
   }

@@ -3,6 +3,7 @@
 public final class External {
   let meaning: String
   let files: [String]
+  let further: @Sendable (String) -> [String]
   let isPositional: Bool
   let isRequired: Bool
   let isList: Bool
@@ -10,11 +11,14 @@ public final class External {
 
   /// - Parameters:
   ///   - files: for a folder, the name patterns that count as content (`*.safetensors`); empty for a plain file.
+  ///   - further: names that a folder's own files add to them, such as those in an index.
   public init(
-    _ meaning: String, files: [String] = [], positional: Bool = true, required: Bool = true, list: Bool = false
+    _ meaning: String, files: [String] = [], further: @escaping @Sendable (_ folder: String) -> [String] = { _ in [] },
+    positional: Bool = true, required: Bool = true, list: Bool = false
   ) {
     self.meaning = meaning
     self.files = files
+    self.further = further
     isPositional = positional
     isRequired = required
     isList = list

@@ -34,6 +34,8 @@ public struct InputDeclaration: Sendable {
   public let allowsMissing: Bool
   /// For an external folder, the name patterns that count as content.
   public let files: [String]
+  /// Names that a folder's own files add to them.
+  public let further: @Sendable (String) -> [String]
 
   /// "activations", "networks or activations", "path".
   public var typeName: String { isExternal ? "path" : accepts.map(\.name).joined(separator: " or ") }
@@ -172,7 +174,7 @@ extension Input: ErasedInput {
   func declaration(named name: String) -> InputDeclaration {
     InputDeclaration(
       name: name, meaning: meaning, accepts: Value.accepts, arity: Value.arity, isNamed: isNamed, isExternal: false,
-      isLabelled: Value.isLabelled, allowsMissing: Value.allowsMissing, files: [])
+      isLabelled: Value.isLabelled, allowsMissing: Value.allowsMissing, files: [], further: { _ in [] })
   }
 }
 
@@ -180,7 +182,8 @@ extension External {
   func declaration(named name: String) -> InputDeclaration {
     InputDeclaration(
       name: name, meaning: meaning, accepts: [], arity: isList ? .many : isRequired ? .one : .optional,
-      isNamed: !isPositional, isExternal: true, isLabelled: false, allowsMissing: false, files: files)
+      isNamed: !isPositional, isExternal: true, isLabelled: false, allowsMissing: false, files: files,
+      further: further)
   }
 }
 

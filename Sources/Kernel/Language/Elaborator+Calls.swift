@@ -14,6 +14,18 @@ extension Elaborator {
     return try finish(binder, range)
   }
 
+  /// Whether an earlier statement of the script writes a file or folder, so that it is there when it is read.
+  fileprivate func writes(_ path: String) -> Bool {
+    let path = Files.absolute(path)
+    return plan.statements.contains { statement in
+      guard case .meta(let call) = statement.action, case .path(let target)? = call.parameters["to"] else {
+        return false
+      }
+      let written = Files.absolute(target)
+      return path == written || path.hasPrefix(written + "/")
+    }
+  }
+
   private func unknownOp(_ op: Word) -> Reported {
     let isVariable = (try? lookUp(op.text)) ?? nil
     // A variable with an error of its own was reported already.
@@ -245,7 +257,9 @@ struct CallBinder {
     spans[input.name] = expression.range
     guard let index = sources.firstIndex(where: { $0.declaration.name == input.name }) else { return }
     for (path, range) in try paths(expression, input) {
-      guard elaborator.checker.fileExists(path) else { throw elaborator.report(.missingFile(path), range) }
+      guard elaborator.checker.fileExists(path) || elaborator.writes(path) else {
+        throw elaborator.report(.missingFile(path), range)
+      }
       sources[index].paths.append(path)
     }
   }

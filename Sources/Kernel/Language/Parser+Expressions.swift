@@ -7,7 +7,12 @@ extension Parser {
     guard depth < Parser.depthLimit else { throw fail("the expression is nested too deeply") }
     if current.is("for") { return try loop() }
     var left = try or()
+    // Each step of a chain lies one deeper in the tree.
+    let outer = depth
+    defer { depth = outer }
     while take(.pipe) {
+      depth += 1
+      guard depth < Parser.depthLimit else { throw fail("the chain of `|>` is too long") }
       let right = try unary()
       left = Expression(kind: .pipe(left, right), range: left.range.lowerBound..<right.range.upperBound)
     }
@@ -194,6 +199,7 @@ extension Parser {
       guard case .literal(.integer(let offset)) = current.kind, offset <= 0 else {
         throw fail("`@` is followed by 0 or a negative number: `\(name.text)@-1` is the former binding")
       }
+      guard offset > -1_000_000 else { throw fail("no name has that many former bindings") }
       index += 1
       reference.back = -offset
     }

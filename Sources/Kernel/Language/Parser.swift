@@ -165,6 +165,7 @@ public struct Parser {
       guard current.is("in") else { throw fail("`for \(name.text)` needs `in` and the values") }
       index += 1
       generators.append((name, try value()))
+      guard generators.count < Parser.depthLimit else { throw fail("the sweep has too many generators") }
     } while take(.comma)
     while current.kind == .lineEnd, nextAfterLineEnds.is(.openBrace) { index += 1 }
     guard take(.openBrace) else { throw fail("the body of `for` stands in `{ }`") }

@@ -11,10 +11,10 @@ struct DryRun {
     console.show(
       TableData(
         columns: ["step", "op", "status", "reason", "time", "size"],
-        rows: rows.map { row in
+        rows: try rows.map { row in
           let cell = row.coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
           let name = (row.name ?? row.op) + (cell.isEmpty ? "" : "[\(cell)]")
-          let (status, reason) = words(row)
+          let (status, reason) = try words(row)
           return [
             .text(name), .text(row.op), .text(status), .text(reason),
             row.stored.map { .seconds($0.seconds) } ?? .missing,
@@ -25,13 +25,13 @@ struct DryRun {
     console.remark("\(rows.count) steps: \(rows.count - waiting) cached, \(waiting) to run; nothing was run")
   }
 
-  private func words(_ row: DryRunRow) -> (String, String) {
+  private func words(_ row: DryRunRow) throws -> (String, String) {
     switch row.status {
     case .cached: return ("cached", "")
     case .after(let name): return ("run", "depends on \(name)")
     case .run:
       guard let name = row.name else { return ("run", "not in the store") }
-      return ("run", store.bindings(of: name).isEmpty ? "never computed" : "differs from the last \(name)")
+      return ("run", try store.bindings(of: name).isEmpty ? "never computed" : "differs from the last \(name)")
     }
   }
 }

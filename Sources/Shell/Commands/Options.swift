@@ -50,6 +50,7 @@ struct Options: Equatable {
   var strict = false
   var rehash = false
   var apply = false
+  var emptyTrash = false
   /// Seconds.
   var older: Double?
   var keepUnder: Int?
@@ -74,6 +75,7 @@ struct OptionRule {
 
   static let all: [OptionRule] = [
     .init("workspace", "w", "DIR", "keep the store in DIR instead of .prn in or above this folder") {
+      if $1.isEmpty { throw wrong($1, "a folder") }
       $0.workspace = $1
     },
     .init("session", nil, "NAME", "keep variable names apart from other sessions") { $0.session = try word($1) },
@@ -104,6 +106,9 @@ struct OptionRule {
       options.rehash = true
     },
     .init("apply", nil, nil, "gc: move what was listed to the trash") { options, _ in options.apply = true },
+    .init("empty-trash", nil, nil, "gc: free what is in the trash now instead of after a week") { options, _ in
+      options.emptyTrash = true
+    },
     .init("older", nil, "TIME", "gc: only values unused for TIME, such as 30d") { $0.older = try duration($1) },
     .init("keep-under", nil, "BYTES", "gc: the cheapest values to recompute, until the store is below BYTES") {
       $0.keepUnder = try size($1)

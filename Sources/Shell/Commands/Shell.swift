@@ -89,12 +89,12 @@ final class Shell {
 
   private func rememberNames() {
     knownKeys = [:]
-    for name in session.environment.names { knownKeys[name] = store.key(of: name) }
+    for name in session.environment.names { knownKeys[name] = try? store.key(of: name) }
   }
 
   /// Says which names another process bound anew since the last statement.
   private func announceRebindings() {
-    for (name, key) in knownKeys.sorted(by: { $0.key < $1.key }) where store.key(of: name) != key {
+    for (name, key) in knownKeys.sorted(by: { $0.key < $1.key }) where (try? store.key(of: name)) != key {
       console.remark("another process changed `\(name)` in the workspace; here it keeps its value")
     }
     rememberNames()

@@ -41,15 +41,21 @@ struct StoreCommands {
           ]
         }), name: "gc", showsAll: true)
     let total = NumberText.bytes(victims.map(\.bytes).reduce(0, +))
+    let freed =
+      options.apply || options.emptyTrash
+      ? try store.collect(options.apply ? victims : [], emptyingTrash: options.emptyTrash) : 0
     if options.apply {
-      let freed = try store.collect(victims)
-      console.remark("moved \(NumberText.bytes(freed)) to the trash, where it is kept for a week")
-    } else {
       console.remark(
-        victims.isEmpty
-          ? "nothing to collect (what is younger than an hour is never touched)"
-          : "\(victims.count) values, \(total); nothing was moved (`prn gc --apply` moves them to the trash)")
+        options.emptyTrash
+          ? "freed \(NumberText.bytes(freed))"
+          : "moved \(NumberText.bytes(freed)) to the trash, where it is kept for a week (`--empty-trash` frees it now)")
+    } else if victims.isEmpty {
+      let age = NumberText.duration(max(options.older ?? 0, Store.youngest))
+      console.remark("nothing to collect (only what is at least \(age) old is looked at)")
+    } else {
+      console.remark("\(victims.count) values, \(total); nothing was moved (`prn gc --apply` moves them to the trash)")
     }
+    if options.emptyTrash { console.remark("the trash is empty") }
   }
 
   /// - Returns: the exit code: 4 when an object is damaged.

@@ -5,11 +5,11 @@ import Ops
 /// Opens the store a command works on.
 enum Workspace {
   /// `--workspace`, else `PRN_WORKSPACE`, else the `.prn` in or above this folder, else a new one here.
-  static func path(_ options: Options, _ environment: [String: String]) -> String {
+  static func path(_ options: Options, _ environment: [String: String]) throws -> String {
     if let chosen = options.workspace { return chosen }
     if let chosen = environment["PRN_WORKSPACE"], !chosen.isEmpty { return chosen }
     let here = FileManager.default.currentDirectoryPath
-    return Store.locate(from: here) ?? here + "/.prn"
+    return try Store.locate(from: here) ?? here + "/.prn"
   }
 
   static func open(
@@ -24,6 +24,6 @@ enum Workspace {
     store.environment = [
       "prn": .string(Version.number), "blas": .string(Processor.core), "threads": .integer(Processor.threads),
     ]
-    return try Store(workspace: path(options, environment), types: catalog.artifactTypes, options: store)
+    return try Store(workspace: try path(options, environment), types: catalog.artifactTypes, options: store)
   }
 }

@@ -73,7 +73,7 @@ struct Inspection {
 
   /// The fields in which a name's value differs from the one it had before, one to a line.
   func why(_ name: String) throws -> String {
-    let bindings = store.bindings(of: name)
+    let bindings = try store.bindings(of: name)
     guard bindings.count > 1 else {
       if bindings.isEmpty { throw Diagnostic("`\(name)` was never computed in this workspace", kind: .usage) }
       return "first computed \(bindings[0].time) by `\(Inspection.call(bindings[0].step))`"

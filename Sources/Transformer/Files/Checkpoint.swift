@@ -12,7 +12,6 @@ public enum CheckpointError: Error, Equatable, Sendable {
   case noWeights(folder: String)
   case shardName(index: String, file: ByteString)
   case shardMissing(index: String, file: String)
-  case shardEscapes(index: String, file: String)
   case shardLacks(index: String, file: String, tensor: ByteString)
   case noTensor(folder: String, tensor: ByteString)
 }
@@ -31,7 +30,6 @@ extension CheckpointError: CustomStringConvertible {
     case .noWeights(let folder): "`\(folder)` has neither model.safetensors nor model.safetensors.index.json"
     case .shardName(let index, let file): "\(index): `\(file)` is not a plain file name"
     case .shardMissing(let index, let file): "\(index) names \(file), which is not there"
-    case .shardEscapes(let index, let file): "\(index) names \(file), which is a link to another folder"
     case .shardLacks(let index, let file, let tensor):
       "\(index) says that \(file) holds tensor `\(tensor)`; it does not"
     case .noTensor(let folder, let tensor): "the weights in `\(folder)` have no tensor `\(tensor)`"
@@ -185,28 +183,18 @@ extension Checkpoint {
 
   private static func shard(_ name: String, in folder: String, index: String) throws -> Safetensors {
     let path = folder + "/" + name
-    var status = stat()
-    if lstat(path, &status) != 0 { throw CheckpointError.shardMissing(index: index, file: name) }
-    if status.st_mode & S_IFMT == S_IFLNK, try !staysInside(path, folder) {
-      throw CheckpointError.shardEscapes(index: index, file: name)
-    }
+    if !exists(path) { throw CheckpointError.shardMissing(index: index, file: name) }
     return try Safetensors(path: path)
   }
 
-  /// Whether a link ends inside the folder, or inside the snapshot cache that the folder itself belongs to: the Hugging
-  /// Face cache keeps `snapshots/REVISION/file` as links into `blobs` two levels up.
-  private static func staysInside(_ path: String, _ folder: String) throws -> Bool {
-    guard let target = resolved(path), let base = resolved(folder) else { return false }
-    if target.hasPrefix(base + "/") { return true }
-    let parts = base.split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count > 2, parts[parts.count - 2] == "snapshots" else { return false }
-    return target.hasPrefix(parts.dropLast(2).joined(separator: "/") + "/blobs/")
-  }
-
-  private static func resolved(_ path: String) -> String? {
-    guard let real = realpath(path, nil) else { return nil }
-    defer { free(real) }
-    return String(cString: real)
+  /// The weight files that the index of a folder names; none when there is no index, or one that cannot be read, as opening
+  /// the folder then tells.
+  public static func indexed(in folder: String) -> [String] {
+    let index = "model.safetensors.index.json"
+    guard exists(folder + "/" + index), let json = try? json(index, in: folder),
+      let map = try? JSONFields(json, file: index).object("weight_map")
+    else { return [] }
+    return (try? shardNames(map, index: index)) ?? []
   }
 
   private static func explainMissingWeights(_ folder: String) -> CheckpointError {

@@ -13,7 +13,7 @@ final class MappedFile: @unchecked Sendable {
   init(path: String) throws {
     self.path = path
     name = path.split(separator: "/").last.map(String.init) ?? path
-    let file = open(path, O_RDONLY | O_CLOEXEC)
+    let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if file < 0 { throw SafetensorsError.system(file: name, action: "opened", reason: systemMessage()) }
     var status = stat()
     if fstat(file, &status) != 0 || status.st_mode & S_IFMT != S_IFREG {

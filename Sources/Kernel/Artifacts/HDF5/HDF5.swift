@@ -6,7 +6,8 @@ import Foundation
 /// The library keeps its error stack, and the switch that prints it, per thread, and not every build of it may be
 /// called from two threads. So every call is made inside `locked`: one at a time, silent, on whatever thread asks.
 enum HDF5 {
-  private static let lock = NSRecursiveLock()
+  // Unsafe: replaced only in a child process, which has one thread.
+  private nonisolated(unsafe) static var lock = NSRecursiveLock()
 
   /// Without the exit handler a file that could not be closed for want of space says nothing more at exit.
   private static let isStarted: Bool = H5dont_atexit() >= 0 && H5open() >= 0
@@ -17,6 +18,31 @@ enum HDF5 {
     guard isStarted else { throw Diagnostic("the HDF5 library could not be started") }
     H5Eset_auto2(h5ErrorDefault, nil, nil)
     return try body()
+  }
+
+  /// Runs `body` in a child process, for a file on which the library may crash.
+  /// - Returns: what it returned; nil when it threw, crashed, or did not come back in time.
+  static func inChild(seconds: UInt32, _ body: @escaping () throws -> String) throws -> String? {
+    final class Work {
+      let body: () throws -> String
+      init(_ body: @escaping () throws -> String) { self.body = body }
+    }
+    let work = Work(body)
+    var text = [UInt8](repeating: 0, count: 256)
+    let count = try locked {
+      text.withUnsafeMutableBytes { text in
+        prn_in_child(
+          { context, out in
+            guard let context else { return }
+            // The one held here belongs to a thread of the parent.
+            HDF5.lock = NSRecursiveLock()
+            guard let text = try? Unmanaged<Work>.fromOpaque(context).takeUnretainedValue().body() else { return }
+            _ = Array(text.utf8).withUnsafeBytes { write(out, $0.baseAddress, $0.count) }
+          }, Unmanaged.passUnretained(work).toOpaque(), seconds, text.baseAddress, text.count)
+      }
+    }
+    withExtendedLifetime(work) {}
+    return count > 0 ? String(decoding: text[..<count], as: UTF8.self) : nil
   }
 
   /// Runs `body` with an identifier and closes it afterwards; a close that fails is a failure too, because it is
@@ -40,7 +66,7 @@ enum HDF5 {
   }
 
   /// The failure the error stack of this thread describes.
-  static func failure(_ path: String, _ doing: String) -> HDF5Failure {
+  static func failure(_ path: String, _ doing: @autoclosure () -> String) -> HDF5Failure {
     var innermost = [String]()
     withUnsafeMutablePointer(to: &innermost) { collected in
       _ = H5Ewalk2(
@@ -54,20 +80,24 @@ enum HDF5 {
     }
     H5Eclear2(h5ErrorDefault)
     let reason = innermost.first ?? "no reason given"
-    // HDF5 passes errno on only inside its text: 28 no space, 27 file too large, 122 quota.
-    for code in [ENOSPC, EFBIG, EDQUOT] where innermost.contains(where: { $0.contains("errno = \(code),") }) {
-      return .noSpace(path: path)
+    // HDF5 passes errno on only inside its text.
+    for code in [ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, EIO, ENOMEM]
+    where innermost.contains(where: { $0.contains("errno = \(code),") }) {
+      return .system(FileFailure(code, doing(), path))
     }
-    return .library(doing: doing, path: path, reason: String(reason.prefix(200)))
+    return .library(doing: doing(), path: path, reason: String(reason.prefix(200)))
   }
 }
 
 /// Why an HDF5 file could not be written or read.
 enum HDF5Failure: Explained, Equatable {
   case library(doing: String, path: String, reason: String)
-  case noSpace(path: String)
+  /// The system refused, whatever the library makes of it.
+  case system(FileFailure)
   /// The bytes are not those that were written; with the schema the file says it has, if it still says so.
   case broken(path: String, schema: String?)
+  /// Another program has changed it and has not closed it yet.
+  case held(path: String)
   case missing(dataset: String, path: String)
   case wrongType(dataset: String, stored: String, wanted: String)
   case wrongCount(dataset: String, stored: Int, wanted: Int)
@@ -83,8 +113,9 @@ enum HDF5Failure: Explained, Equatable {
     switch self {
     case .library(let doing, let path, let reason):
       Diagnostic("could not \(doing) in \(path): HDF5 says \"\(reason)\"", kind: .store)
-    case .noSpace(let path): FileFailure.noSpace(path: path).diagnostic
+    case .system(let failure): failure.diagnostic
     case .broken: Diagnostic("its bytes are not those that were written", kind: .store)
+    case .held(let path): Diagnostic("\(path) is open for writing in another program; close it there", kind: .store)
     case .missing(let dataset, let path): Diagnostic("there is no `\(dataset)` in \(path)", kind: .store)
     case .wrongType(let dataset, let stored, let wanted):
       Diagnostic("`\(dataset)` holds \(stored), not \(wanted)", kind: .store)

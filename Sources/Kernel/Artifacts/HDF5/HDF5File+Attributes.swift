@@ -43,7 +43,9 @@ extension HDF5File {
     let doing = "read the attribute `\(name)`"
     return try HDF5.locked {
       try withObject(object, doing) { open in
-        guard H5Aexists(open, name) > 0 else { throw HDF5Failure.missingAttribute(name: name, path: path) }
+        let exists = H5Aexists(open, name)
+        try HDF5.check(exists, path, doing)
+        if exists == 0 { throw HDF5Failure.missingAttribute(name: name, path: path) }
         return try HDF5.holding(H5Aopen(open, name, h5Default), H5Aclose, path, doing) { attribute in
           try HDF5.holding(H5Aget_type(attribute), H5Tclose, path, doing) { type in
             try value(of: attribute, type: type, doing)
@@ -51,11 +53,6 @@ extension HDF5File {
         }
       }
     }
-  }
-
-  func hasAttribute(_ name: String, of object: String = "") -> Bool {
-    let found = try? HDF5.locked { try withObject(object, "read the attribute `\(name)`") { H5Aexists($0, name) > 0 } }
-    return found ?? false
   }
 
   private func value(of attribute: hid_t, type: hid_t, _ doing: String) throws -> JSONValue {
@@ -124,7 +121,7 @@ extension HDF5File {
   }
 
   private func withObject<T>(_ object: String, _ doing: String, _ body: (hid_t) throws -> T) throws -> T {
-    if !object.isEmpty, !has(object) { throw HDF5Failure.missing(dataset: object, path: path) }
+    if !object.isEmpty, try !has(object) { throw HDF5Failure.missing(dataset: object, path: path) }
     return try HDF5.holding(H5Oopen(id, object.isEmpty ? "/" : object, h5Default), H5Oclose, path, doing, body)
   }
 }

@@ -98,7 +98,7 @@ extension HDF5File {
 
   /// Type and shape of a dataset.
   package func describe(_ dataset: String) throws -> DatasetShape {
-    guard has(dataset) else { throw HDF5Failure.missing(dataset: dataset, path: path) }
+    guard try has(dataset) else { throw HDF5Failure.missing(dataset: dataset, path: path) }
     let doing = "read `\(dataset)`"
     return try HDF5.locked {
       try HDF5.holding(H5Dopen2(id, dataset, h5Default), H5Dclose, path, doing) { open in
@@ -111,7 +111,7 @@ extension HDF5File {
   package func read(
     _ dataset: String, type: StoredType, rows: Range<Int>? = nil, into destination: UnsafeMutableRawBufferPointer
   ) throws {
-    guard has(dataset) else { throw HDF5Failure.missing(dataset: dataset, path: path) }
+    guard try has(dataset) else { throw HDF5Failure.missing(dataset: dataset, path: path) }
     let doing = "read `\(dataset)`"
     try HDF5.locked {
       try HDF5.holding(H5Dopen2(id, dataset, h5Default), H5Dclose, path, doing) { open in

@@ -36,10 +36,15 @@ package final class HDF5File: @unchecked Sendable {
 
   /// Opens a finished file for reading.
   /// - Throws: `FileFailure` when the system does not give it; `HDF5Failure` when it is not the file that was written.
-  package init(reading path: String) throws {
+  package convenience init(reading path: String) throws {
+    try Seal.check(path)
+    try self.init(opening: path)
+  }
+
+  /// Opens a file for reading without looking at its seal.
+  init(opening path: String) throws {
     self.path = path
     isNew = false
-    try Seal.check(path)
     id = try HDF5.locked {
       try HDF5File.access(path) { access in
         let id = H5Fopen(path, h5AccReadOnly, access)
@@ -80,7 +85,7 @@ package final class HDF5File: @unchecked Sendable {
     var built = ""
     for part in group.split(separator: "/") {
       built += built.isEmpty ? String(part) : "/" + part
-      if has(built) { continue }
+      if try has(built) { continue }
       try HDF5.locked {
         try HDF5.holding(H5Pcreate(h5GroupCreate), H5Pclose, path, "set up a group") { creation in
           try HDF5.check(H5Pset_obj_track_times(creation, false), path, "set up a group")
@@ -93,16 +98,17 @@ package final class HDF5File: @unchecked Sendable {
   }
 
   /// Whether a group or dataset of this name exists.
-  package func has(_ object: String) -> Bool {
-    let found = try? HDF5.locked {
+  package func has(_ object: String) throws -> Bool {
+    try HDF5.locked {
       var built = ""
       for part in object.split(separator: "/") {
         built += built.isEmpty ? String(part) : "/" + part
-        if H5Lexists(id, built, h5Default) <= 0 { return false }
+        let exists = H5Lexists(id, built, h5Default)
+        try HDF5.check(exists, path, "look for `\(object)`")
+        if exists == 0 { return false }
       }
       return true
     }
-    return found ?? false
   }
 
   /// A name inside a group, and whether it is a group itself.
