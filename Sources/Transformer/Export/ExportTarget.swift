@@ -95,15 +95,6 @@ struct ExportTarget {
   }
 }
 
-extension Configuration {
-  func replacing(family: Family, blocks: [BlockSizes]) -> Configuration {
-    Configuration(
-      family: family, hiddenSize: hiddenSize, headSize: headSize, queriesPerUnit: queriesPerUnit, blocks: blocks,
-      vocabularySize: vocabularySize, positions: positions, epsilon: epsilon, activation: activation, rotary: rotary,
-      slidingWindow: slidingWindow, slidingFrom: slidingFrom, isTied: isTied)
-  }
-}
-
 extension Block {
   /// This whole block at its full size, zeros where `pruning` takes something out.
   func masked(by pruning: BlockPruning) -> Block {
