@@ -36,6 +36,7 @@ extension Configuration {
     self.attentionScales = try Self.attentionScales(fields, family, headSize: headSize, count: layers)
     // A window that holds the longest sequence shuts nothing out.
     self.windows = try Self.windows(fields, family, count: layers).map { $0.flatMap { $0 < positions ? $0 : nil } }
+    try family.checkKeys(fields)
   }
 
   private static func blocks(
@@ -82,8 +83,7 @@ extension Configuration {
     _ fields: JSONFields, family: Family, headSize: Int, positions: Int
   ) throws -> Rotary? {
     guard case .rotary(let pairing, let fraction) = family.position else { return nil }
-    // transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` stood at the top.
-    let parameters = try fields.optionalObject("rope_parameters") ?? fields.optionalObject("rope_scaling")
+    let parameters = family.readsRotation ? try rotationParameters(fields) : nil
     let ratio = try fields.number(family.keys[.ropeRatio] ?? [], or: 1)
     let theta =
       try parameters?.optionalDouble("rope_theta")
@@ -99,18 +99,37 @@ extension Configuration {
       theta: theta, rotated: rotated, pairing: pairing, scaling: try scaling(parameters, positions: positions))
   }
 
-  private static func scaling(_ parameters: JSONFields?, positions: Int) throws -> Rotary.Scaling {
-    guard let parameters, let kind = try parameters.text(["rope_type", "type"]) else { return .none }
-    switch kind {
-    case "default": return .none
-    case "linear": return .linear(factor: try parameters.double("factor"))
-    case "llama3":
-      return .llama3(
-        factor: try parameters.double("factor"), low: try parameters.double("low_freq_factor"),
-        high: try parameters.double("high_freq_factor"),
-        originalPositions: try parameters.number(["original_max_position_embeddings"], or: Double(positions)))
-    default: throw ModelError.unknownRopeScaling(kind)
+  /// transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` stood at the top and the rest in
+  /// `rope_scaling`, which still wins where somebody wrote it beside the other.
+  private static func rotationParameters(_ fields: JSONFields) throws -> JSONFields? {
+    for key in ["rope_scaling", "rope_parameters"] {
+      if let parameters = try fields.optionalObject(key), !parameters.members.isEmpty { return parameters }
     }
+    return nil
+  }
+
+  private static func scaling(_ parameters: JSONFields?, positions: Int) throws -> Rotary.Scaling {
+    guard let parameters else { return .none }
+    func positive(_ key: String) throws -> Double {
+      let number = try parameters.double(key)
+      guard number > 0 else { throw parameters.error(key, "must be above 0") }
+      return number
+    }
+    let scaling: Rotary.Scaling
+    switch try parameters.text(["rope_type", "type"]) ?? "default" {
+    case "default": scaling = .none
+    case "linear": scaling = .linear(factor: try positive("factor"))
+    case "llama3":
+      scaling = .llama3(
+        factor: try positive("factor"), low: try positive("low_freq_factor"), high: try positive("high_freq_factor"),
+        originalPositions: try parameters.number(["original_max_position_embeddings"], or: Double(positions)))
+    case let kind: throw ModelError.unknownRopeScaling(kind)
+    }
+    for member in parameters.members where member.value != .null {
+      let key = member.key.description
+      guard Family.rotationKeys.contains(key) else { throw parameters.error(key, "is not a key of a known rotation") }
+    }
+    return scaling
   }
 
   /// GPT-2 may leave out 1 / √d_h, and may divide by the number of the layer, counted from 1.
@@ -150,6 +169,18 @@ extension Configuration {
         }
       }
     }
+  }
+}
+
+extension Configuration {
+  /// Reads config.json of a folder, and looks whether the head is tied as it says: a head that the file holds beside the
+  /// embedding table counts, as in transformers, when its numbers are its own.
+  public init(_ checkpoint: Checkpoint) throws {
+    try self.init(checkpoint.config)
+    guard isTied else { return }
+    let layout = TensorLayout(self) { checkpoint.contains(ByteString($0)) }
+    let own = ByteString(layout.ownHead)
+    if checkpoint.contains(own) { isTied = try checkpoint.areEqual(own, ByteString(layout.embedding)) }
   }
 }
 

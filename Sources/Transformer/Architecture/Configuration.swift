@@ -39,7 +39,7 @@ public struct Configuration: Sendable {
   /// What the scores of each block are multiplied by before the softmax.
   let attentionScales: [Float]
   /// The output head is the embedding table.
-  public let isTied: Bool
+  public internal(set) var isTied: Bool
 
   public var layers: Int { blocks.count }
 

@@ -21,7 +21,7 @@ extension Family {
   public static let pruned = likeLlama(
     "prn", modelTypes: ["prn"], className: "PrnForCausalLM", codeFile: "modeling_prn.py",
     queryBias: .perLayer("qkv_bias"), outputBias: .perLayer("o_bias"), gateBias: .perLayer("gate_up_bias"),
-    downBias: .perLayer("down_bias"), layerSizes: "prn_layers")
+    downBias: .perLayer("down_bias"), layerSizes: "prn_layers", idleKeys: ["attention_bias", "mlp_bias"])
 
   public static let gpt2 = Family(
     name: "gpt2",
@@ -33,6 +33,8 @@ extension Family {
       .vocabulary: ["vocab_size"], .positions: ["n_positions", "n_ctx"], .epsilon: ["layer_norm_epsilon"],
     ],
     groupingKey: nil,
+    settledKeys: [:],
+    idleKeys: ["reorder_and_upcast_attn"],
     prefixes: ["transformer.", ""],
     embedding: "wte",
     positionEmbedding: "wpe",
@@ -48,6 +50,7 @@ extension Family {
     layerSizes: nil,
     finalNorm: "ln_f",
     head: "lm_head",
+    isHeadInBase: false,
     isTiedByDefault: true,
     normalization: .layer,
     position: .learned,
@@ -71,7 +74,14 @@ extension Family {
       .ropeRatio: ["rope_ratio"],
     ],
     groupingKey: "multi_query_attention",
-    prefixes: ["transformer."],
+    settledKeys: [
+      "rmsnorm": .bool(true), "post_layer_norm": .bool(true), "original_rope": .bool(true),
+      "quantization_bit": .integer(0),
+    ],
+    idleKeys: [
+      "apply_query_key_layer_scaling", "attention_softmax_in_fp32", "bias_dropout_fusion", "fp32_residual_connection",
+    ],
+    prefixes: ["transformer.", ""],
     embedding: "embedding.word_embeddings",
     positionEmbedding: nil,
     layer: "encoder.layers.#.",
@@ -87,7 +97,8 @@ extension Family {
     ],
     layerSizes: nil,
     finalNorm: "encoder.final_layernorm",
-    head: "transformer.output_layer",
+    head: "output_layer",
+    isHeadInBase: true,
     isTiedByDefault: false,
     normalization: .rootMeanSquare,
     position: .rotary(.neighbours, fraction: 0.5),
@@ -102,7 +113,7 @@ extension Family {
   private static func likeLlama(
     _ name: String, modelTypes: [String], className: String, codeFile: String? = nil, queryBias: BiasRule = .never,
     outputBias: BiasRule = .never, gateBias: BiasRule = .never, downBias: BiasRule = .never, layerSizes: String? = nil,
-    sliding: SlidingRule = .never, defaultPositions: Int = 2048
+    idleKeys: Set<String> = [], sliding: SlidingRule = .never, defaultPositions: Int = 2048
   ) -> Family {
     Family(
       name: name,
@@ -116,7 +127,9 @@ extension Family {
         .ropeTheta: ["rope_theta"],
       ],
       groupingKey: nil,
-      prefixes: ["model."],
+      settledKeys: [:],
+      idleKeys: idleKeys,
+      prefixes: ["model.", ""],
       embedding: "embed_tokens",
       positionEmbedding: nil,
       layer: "layers.#.",
@@ -134,6 +147,7 @@ extension Family {
       layerSizes: layerSizes,
       finalNorm: "norm",
       head: "lm_head",
+      isHeadInBase: false,
       isTiedByDefault: false,
       normalization: .rootMeanSquare,
       position: .rotary(.halves, fraction: 1),

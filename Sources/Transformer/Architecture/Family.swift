@@ -111,6 +111,10 @@ public struct Family: Sendable {
   public let keys: [Quantity: [String]]
   /// The key that must be true for `keyValueHeads` to count; nil when it always counts.
   public let groupingKey: String?
+  /// Keys that could change what is computed, with the value that the family's graph has.
+  public let settledKeys: [String: JSON]
+  /// Keys of this family alone that leave the outputs as they are.
+  public let idleKeys: Set<String>
   /// What may stand before every tensor name; the first that occurs in the checkpoint counts.
   public let prefixes: [String]
   public let embedding: String
@@ -123,8 +127,9 @@ public struct Family: Sendable {
   /// The key that lists the sizes of every block; nil when all blocks have one size.
   public let layerSizes: String?
   public let finalNorm: String
-  /// The output head; not below `prefixes`.
   public let head: String
+  /// The head belongs to the base class: its name, too, stands below a prefix.
+  public let isHeadInBase: Bool
   public let isTiedByDefault: Bool
   public let normalization: Normalization
   public let position: PositionScheme
