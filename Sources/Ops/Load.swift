@@ -31,7 +31,7 @@ struct Load: Op {
     guard let folder = path.first else { throw Diagnostic("load needs a path", argument: "path") }
     let network = try LanguageModel(folder: folder.path)
     // A broken weight is found now, not an hour into a capture.
-    let names = network.checkpoint.tensorNames
+    let names = network.tensorNames
     for (done, name) in names.enumerated() {
       try context.progress(done, of: names.count, "tensor")
       try network.checkpoint.requireFinite(name)

@@ -70,7 +70,7 @@ struct TokenizerFixture {
 @Suite struct TokenizerTests {
   static let names = [
     "llama3", "qwen2", "gpt2", "llama2-legacy", "llama2-first", "llama2-always", "sentencepiece-llama",
-    "sentencepiece-plain",
+    "sentencepiece-plain", "tekken",
   ]
 
   @Test(arguments: names) func idsEqualTheReference(_ name: String) throws {
@@ -130,7 +130,10 @@ struct TokenizerFixture {
 
   @Test func stylesAreRecognised() throws {
     let styles = try Self.names.map { try TokenizerFixture($0).tokenizer.style }
-    #expect(styles == [.llama3, .qwen2, .gpt2, .sentencePiece, .sentencePiece, .other, .sentencePiece, .sentencePiece])
+    #expect(
+      styles == [
+        .llama3, .qwen2, .gpt2, .sentencePiece, .sentencePiece, .other, .sentencePiece, .sentencePiece, .other,
+      ])
   }
 
   @Test func exportersSeeKindsAndMerges() throws {

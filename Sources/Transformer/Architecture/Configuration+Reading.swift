@@ -12,13 +12,13 @@ extension Configuration {
     }
     let hidden = try size(.hiddenSize)
     let heads = try size(.heads)
-    let sharesKeys = try fields.optionalBool("multi_query_attention") ?? true
+    let sharesKeys = try family.groupingKey.map(fields.flag) ?? true
     let keyValueHeads = sharesKeys ? try size(.keyValueHeads, or: heads) : heads
     guard heads.isMultiple(of: keyValueHeads) else {
       throw fields.error(family.keys[.keyValueHeads]?.first ?? "", "must divide the \(heads) heads")
     }
     let headSize = try size(.headSize, or: max(1, hidden / heads))
-    let positions = try size(.positions, or: 2048)
+    let positions = try size(.positions, or: family.defaultPositions)
 
     self.family = family
     self.hiddenSize = hidden
@@ -30,9 +30,13 @@ extension Configuration {
     self.activation = try Self.activation(fields, family)
     self.rotary = try Self.rotary(fields, family: family, headSize: headSize, positions: positions)
     self.isTied = try fields.optionalBool("tie_word_embeddings") ?? family.isTiedByDefault
-    (slidingWindow, slidingFrom) = try Self.slidingWindow(fields, family)
+    let layers = try size(.layers)
     let uniform = BlockSizes(units: PerModule(attention: keyValueHeads, ffn: try size(.neurons, or: 4 * hidden)))
-    self.blocks = try Self.blocks(fields, family: family, count: try size(.layers), uniform: uniform, group: queriesPerUnit)
+    self.blocks = try Self.blocks(fields, family: family, count: layers, uniform: uniform, group: queriesPerUnit)
+    self.attentionScales = try Self.attentionScales(fields, family, headSize: headSize, count: layers)
+    // A window that holds the longest sequence shuts nothing out.
+    self.windows = try Self.windows(fields, family, count: layers).map { $0.flatMap { $0 < positions ? $0 : nil } }
+    try family.checkKeys(fields)
   }
 
   private static func blocks(
@@ -46,13 +50,14 @@ extension Configuration {
       return found
     }
     guard count <= 4096 else { throw fields.error(family.keys[.layers]?.first ?? "", "is too large: \(count)") }
-    guard let entries = try fields.optionalObjects("prn_layers") else {
+    guard let key = family.layerSizes else {
       var sizes = uniform
       sizes.biases = try biases(layer: fields)
       return Array(repeating: sizes, count: count)
     }
+    guard let entries = try fields.optionalObjects(key) else { throw fields.error(key, "is missing") }
     guard entries.count == count else {
-      throw fields.error("prn_layers", "has \(entries.count) entries for \(count) layers")
+      throw fields.error(key, "has \(entries.count) entries for \(count) layers")
     }
     return try entries.map { layer in
       let units = PerModule(attention: try layer.natural("kv_heads"), ffn: try layer.natural("ffn"))
@@ -75,8 +80,7 @@ extension Configuration {
     _ fields: JSONFields, family: Family, headSize: Int, positions: Int
   ) throws -> Rotary? {
     guard case .rotary(let pairing, let fraction) = family.position else { return nil }
-    // transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` stood at the top.
-    let parameters = try fields.optionalObject("rope_parameters") ?? fields.optionalObject("rope_scaling")
+    let parameters = family.readsRotation ? try rotationParameters(fields) : nil
     let ratio = try fields.number(family.keys[.ropeRatio] ?? [], or: 1)
     let theta =
       try parameters?.optionalDouble("rope_theta")
@@ -92,26 +96,88 @@ extension Configuration {
       theta: theta, rotated: rotated, pairing: pairing, scaling: try scaling(parameters, positions: positions))
   }
 
-  private static func scaling(_ parameters: JSONFields?, positions: Int) throws -> Rotary.Scaling {
-    guard let parameters, let kind = try parameters.text(["rope_type", "type"]) else { return .none }
-    switch kind {
-    case "default": return .none
-    case "linear": return .linear(factor: try parameters.double("factor"))
-    case "llama3":
-      return .llama3(
-        factor: try parameters.double("factor"), low: try parameters.double("low_freq_factor"),
-        high: try parameters.double("high_freq_factor"),
-        originalPositions: try parameters.number(["original_max_position_embeddings"], or: Double(positions)))
-    default: throw ModelError.unknownRopeScaling(kind)
+  /// transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` stood at the top and the rest in
+  /// `rope_scaling`, which still wins where somebody wrote it beside the other.
+  private static func rotationParameters(_ fields: JSONFields) throws -> JSONFields? {
+    for key in ["rope_scaling", "rope_parameters"] {
+      if let parameters = try fields.optionalObject(key), !parameters.members.isEmpty { return parameters }
     }
+    return nil
   }
 
-  /// Mistral slides wherever `sliding_window` is set; Qwen2 only when its switch is on, and only in its upper blocks.
-  private static func slidingWindow(_ fields: JSONFields, _ family: Family) throws -> (Int?, Int) {
-    guard let window = try fields.optionalPositive("sliding_window") else { return (nil, 0) }
-    guard family.name == Family.qwen2.name else { return (family.name == Family.mistral.name ? window : nil, 0) }
-    return try fields.flag("use_sliding_window")
-      ? (window, fields.optionalPositive("max_window_layers") ?? 28) : (nil, 0)
+  private static func scaling(_ parameters: JSONFields?, positions: Int) throws -> Rotary.Scaling {
+    guard let parameters else { return .none }
+    func positive(_ key: String) throws -> Double {
+      let number = try parameters.double(key)
+      guard number > 0 else { throw parameters.error(key, "must be above 0") }
+      return number
+    }
+    let scaling: Rotary.Scaling
+    switch try parameters.text(["rope_type", "type"]) ?? "default" {
+    case "default": scaling = .none
+    case "linear": scaling = .linear(factor: try positive("factor"))
+    case "llama3":
+      scaling = .llama3(
+        factor: try positive("factor"), low: try positive("low_freq_factor"), high: try positive("high_freq_factor"),
+        originalPositions: try parameters.number(["original_max_position_embeddings"], or: Double(positions)))
+    case let kind: throw ModelError.unknownRopeScaling(kind)
+    }
+    for member in parameters.members where member.value != .null {
+      let key = member.key.description
+      guard Family.rotationKeys.contains(key) else { throw parameters.error(key, "is not a key of a known rotation") }
+    }
+    return scaling
+  }
+
+  /// GPT-2 may leave out 1 / √d_h, and may divide by the number of the layer, counted from 1.
+  private static func attentionScales(
+    _ fields: JSONFields, _ family: Family, headSize: Int, count: Int
+  ) throws -> [Float] {
+    let scale: Float = 1 / Float(headSize).squareRoot()
+    guard let keys = family.scaleKeys else { return Array(repeating: scale, count: count) }
+    let base = try fields.optionalBool(keys.bySize) ?? true ? scale : 1
+    let isByDepth = try fields.flag(keys.byDepth)
+    return (0..<count).map { isByDepth ? base / Float($0 + 1) : base }
+  }
+
+  private static func windows(_ fields: JSONFields, _ family: Family, count: Int) throws -> [Int?] {
+    func window(or fallback: Int?) throws -> Int? {
+      fields.names("sliding_window") ? try fields.optionalPositive("sliding_window") : fallback
+    }
+    switch family.sliding {
+    case .never: return Array(repeating: nil, count: count)
+    case .everywhere(let fallback): return Array(repeating: try window(or: fallback), count: count)
+    case .perLayer(let fallback, let first):
+      let span = try fields.flag("use_sliding_window") ? try window(or: fallback) : nil
+      guard let types = try fields.optionalArray("layer_types") else {
+        let first = try fields.optionalNatural("max_window_layers") ?? first
+        return (0..<count).map { $0 >= first ? span : nil }
+      }
+      guard types.count == count else {
+        throw fields.error("layer_types", "has \(types.count) entries for \(count) layers")
+      }
+      return try types.map { type in
+        switch type {
+        case .text("full_attention"): return nil
+        case .text("sliding_attention"):
+          guard let span else { throw fields.error("layer_types", "asks for a sliding window that no key gives") }
+          return span
+        default: throw fields.error("layer_types", "must hold full_attention and sliding_attention only")
+        }
+      }
+    }
+  }
+}
+
+extension Configuration {
+  /// Reads config.json of a folder, and looks whether the head is tied as it says: a head that the file holds beside the
+  /// embedding table counts, as in transformers, when its numbers are its own.
+  public init(_ checkpoint: Checkpoint) throws {
+    try self.init(checkpoint.config)
+    guard isTied else { return }
+    let layout = TensorLayout(self) { checkpoint.contains(ByteString($0)) }
+    let own = ByteString(layout.ownHead)
+    if checkpoint.contains(own) { isTied = try checkpoint.areEqual(own, ByteString(layout.embedding)) }
   }
 }
 

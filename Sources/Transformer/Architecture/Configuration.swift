@@ -13,7 +13,7 @@ public struct BlockSizes: Sendable, Equatable {
 
 /// Everything about a model that is not a weight, read from config.json.
 public struct Configuration: Sendable {
-  public let family: Family
+  public internal(set) var family: Family
   /// d, the width of the residual stream.
   public let hiddenSize: Int
   /// d_h, features per head.
@@ -21,7 +21,7 @@ public struct Configuration: Sendable {
   /// g, how many query heads share one key-value head; such a group is the unit of attention pruning.
   public let queriesPerUnit: Int
   /// One entry per block. They differ only in models that were already pruned.
-  public let blocks: [BlockSizes]
+  public internal(set) var blocks: [BlockSizes]
   public let vocabularySize: Int
   /// The longest sequence the model was made for.
   public let positions: Int
@@ -29,11 +29,12 @@ public struct Configuration: Sendable {
   public let epsilon: Float
   public let activation: Activation
   public let rotary: Rotary?
-  /// Attention reaches back only this many tokens, in the blocks from `slidingFrom` on.
-  public let slidingWindow: Int?
-  public let slidingFrom: Int
+  /// The span of keys that a query of each block sees; nil where it sees all before it.
+  let windows: [Int?]
+  /// What the scores of each block are multiplied by before the softmax.
+  let attentionScales: [Float]
   /// The output head is the embedding table.
-  public let isTied: Bool
+  public internal(set) var isTied: Bool
 
   public var layers: Int { blocks.count }
 
@@ -41,7 +42,14 @@ public struct Configuration: Sendable {
   public func units(_ module: Module, layer: Int) -> Int { blocks[layer].units[module] }
 
   /// The span of keys that a query of this block sees; nil when it sees all before it.
-  public func window(_ layer: Int) -> Int? { layer >= slidingFrom ? slidingWindow : nil }
+  public func window(_ layer: Int) -> Int? { windows[layer] }
+
+  /// What the attention scores of a block are multiplied by before the softmax: 1 / √d_h, unless the family has keys
+  /// that say otherwise.
+  public func attentionScale(_ layer: Int) -> Float { attentionScales[layer] }
+
+  /// The span of the blocks that do not see everything before them; nil when all do.
+  public var slidingWindow: Int? { windows.lazy.compactMap { $0 }.first }
 
   public func size(_ space: Space, layer: Int) -> Int {
     guard let module = space.module else { return hiddenSize }
@@ -56,6 +64,14 @@ public struct Configuration: Sendable {
     case .keyValues: headSize
     case .neurons: 1
     }
+  }
+
+  /// The same model written as another family, with other sizes.
+  func replacing(family: Family, blocks: [BlockSizes]) -> Configuration {
+    var result = self
+    result.family = family
+    result.blocks = blocks
+    return result
   }
 
   /// The linear maps of a block, in the family's order.

@@ -22,7 +22,12 @@ extension JSONFields {
 
   /// A whole number, zero allowed.
   func natural(_ name: String) throws -> Int {
-    let number = try checked(integer(name), name)
+    guard let number = try optionalNatural(name) else { throw error(name, "is missing") }
+    return number
+  }
+
+  func optionalNatural(_ name: String) throws -> Int? {
+    guard let number = try optionalInteger(name).map({ try checked($0, name) }) else { return nil }
     guard number >= 0 else { throw error(name, "must not be negative") }
     return number
   }

@@ -5,26 +5,36 @@ extension Family {
 
   /// LLaMA 1, 2, 3.x and Vicuna.
   public static let llama = likeLlama(
-    "llama", modelTypes: ["llama"], queryBias: .whenTrue(["attention_bias"]), outputBias: .whenTrue(["attention_bias"]),
-    gateBias: .whenTrue(["mlp_bias"]), downBias: .whenTrue(["mlp_bias"]))
+    "llama", modelTypes: ["llama"], className: "LlamaForCausalLM", queryBias: .whenTrue(["attention_bias"]),
+    outputBias: .whenTrue(["attention_bias"]), gateBias: .whenTrue(["mlp_bias"]), downBias: .whenTrue(["mlp_bias"]))
 
-  public static let mistral = likeLlama("mistral", modelTypes: ["mistral"])
+  public static let mistral = likeLlama(
+    "mistral", modelTypes: ["mistral"], className: "MistralForCausalLM", sliding: .everywhere(fallback: 4096),
+    defaultPositions: 131_072)
 
   /// Qwen 2 and 2.5.
-  public static let qwen2 = likeLlama("qwen2", modelTypes: ["qwen2"], queryBias: .always)
+  public static let qwen2 = likeLlama(
+    "qwen2", modelTypes: ["qwen2"], className: "Qwen2ForCausalLM", queryBias: .always,
+    sliding: .perLayer(fallback: 4096, from: 28), defaultPositions: 32768)
 
   /// What `export as=hf` writes: the LLaMA graph with sizes and biases per layer.
   public static let pruned = likeLlama(
-    "prn", modelTypes: ["prn"], queryBias: .perLayer("qkv_bias"), outputBias: .perLayer("o_bias"),
-    gateBias: .perLayer("gate_up_bias"), downBias: .perLayer("down_bias"))
+    "prn", modelTypes: ["prn"], className: "PrnForCausalLM", codeFile: "modeling_prn.py",
+    queryBias: .perLayer("qkv_bias"), outputBias: .perLayer("o_bias"), gateBias: .perLayer("gate_up_bias"),
+    downBias: .perLayer("down_bias"), layerSizes: "prn_layers", idleKeys: ["attention_bias", "mlp_bias"])
 
   public static let gpt2 = Family(
     name: "gpt2",
     modelTypes: ["gpt2"],
+    className: "GPT2LMHeadModel",
+    codeFile: nil,
     keys: [
       .layers: ["n_layer"], .hiddenSize: ["n_embd"], .heads: ["n_head"], .neurons: ["n_inner"],
       .vocabulary: ["vocab_size"], .positions: ["n_positions", "n_ctx"], .epsilon: ["layer_norm_epsilon"],
     ],
+    groupingKey: nil,
+    settledKeys: [:],
+    idleKeys: ["reorder_and_upcast_attn"],
     prefixes: ["transformer.", ""],
     embedding: "wte",
     positionEmbedding: "wpe",
@@ -36,26 +46,41 @@ extension Family {
       StoredLinear(name: "mlp.c_fc", roles: [.up], bias: .always),
       StoredLinear(name: "mlp.c_proj", roles: [.down], bias: .always),
     ],
+    layerSizes: nil,
     finalNorm: "ln_f",
     head: "lm_head",
+    isHeadInBase: false,
     isTiedByDefault: true,
     normalization: .layer,
     position: .learned,
+    sliding: .never,
+    scaleKeys: (bySize: "scale_attn_weights", byDepth: "scale_attn_by_inverse_layer_idx"),
     activationKeys: ["activation_function"],
     defaultActivation: .geluTanh,
     defaultEpsilon: 1e-5,
+    defaultPositions: 1024,
     isTransposed: true)
 
   public static let chatGLM3 = Family(
     name: "chatglm",
     modelTypes: ["chatglm"],
+    className: "ChatGLMForConditionalGeneration",
+    codeFile: "modeling_chatglm.py",
     keys: [
       .layers: ["num_layers"], .hiddenSize: ["hidden_size"], .heads: ["num_attention_heads"],
       .keyValueHeads: ["multi_query_group_num"], .headSize: ["kv_channels"], .neurons: ["ffn_hidden_size"],
       .vocabulary: ["padded_vocab_size"], .positions: ["seq_length"], .epsilon: ["layernorm_epsilon"],
       .ropeRatio: ["rope_ratio"],
     ],
-    prefixes: ["transformer."],
+    groupingKey: "multi_query_attention",
+    settledKeys: [
+      "rmsnorm": .bool(true), "post_layer_norm": .bool(true), "original_rope": .bool(true),
+      "quantization_bit": .integer(0),
+    ],
+    idleKeys: [
+      "apply_query_key_layer_scaling", "attention_softmax_in_fp32", "bias_dropout_fusion", "fp32_residual_connection",
+    ],
+    prefixes: ["transformer.", ""],
     embedding: "embedding.word_embeddings",
     positionEmbedding: nil,
     layer: "encoder.layers.#.",
@@ -68,30 +93,41 @@ extension Family {
       StoredLinear(name: "mlp.dense_h_to_4h", roles: [.gate, .up], bias: .whenTrue(["add_bias_linear"])),
       StoredLinear(name: "mlp.dense_4h_to_h", roles: [.down], bias: .whenTrue(["add_bias_linear"])),
     ],
+    layerSizes: nil,
     finalNorm: "encoder.final_layernorm",
-    head: "transformer.output_layer",
+    head: "output_layer",
+    isHeadInBase: true,
     isTiedByDefault: false,
     normalization: .rootMeanSquare,
     position: .rotary(.neighbours, fraction: 0.5),
+    sliding: .never,
+    scaleKeys: nil,
     activationKeys: [],
     defaultActivation: .silu,
     defaultEpsilon: 1e-5,
+    defaultPositions: 2048,
     isTransposed: false)
 
   private static func likeLlama(
-    _ name: String, modelTypes: [String], queryBias: BiasRule = .never, outputBias: BiasRule = .never,
-    gateBias: BiasRule = .never, downBias: BiasRule = .never
+    _ name: String, modelTypes: [String], className: String, codeFile: String? = nil, queryBias: BiasRule = .never,
+    outputBias: BiasRule = .never, gateBias: BiasRule = .never, downBias: BiasRule = .never, layerSizes: String? = nil,
+    idleKeys: Set<String> = [], sliding: SlidingRule = .never, defaultPositions: Int = 2048
   ) -> Family {
     Family(
       name: name,
       modelTypes: modelTypes,
+      className: className,
+      codeFile: codeFile,
       keys: [
         .layers: ["num_hidden_layers"], .hiddenSize: ["hidden_size"], .heads: ["num_attention_heads"],
         .keyValueHeads: ["num_key_value_heads"], .headSize: ["head_dim"], .neurons: ["intermediate_size"],
         .vocabulary: ["vocab_size"], .positions: ["max_position_embeddings"], .epsilon: ["rms_norm_eps"],
         .ropeTheta: ["rope_theta"],
       ],
-      prefixes: ["model."],
+      groupingKey: nil,
+      settledKeys: [:],
+      idleKeys: idleKeys,
+      prefixes: ["model.", ""],
       embedding: "embed_tokens",
       positionEmbedding: nil,
       layer: "layers.#.",
@@ -105,14 +141,19 @@ extension Family {
         StoredLinear(name: "mlp.up_proj", roles: [.up], bias: gateBias),
         StoredLinear(name: "mlp.down_proj", roles: [.down], bias: downBias),
       ],
+      layerSizes: layerSizes,
       finalNorm: "norm",
       head: "lm_head",
+      isHeadInBase: false,
       isTiedByDefault: false,
       normalization: .rootMeanSquare,
       position: .rotary(.halves, fraction: 1),
+      sliding: sliding,
+      scaleKeys: nil,
       activationKeys: ["hidden_act"],
       defaultActivation: .silu,
       defaultEpsilon: 1e-6,
+      defaultPositions: defaultPositions,
       isTransposed: false)
   }
 }

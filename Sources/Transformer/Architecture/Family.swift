@@ -100,6 +100,16 @@ public enum RotaryPairing: Sendable, Equatable {
   case neighbours
 }
 
+/// Which blocks see only the last tokens before them, and which keys of config.json say so.
+public enum SlidingRule: Sendable, Equatable {
+  case never
+  /// Every block, when `sliding_window` is a number; `fallback` stands for an absent key, not for null.
+  case everywhere(fallback: Int?)
+  /// When `use_sliding_window` is true: the blocks that `layer_types` names or, without it, those from
+  /// `max_window_layers` on.
+  case perLayer(fallback: Int, from: Int)
+}
+
 /// The numbers read from config.json.
 public enum Quantity: String, CaseIterable, Sendable {
   case layers, hiddenSize, heads, keyValueHeads, headSize, neurons, vocabulary, positions, epsilon, ropeTheta, ropeRatio
@@ -108,10 +118,20 @@ public enum Quantity: String, CaseIterable, Sendable {
 /// A model family as data: what its configuration keys and tensors are called, and which axis is which.
 public struct Family: Sendable {
   public let name: String
-  /// Values of `model_type` that mean this family.
+  /// Values of `model_type` that mean this family; the first is the one that is written.
   public let modelTypes: [String]
+  /// The class of transformers that runs it.
+  public let className: String
+  /// The Python file that defines the class, when transformers has none of that name.
+  public let codeFile: String?
   /// The keys that may hold a quantity, first found wins.
   public let keys: [Quantity: [String]]
+  /// The key that must be true for `keyValueHeads` to count; nil when it always counts.
+  public let groupingKey: String?
+  /// Keys that could change what is computed, with the value that the family's graph has.
+  public let settledKeys: [String: JSON]
+  /// Keys of this family alone that leave the outputs as they are.
+  public let idleKeys: Set<String>
   /// What may stand before every tensor name; the first that occurs in the checkpoint counts.
   public let prefixes: [String]
   public let embedding: String
@@ -121,21 +141,43 @@ public struct Family: Sendable {
   /// The norm each branch begins with.
   public let norms: PerModule<String>
   public let linears: [StoredLinear]
+  /// The key that lists the sizes of every block; nil when all blocks have one size.
+  public let layerSizes: String?
   public let finalNorm: String
-  /// The output head; not below `prefixes`.
   public let head: String
+  /// The head belongs to the base class: its name, too, stands below a prefix.
+  public let isHeadInBase: Bool
   public let isTiedByDefault: Bool
   public let normalization: Normalization
   public let position: PositionScheme
+  public let sliding: SlidingRule
+  /// The switches of attention's scale: by 1 / √d_h, on unless it says no, and by the number of the layer; nil when
+  /// the scale is fixed.
+  public let scaleKeys: (bySize: String, byDepth: String)?
   public let activationKeys: [String]
   public let defaultActivation: Activation
   /// ε of the norms when config.json does not say.
   public let defaultEpsilon: Double
+  /// The longest sequence when config.json does not say.
+  public let defaultPositions: Int
   /// Linear weights are stored with inputs as rows (GPT-2's Conv1D).
   public let isTransposed: Bool
 
   /// Whether the feed-forward part multiplies an activated gate with `up`.
   public var isGated: Bool { linears.contains { $0.roles.contains(.gate) } }
+
+  /// What a block computes, whatever its tensors are called.
+  public var graph: Graph {
+    Graph(normalization: normalization, position: position, activation: defaultActivation, isGated: isGated)
+  }
+
+  /// A class can hold the models of another family when the graphs are equal.
+  public struct Graph: Sendable, Equatable {
+    let normalization: Normalization
+    let position: PositionScheme
+    let activation: Activation
+    let isGated: Bool
+  }
 
   /// The stored tensor that holds `role`.
   public func linear(_ role: LinearRole) -> StoredLinear? { linears.first { $0.roles.contains(role) } }

@@ -10,11 +10,11 @@ extension ExportTarget {
       // transformers 4 reads the older name.
       members["torch_dtype"] = .text("float32")
     }
+    members["tie_word_embeddings"] = .bool(configuration.isTied)
     keepRotation(&members)
     let isSameClass = configuration.family.name == model.configuration.family.name
     if isSameClass && configuration.blocks == model.configuration.blocks { return members.json }
     for key in ["sliding_window", "use_sliding_window", "max_window_layers", "layer_types"] { members.remove(key) }
-    members["tie_word_embeddings"] = .bool(configuration.isTied)
     members["rms_norm_eps"] = members["rms_norm_eps"] ?? .number(Double(configuration.epsilon))
     if configuration.family.name == Family.pruned.name {
       members["model_type"] = .text(Family.pruned.name)

@@ -88,12 +88,3 @@ struct ExportTarget {
     }
   }
 }
-
-extension Configuration {
-  func replacing(family: Family, blocks: [BlockSizes]) -> Configuration {
-    Configuration(
-      family: family, hiddenSize: hiddenSize, headSize: headSize, queriesPerUnit: queriesPerUnit, blocks: blocks,
-      vocabularySize: vocabularySize, positions: positions, epsilon: epsilon, activation: activation, rotary: rotary,
-      slidingWindow: slidingWindow, slidingFrom: slidingFrom, isTied: isTied)
-  }
-}

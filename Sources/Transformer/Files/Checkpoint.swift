@@ -117,6 +117,21 @@ public final class Checkpoint: Sendable {
     try shard(of: name).withBytes(of: name, body)
   }
 
+  /// Whether two tensors have one type and shape and the same bytes.
+  public func areEqual(_ name: ByteString, _ other: ByteString) throws -> Bool {
+    let (info, otherInfo) = (try info(name), try info(other))
+    guard info.type == otherInfo.type, info.shape == otherInfo.shape else { return false }
+    return try withBytes(of: name) { bytes in
+      try withBytes(of: other) { others in
+        guard let start = bytes.baseAddress, let otherStart = others.baseAddress else { return bytes.isEmpty }
+        return memcmp(start, otherStart, bytes.count) == 0
+      }
+    }
+  }
+
+  /// - Throws: `SafetensorsError.notComputable`, naming the tensor, when its type is one that is only listed.
+  public func requireComputable(_ name: ByteString) throws { try shard(of: name).requireComputable(name) }
+
   public func firstNonFinite(in name: ByteString) throws -> Int? { try shard(of: name).firstNonFinite(in: name) }
 
   /// - Throws: `SafetensorsError.nonFinite`, naming the tensor, when a number is infinite or NaN.
@@ -155,11 +170,11 @@ extension Checkpoint {
     return bytes
   }
 
-  /// A file of the folder as JSON.
+  /// A file of the folder as JSON; Python writes these files.
   static func json(_ file: String, in folder: String) throws -> JSON {
     let bytes = try bytes(file, in: folder)
     do {
-      return try JSON.parse(bytes)
+      return try JSON.parse(bytes, dialect: .python)
     } catch let error as JSONError {
       throw CheckpointError.json(file: file, error)
     }

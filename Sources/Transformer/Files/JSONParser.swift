@@ -1,22 +1,29 @@
 extension JSON {
-  /// Parses a whole text, strictly: UTF-8 without a byte order mark, one value, nothing after it but white space.
+  /// What may stand in a text.
+  public enum Dialect: Sendable {
+    /// JSON, and no key twice in one object.
+    case strict
+    /// What Python's json module writes and reads: also NaN and Infinity, and of equal keys the last counts.
+    case python
+  }
+
+  /// Parses a whole text: UTF-8 without a byte order mark, one value, nothing after it but white space.
   ///
   /// - Parameters:
-  ///   - duplicates: when false, an object that names a key twice is an error; when true both members are kept.
   ///   - depth: how deep arrays and objects may nest.
   /// - Throws: `JSONError`.
-  public static func parse(_ bytes: [UInt8], duplicates: Bool = false, depth: Int = 128) throws -> JSON {
-    try bytes.withUnsafeBufferPointer { try parse($0, duplicates: duplicates, depth: depth) }
+  public static func parse(_ bytes: [UInt8], dialect: Dialect = .strict, depth: Int = 128) throws -> JSON {
+    try bytes.withUnsafeBufferPointer { try parse($0, dialect: dialect, depth: depth) }
   }
 
   public static func parse(
-    _ bytes: UnsafeBufferPointer<UInt8>, duplicates: Bool = false, depth: Int = 128
+    _ bytes: UnsafeBufferPointer<UInt8>, dialect: Dialect = .strict, depth: Int = 128
   ) throws -> JSON {
     if bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF {
       throw JSONError(reason: .byteOrderMark, offset: 0)
     }
     if let bad = firstInvalidUTF8(bytes) { throw JSONError(reason: .invalidUTF8, offset: bad) }
-    var parser = JSONParser(bytes: bytes, allowsDuplicates: duplicates, depthLimit: depth)
+    var parser = JSONParser(bytes: bytes, dialect: dialect, depthLimit: depth)
     return try parser.document()
   }
 }
@@ -24,14 +31,14 @@ extension JSON {
 /// One pass over bytes already known to be UTF-8.
 private struct JSONParser {
   let bytes: UnsafeBufferPointer<UInt8>
-  let allowsDuplicates: Bool
+  let dialect: JSON.Dialect
   let depthLimit: Int
   var at = 0
   var depth = 0
 
-  init(bytes: UnsafeBufferPointer<UInt8>, allowsDuplicates: Bool, depthLimit: Int) {
+  init(bytes: UnsafeBufferPointer<UInt8>, dialect: JSON.Dialect, depthLimit: Int) {
     self.bytes = bytes
-    self.allowsDuplicates = allowsDuplicates
+    self.dialect = dialect
     self.depthLimit = depthLimit
   }
 
@@ -73,6 +80,8 @@ private struct JSONParser {
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
+    case UInt8(ascii: "N") where dialect == .python: return try word("NaN", .number(.nan))
+    case UInt8(ascii: "I") where dialect == .python: return try word("Infinity", .number(.infinity))
     case let byte: throw JSONError(reason: .unexpected(byte), offset: at)
     }
   }
@@ -125,27 +134,27 @@ private struct JSONParser {
       let quote = try peek()
       if quote != UInt8(ascii: "\"") { throw JSONError(reason: .unexpected(quote), offset: at) }
       let key = ByteString(try string())
-      if !allowsDuplicates {
-        // A linear search beats hashing for the small objects that make up almost all of a file.
-        let isKnown: Bool
-        if members.count < 16 {
-          isKnown = members.contains { $0.key == key }
-        } else {
-          if known == nil {
-            var table = ByteTable(capacity: 64)
-            for member in members { table.insert(member.key.bytes) }
-            known = table
-          }
-          isKnown = known?.insert(key.bytes).isNew == false
+      // A linear search beats hashing for the small objects that make up almost all of a file.
+      let place: Int?
+      if members.count < 16 {
+        place = members.firstIndex { $0.key == key }
+      } else {
+        if known == nil {
+          var table = ByteTable(capacity: 64)
+          for member in members { table.insert(member.key.bytes) }
+          known = table
         }
-        if isKnown { throw JSONError(reason: .duplicateKey(key), offset: keyStart) }
+        place = known.flatMap { $0.find(key.bytes) }
+        if place == nil { known?.insert(key.bytes) }
       }
+      if place != nil, dialect == .strict { throw JSONError(reason: .duplicateKey(key), offset: keyStart) }
       skipSpace()
       let colon = try peek()
       if colon != UInt8(ascii: ":") { throw JSONError(reason: .unexpected(colon), offset: at) }
       at += 1
       skipSpace()
-      members.append(JSON.Member(key, try value()))
+      let member = JSON.Member(key, try value())
+      if let place { members[place] = member } else { members.append(member) }
       skipSpace()
       let byte = try peek()
       at += 1
@@ -158,6 +167,9 @@ private struct JSONParser {
     let start = at
     let isNegative = bytes[at] == UInt8(ascii: "-")
     if isNegative { at += 1 }
+    if isNegative, dialect == .python, try peek() == UInt8(ascii: "I") {
+      return try word("Infinity", .number(-.infinity))
+    }
     let firstDigit = at
     try digits(of: start)
     if bytes[firstDigit] == UInt8(ascii: "0"), at > firstDigit + 1 {

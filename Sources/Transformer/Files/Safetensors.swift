@@ -58,7 +58,7 @@ public final class Safetensors: Sendable {
   ///   - destination: takes `rows.count` × `columns` numbers.
   public func read(_ name: ByteString, rows: Range<Int>, into destination: UnsafeMutableBufferPointer<Float>) throws {
     let info = try info(name)
-    if !info.type.isComputable { throw SafetensorsError.notComputable(file: file, tensor: name, type: info.type) }
+    try requireComputable(name)
     if rows.lowerBound < 0 || rows.upperBound > info.rows {
       throw SafetensorsError.rows(file: file, tensor: name, asked: rows, rows: info.rows)
     }
@@ -73,6 +73,12 @@ public final class Safetensors: Sendable {
       let source = try mapping.slice(start..<(start + rows.count * rowBytes))
       widen(source, from: info.type, into: UnsafeMutableBufferPointer(rebasing: destination[0..<needed]))
     }
+  }
+
+  /// - Throws: `SafetensorsError.notComputable` when the numbers are of a type that is only listed.
+  public func requireComputable(_ name: ByteString) throws {
+    let type = try info(name).type
+    if !type.isComputable { throw SafetensorsError.notComputable(file: file, tensor: name, type: type) }
   }
 
   /// The first infinity or NaN of a tensor, `nil` when every number is finite or the type is not a computable one.

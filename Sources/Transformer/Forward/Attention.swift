@@ -1,6 +1,6 @@
 import Numerics
 
-/// Causal self-attention of one batch:  softmax(q kᵀ / √d_h) v  for every head.
+/// Causal self-attention of one batch:  softmax(scale · q kᵀ) v  for every head.
 ///
 /// Each tile of queries sees keys up to its own end, and every row's softmax is exact, so no tokens × tokens matrix is
 /// ever made. Query heads of one unit share its keys and values.
@@ -12,6 +12,8 @@ struct Attention: Sendable {
   let headSize: Int
   /// How many keys a query sees at most, its own included.
   let window: Int?
+  /// What the scores are multiplied by.
+  let scale: Float
   let pool: ScorePool
 
   /// Queries per tile. 128 to 256 keep the scores in the cache; fixed, so that results never depend on the machine.
@@ -31,6 +33,7 @@ struct Attention: Sendable {
     heads = keyValueHeads * block.configuration.queriesPerUnit
     headSize = block.configuration.headSize
     window = block.configuration.window(block.layer)
+    scale = block.configuration.attentionScale(block.layer)
   }
 
   /// - Parameters:
@@ -64,9 +67,6 @@ struct Attention: Sendable {
       causalSoftmax(scores, visible: own + 1, scale: scale)
     }
   }
-
-  /// 1 / √d_h
-  var scale: Float { 1 / Float(headSize).squareRoot() }
 
   /// The tiles of one sequence, for head 0.
   func tiles(of sequence: Range<Int>) -> [Tile] {

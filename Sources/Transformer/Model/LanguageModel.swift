@@ -14,7 +14,7 @@ public struct LanguageModel: Sendable {
   public init(folder: String) throws { try self.init(checkpoint: Checkpoint(folder: folder)) }
 
   public init(checkpoint: Checkpoint, pruning: Pruning = .none) throws {
-    let configuration = try Configuration(checkpoint.config)
+    let configuration = try Configuration(checkpoint)
     let layout = TensorLayout(configuration) { checkpoint.contains(ByteString($0)) }
     for slot in layout.slots {
       guard checkpoint.contains(ByteString(slot.name)) else {
@@ -24,6 +24,7 @@ public struct LanguageModel: Sendable {
       guard found == slot.shape else {
         throw ModelError.wrongShape(tensor: slot.name, found: found, expected: slot.shape)
       }
+      try checkpoint.requireComputable(ByteString(slot.name))
     }
     try pruning.check(configuration)
     self.configuration = configuration
@@ -49,6 +50,9 @@ public struct LanguageModel: Sendable {
   public var original: LanguageModel { LanguageModel(self, pruning: .none) }
 
   public var layers: Int { configuration.layers }
+
+  /// The tensors that the model is made of; a folder may hold others.
+  public var tensorNames: [ByteString] { layout.slots.map { ByteString($0.name) } }
 
   /// Parameters that are left, compensation biases not counted.
   public var blockParameters: Int { configuration.blockParameters - pruning.removedParameters(configuration) }

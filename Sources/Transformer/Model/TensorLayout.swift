@@ -32,7 +32,8 @@ struct TensorLayout: Sendable {
   var positionEmbedding: String? { family.positionEmbedding.map { prefix + $0 + ".weight" } }
   var finalNorm: String { prefix + family.finalNorm }
   /// The tensor of the output head: the embedding table when tied.
-  var head: String { configuration.isTied ? embedding : family.head + ".weight" }
+  var head: String { configuration.isTied ? embedding : ownHead }
+  var ownHead: String { (family.isHeadInBase ? prefix : "") + family.head + ".weight" }
 
   private func layerPrefix(_ layer: Int) -> String {
     prefix + family.layer.split(separator: "#", omittingEmptySubsequences: false).joined(separator: "\(layer)")

@@ -7,6 +7,8 @@ enum SplitPattern: Sendable, Equatable {
   case gpt2
   /// LLaMA-3, numbers in groups of at most three digits, and Qwen2, one digit at a time.
   case cl100k(digits: Int)
+  /// Mistral Nemo and later: a word also ends where a capital follows a small letter.
+  case tekken
 
   private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
   private static let letters = "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
@@ -14,6 +16,12 @@ enum SplitPattern: Sendable, Equatable {
 
   static let llama3Text = "\(contractions)|\(letters)|\\p{N}{1,3}|\(rest)"
   static let qwen2Text = "\(contractions)|\(letters)|\\p{N}|\(rest)"
+  private static let capitals = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+  private static let smalls = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+  private static let before = "[^\\r\\n\\p{L}\\p{N}]?"
+  static let tekkenText =
+    "\(before)\(capitals)*\(smalls)+|\(before)\(capitals)+\(smalls)*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|"
+    + "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
   static let gpt2Text = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
   /// - Returns: `nil` for a pattern this file does not know.
@@ -22,6 +30,7 @@ enum SplitPattern: Sendable, Equatable {
     case ByteString(Self.llama3Text): self = .cl100k(digits: 3)
     case ByteString(Self.qwen2Text): self = .cl100k(digits: 1)
     case ByteString(Self.gpt2Text): self = .gpt2
+    case ByteString(Self.tekkenText): self = .tekken
     default: return nil
     }
   }
@@ -32,6 +41,7 @@ enum SplitPattern: Sendable, Equatable {
     switch self {
     case .gpt2: gpt2End(bytes, start, count)
     case .cl100k(let digits): cl100kEnd(bytes, start, count, digits: digits)
+    case .tekken: tekkenEnd(bytes, start, count)
     }
   }
 }
@@ -66,6 +76,55 @@ private func cl100kEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int
     if kind == .other { return newlinesEnd(bytes, runEnd(of: .other, bytes, next, count), count) }
     return whiteSpaceEnd(bytes, start, count, stopsAtNewline: true)
   }
+}
+
+private func tekkenEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {
+  let (kind, length) = classify(bytes, start)
+  // One character before the word, if it is no letter, number or line end; a mark may also belong to the word.
+  let starts = kind == .space || kind == .other ? [start + length, start] : [start]
+  for first in starts { if let end = endInSmalls(bytes, first, count) { return end } }
+  for first in starts {
+    let end = caseRunEnd(bytes, first, count) { $0.isCapital }
+    if end > first { return end }
+  }
+  switch kind {
+  case .number, .letter: return start + length
+  case .newline: return whiteSpaceEnd(bytes, start, count, stopsAtNewline: true)
+  case .space, .other:
+    let first = bytes[start] == UInt8(ascii: " ") ? start + 1 : start
+    var end = runEnd(of: .other, bytes, first, count)
+    if end == first { return whiteSpaceEnd(bytes, start, count, stopsAtNewline: true) }
+    while end < count, bytes[end] == 0x0A || bytes[end] == 0x0D || bytes[end] == UInt8(ascii: "/") { end += 1 }
+    return end
+  }
+}
+
+/// Capitals, then at least one small letter; letters without case and marks are both, and the last of them is given back
+/// when no other small letter follows.
+private func endInSmalls(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int? {
+  var at = start
+  var afterLastSmall: Int?
+  while at < count {
+    let (scalar, length) = decodeScalar(bytes, at)
+    let letterCase = LetterCase(scalar)
+    guard letterCase.isCapital else { break }
+    at += length
+    if letterCase.isSmall { afterLastSmall = at }
+  }
+  let end = caseRunEnd(bytes, at, count) { $0.isSmall }
+  return end > at ? end : afterLastSmall
+}
+
+private func caseRunEnd(
+  _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int, _ belongs: (LetterCase) -> Bool
+) -> Int {
+  var end = start
+  while end < count {
+    let (scalar, length) = decodeScalar(bytes, end)
+    guard belongs(LetterCase(scalar)) else { break }
+    end += length
+  }
+  return end
 }
 
 private func gpt2End(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {

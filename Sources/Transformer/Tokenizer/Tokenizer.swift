@@ -52,6 +52,9 @@ public final class Tokenizer: Sendable {
   /// One more than the highest token number. An embedding may have more rows than this.
   public var vocabularySize: Int { pipeline.vocabularySize }
 
+  /// Bytes of the longest text: its normal form may be four times as long, and positions in it are 32-bit numbers.
+  static let longestText = Int(Int32.max) / 4
+
   /// The tokens of a text.
   ///
   /// - Parameter addSpecial: adds what the file says belongs around a text, such as `<s>`.
@@ -61,7 +64,7 @@ public final class Tokenizer: Sendable {
 
   /// - Throws: `TokenizerError.invalidUTF8` with the first byte at fault.
   public func encode(_ text: [UInt8], addSpecial: Bool) throws -> [Int32] {
-    if text.count > Int(Int32.max) / 4 { throw TokenizerError.textTooLong(bytes: text.count) }
+    if text.count > Self.longestText { throw TokenizerError.textTooLong(bytes: text.count) }
     if let bad = text.withUnsafeBufferPointer({ firstInvalidUTF8($0) }) {
       throw TokenizerError.invalidUTF8(offset: bad)
     }

@@ -30,7 +30,7 @@ extension TokenizerError: CustomStringConvertible {
     case .badPiece(let file, let id, let text): "\(file): piece \(id), `\(text)`, is empty, not UTF-8, or there twice"
     case .malformedModel(let file, let offset): "\(file) is damaged or not a SentencePiece model (byte \(offset))"
     case .invalidUTF8(let offset): "the text is not UTF-8 at byte \(offset)"
-    case .textTooLong(let bytes): "the text has \(bytes) bytes; at most \(Int32.max) can be encoded at once"
+    case .textTooLong(let bytes): "the text has \(bytes) bytes; at most \(Tokenizer.longestText) can be encoded at once"
     }
   }
 }

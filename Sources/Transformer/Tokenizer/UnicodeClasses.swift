@@ -56,6 +56,24 @@ private func unicodeClass(_ code: UInt32) -> CharacterClass {
   }
 }
 
+/// The two overlapping sets of letters and marks that the tekken pattern tells apart.
+struct LetterCase {
+  /// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`
+  let isCapital: Bool
+  /// `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`
+  let isSmall: Bool
+
+  init(_ code: UInt32) {
+    switch Unicode.Scalar(code)?.properties.generalCategory {
+    case .uppercaseLetter, .titlecaseLetter: (isCapital, isSmall) = (true, false)
+    case .lowercaseLetter: (isCapital, isSmall) = (false, true)
+    case .modifierLetter, .otherLetter, .nonspacingMark, .spacingMark, .enclosingMark:
+      (isCapital, isSmall) = (true, true)
+    default: (isCapital, isSmall) = (false, false)
+    }
+  }
+}
+
 /// `\w` of the added-token rules: letters, marks, decimal digits, connectors, joiners.
 func isWordCharacter(_ code: UInt32) -> Bool {
   guard let scalar = Unicode.Scalar(code) else { return false }

@@ -50,6 +50,11 @@ LLAMA3 = (
     r"|\s+(?!\S)|\s+"
 )
 QWEN2 = LLAMA3.replace("{1,3}", "")
+TEKKEN = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 
 def texts():
@@ -207,6 +212,7 @@ def main():
     write("qwen2", byte_level(620, QWEN2, normalizers.NFC(), added=[end, naive, special("<s>", lstrip=True,
                                                                                      rstrip=True)]), strings)
     write("gpt2", byte_level(560, added=[special("<|end_of_text|>")]), strings)
+    write("tekken", byte_level(560, TEKKEN, added=[special("<s>")]), strings)
     write("llama2-legacy", sentence_like(700, legacy=True), strings)
     write("llama2-first", sentence_like(700, legacy=False), strings)
     # Merges over spaces, and unknown characters that are fused because there are no byte tokens.

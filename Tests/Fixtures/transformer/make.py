@@ -1,6 +1,8 @@
 """Tiny random models with what transformers computes from them: logits, losses and derivatives.
 
     python make.py            writes the folders beside this file
+    python make.py variants   writes variants.json and variants.safetensors: the same weights under another config.json,
+                              and the logits they give
     python make.py wiki MODEL TEXT LENGTH COUNT
                               prints the token perplexity of a model (needs its tokenizer.json) on the first COUNT
                               windows of LENGTH tokens; wiki-llama on WikiText-2's test text, 256 tokens:
@@ -97,6 +99,45 @@ def main():
             json.dump(sequences, file)
 
 
+VARIANTS = {
+    "gpt2-by-depth": ("gpt2", dict(scale_attn_by_inverse_layer_idx=True)),
+    "gpt2-unscaled": ("gpt2", dict(scale_attn_weights=False)),
+    "qwen2-all-slide": ("qwen2", dict(use_sliding_window=True, sliding_window=5, max_window_layers=0)),
+    "qwen2-layer-types": ("qwen2", dict(use_sliding_window=True, sliding_window=5,
+                                        layer_types=["sliding_attention", "full_attention"])),
+    "mistral-default-window": ("mistral-window", dict(sliding_window="absent")),
+    "mistral-no-window": ("mistral-window", dict(sliding_window=None)),
+    "llama-both-ropes": ("llama", dict(rope_scaling=dict(rope_type="linear", factor=4.0))),
+    "llama-own-head": ("llama", dict(tie_word_embeddings=True)),
+    "llama-empty-scaling": ("linear", dict(rope_scaling={})),
+}
+
+
+def variants():
+    import shutil, tempfile
+    from transformers import AutoModelForCausalLM
+    logits = {}
+    for name, (base, changes) in VARIANTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(os.path.join(HERE, base), folder, dirs_exist_ok=True)
+            config = json.load(open(folder + "/config.json"))
+            for key, value in changes.items():
+                config.pop(key, None)
+                if value != "absent":
+                    config[key] = value
+            if "layer_types" not in changes:
+                config.pop("layer_types", None)
+            json.dump(config, open(folder + "/config.json", "w"))
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+            sequences = json.load(open(folder + "/sequences.json"))
+            with torch.no_grad():
+                logits[name] = torch.cat([model(torch.tensor([tokens])).logits[0] for tokens in sequences]).contiguous()
+            VARIANTS[name] = dict(base=base, config=json.dumps(config))
+    save_file(logits, os.path.join(HERE, "variants.safetensors"))
+    with open(os.path.join(HERE, "variants.json"), "w") as file:
+        json.dump(VARIANTS, file, indent=1)
+
+
 def wiki(folder, text, length, count):
     """Disjoint windows of `length` tokens, the text tokenised once (a BOS only at its very start)."""
     from tokenizers import Tokenizer
@@ -118,5 +159,7 @@ def wiki(folder, text, length, count):
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] == "wiki":
         wiki(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    elif sys.argv[1:] == ["variants"]:
+        variants()
     else:
         main()
