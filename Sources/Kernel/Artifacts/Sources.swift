@@ -52,6 +52,21 @@ final class Sources: @unchecked Sendable {
     return path
   }
 
+  /// Whether a path is a place that was loaded from, or a file that counted as part of one.
+  func holds(_ path: String) throws -> Bool {
+    lock.lock()
+    defer { lock.unlock() }
+    let folder = (path as NSString).deletingLastPathComponent
+    return (read()["places"]?.objectValue ?? [:]).values.contains { place in
+      guard let known = place["path"]?.stringValue.map({ ($0 as NSString).resolvingSymlinksInPath }) else {
+        return false
+      }
+      if known == path { return true }
+      let patterns = place["files"]?.arrayValue?.compactMap(\.stringValue) ?? []
+      return known == folder && patterns.contains { fnmatch($0, (path as NSString).lastPathComponent, 0) == 0 }
+    }
+  }
+
   private func read() -> [String: JSONValue] {
     guard let text = Files.text(file), let value = try? JSONValue(parsing: text).objectValue else { return [:] }
     return value

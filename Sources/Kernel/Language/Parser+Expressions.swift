@@ -7,7 +7,10 @@ extension Parser {
     guard depth < Parser.depthLimit else { throw fail("the expression is nested too deeply") }
     if current.is("for") { return try loop() }
     var left = try or()
+    var pipes = 0
     while take(.pipe) {
+      pipes += 1
+      guard depth + pipes < Parser.depthLimit else { throw fail("the expression is nested too deeply") }
       let right = try unary()
       left = Expression(kind: .pipe(left, right), range: left.range.lowerBound..<right.range.upperBound)
     }
@@ -92,9 +95,7 @@ extension Parser {
       defer { listDepth = lists }
       let inner = try expression()
       guard take(.closeParenthesis) else {
-        if current.is(.comma) {
-          throw fail("`,` does not separate inputs", hint: "several inputs are written `[a, b]`")
-        }
+        if current.is(.comma) { throw misplacedComma() }
         throw fail("expected `)`, found \(described(current))")
       }
       return Expression(kind: inner.kind, range: start..<previousEnd)
@@ -195,7 +196,7 @@ extension Parser {
         throw fail("`@` is followed by 0 or a negative number: `\(name.text)@-1` is the former binding")
       }
       index += 1
-      reference.back = -offset
+      reference.back = Int(Int32(clamping: offset.magnitude))
     }
     while true {
       if current.is(.dot), !current.isSpaced, let text = tokens[index + 1].name, !tokens[index + 1].isSpaced {

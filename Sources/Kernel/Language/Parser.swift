@@ -53,10 +53,15 @@ public struct Parser {
 
   private mutating func statementEnd(inBlock: Bool) throws {
     if current.kind == .lineEnd || current.kind == .end || (inBlock && current.is(.closeBrace)) { return }
-    if current.is(.comma) {
-      throw fail("`,` does not separate inputs", hint: "several inputs are written `[a, b]`")
-    }
+    if current.is(.comma) { throw misplacedComma() }
     throw fail("\(described(current)) does not belong here")
+  }
+
+  mutating func misplacedComma() -> Failure {
+    let isBeforeParameter = tokens[index + 1].name != nil && tokens[index + 2].is(.assign)
+    return fail(
+      "`,` does not separate \(isBeforeParameter ? "arguments" : "inputs")",
+      hint: isBeforeParameter ? "leave it out" : "several inputs are written `[a, b]`")
   }
 
   /// Skips to the end of the statement, over whole blocks.
@@ -165,6 +170,7 @@ public struct Parser {
       guard current.is("in") else { throw fail("`for \(name.text)` needs `in` and the values") }
       index += 1
       generators.append((name, try value()))
+      guard generators.count + depth < Parser.depthLimit else { throw fail("`for` runs over too many names at once") }
     } while take(.comma)
     while current.kind == .lineEnd, nextAfterLineEnds.is(.openBrace) { index += 1 }
     guard take(.openBrace) else { throw fail("the body of `for` stands in `{ }`") }

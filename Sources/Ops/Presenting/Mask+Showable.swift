@@ -1,6 +1,8 @@
 import Kernel
 
 extension Mask: Showable {
+  public static var tableParameters: Set<String> { ["layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     var columns = ["layer"]
@@ -34,6 +36,9 @@ extension Mask: Showable {
 }
 
 extension Scores: Showable {
+  public static var tableParameters: Set<String> { ["layers"] }
+  public static var figureParameters: Set<String> { ["layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let rows = chosen.flatMap { layer in

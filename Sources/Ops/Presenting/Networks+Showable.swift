@@ -2,6 +2,9 @@ import Kernel
 import Numerics
 
 extension Networks: Showable {
+  public static var tableParameters: Set<String> { ["layers"] }
+  public static var figureParameters: Set<String> { ["y", "layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? layers
     let rows = partLayers.indices.filter { !partLayers[$0].allSatisfy { !chosen.contains($0) } }.map {

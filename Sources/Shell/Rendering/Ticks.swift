@@ -3,6 +3,13 @@ import Kernel
 
 extension Double {
   var logarithm10: Double { log10(self) }
+
+  /// Where it lies between two numbers, 0 to 1 and a little beyond; in the middle when the three do not say. Halves,
+  /// because the distance of two large numbers may be none.
+  func share(from lower: Double, to upper: Double) -> Double {
+    let share = (self / 2 - lower / 2) / (upper / 2 - lower / 2)
+    return share.isFinite ? min(max(share, -1), 2) : 0.5
+  }
 }
 
 /// Round numbers to mark an axis with, and their labels.
@@ -66,7 +73,7 @@ struct Ticks: Equatable {
 
   private static func logarithmic(_ smallest: Double, _ largest: Double, isRatio: Bool) -> Ticks {
     let lower = smallest > 0 ? smallest : 1e-12
-    let upper = largest > lower ? largest : lower * 10
+    let upper = largest > lower ? largest : min(lower * 10, .greatestFiniteMagnitude)
     let decades = (Int(lower.logarithm10.rounded(.down))...Int(upper.logarithm10.rounded(.up)))
     let multiples: [Double] = decades.count <= 3 ? [1, 2, 5] : [1]
     let stride = max(1, decades.count / 8)
@@ -85,8 +92,8 @@ struct Ticks: Equatable {
   /// Where `value` lies between the ends, 0 to 1.
   func fraction(_ value: Double, _ spacing: PlotAxis.Spacing) -> Double {
     switch spacing {
-    case .linear: return (value - lower) / (upper - lower)
-    case .logarithmic: return (log(max(value, 1e-300)) - log(lower)) / (log(upper) - log(lower))
+    case .linear: return value.share(from: lower, to: upper)
+    case .logarithmic: return log(max(value, 1e-300)).share(from: log(lower), to: log(upper))
     }
   }
 }
