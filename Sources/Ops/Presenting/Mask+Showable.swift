@@ -30,7 +30,7 @@ extension Mask: Showable {
       title: request.title, key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis("layer"), y: PlotAxis("kept", isRatio: true), series: series,
+          x: PlotAxis("layer", isWhole: true), y: PlotAxis("kept", isRatio: true), series: series,
           reference: .init("mean over parameters", y: 1 - blockRate))))
   }
 }

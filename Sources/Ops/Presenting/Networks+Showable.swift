@@ -92,7 +92,7 @@ extension Networks: Showable {
         "network \(component)", x: (0..<tokens).map(Double.init),
         y: courses.row(component).prefix(tokens).map(Double.init))
     }
-    return LinePlot(x: PlotAxis("token"), y: PlotAxis("activity in layer \(layer)"), series: series)
+    return LinePlot(x: PlotAxis("token", isWhole: true), y: PlotAxis("activity in layer \(layer)"), series: series)
   }
 
   /// Share of the neurons that are key in so many networks of all runs, one curve per layer.
@@ -107,7 +107,7 @@ extension Networks: Showable {
         })
     }
     return LinePlot(
-      x: PlotAxis("networks in which a \(recipe.module.axis) is key"),
+      x: PlotAxis("networks in which a \(recipe.module.axis) is key", isWhole: true),
       y: PlotAxis("\(recipe.module.axis)s", isRatio: true), series: series)
   }
 }

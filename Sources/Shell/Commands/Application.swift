@@ -29,6 +29,7 @@ final class Application {
       err: OutputStream(descriptor: STDERR_FILENO, choice: options.color, environment: environment), options: options)
     Interrupts.install()
     do {
+      try checkAddressSpace()
       try checkNames()
       try configureProcessor(options)
       let code = try carryOut(invocation, console)
@@ -39,6 +40,17 @@ final class Application {
       if let signal = Interrupts.termination { return 128 + signal }
       return Int32(Diagnostic.of(error).kind.rawValue)
     }
+  }
+
+  /// OpenBLAS waits for ever for the memory of its workers when it cannot have it.
+  private func checkAddressSpace() throws {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_AS.rawValue)), &limit) == 0, limit.rlim_cur < 1 << 30 else {
+      return
+    }
+    throw Diagnostic(
+      "the address space is limited to \(NumberText.bytes(Int(clamping: limit.rlim_cur))); prn needs 1 GiB",
+      hint: "raise the limit: `ulimit -v`", kind: .refused)
   }
 
   /// Names are text here; one that is not UTF-8 would be changed on its way and mean another file.
