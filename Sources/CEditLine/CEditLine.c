@@ -1,6 +1,7 @@
 #include "CEditLine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -151,6 +152,14 @@ static void window_changed(int number) {
 static void went_on(int number) {
   (void)number;
   continued = 1;
+}
+
+void prn_streams_open(void) {
+  // The number of a closed stream would go to the next file opened, and what is printed into that file. /dev/null the
+  // wrong way round fails as a closed stream does.
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
 }
 
 void prn_signals_install(void) {

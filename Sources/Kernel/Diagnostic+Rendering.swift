@@ -41,24 +41,28 @@ extension Diagnostic {
   ///        7 | nets = canica acts      k=64 seed=0
   ///          |                         ^ did you mean `components`?
   public var rendered: String {
+    let (summary, hint) = (self.summary.printable, self.hint?.printable)
     guard let span else { return "error: \(summary)" + (hint.map { "\n  \($0)" } ?? "") }
     let (lineNumber, column) = span.source.position(of: span.range.lowerBound)
     let (line, lineStart) = span.source.line(lineNumber)
     let bytes = Array(line.utf8)
     let from = min(max(0, span.range.lowerBound - lineStart), bytes.count)
     let to = min(max(from, span.range.upperBound - lineStart), bytes.count)
-    func display(_ slice: ArraySlice<UInt8>, startingAt column: Int) -> (text: String, width: Int) {
-      expanded(String(decoding: slice, as: UTF8.self), startingAt: column)
-    }
-    let head = display(bytes[..<from], startingAt: 0)
-    let marked = display(bytes[from..<to], startingAt: head.width)
-    let tail = display(bytes[to...], startingAt: head.width + marked.width)
+    // Of a very long line the neighbourhood is enough.
+    func text(_ slice: ArraySlice<UInt8>) -> String { String(decoding: slice, as: UTF8.self) }
+    let before = text(bytes[..<from])
+    let (here, after) = (text(bytes[from..<to]), text(bytes[to...]))
+    let room = 200
+    let head = expanded(before.count > room ? "..." + before.suffix(room) : before, startingAt: 0)
+    let marked = expanded(here.count > room ? here.prefix(room) + "..." : here, startingAt: head.width)
+    let tail = expanded(
+      after.count > room ? after.prefix(room) + "..." : after, startingAt: head.width + marked.width)
     let number = String(lineNumber)
     let margin = String(repeating: " ", count: max(0, 4 - number.count))
     let carets = String(repeating: "^", count: max(1, marked.width))
     let gap = String(repeating: " ", count: head.width)
     return """
-      \(span.source.name):\(lineNumber):\(column): error: \(summary)
+      \(span.source.name.printable):\(lineNumber):\(column): error: \(summary)
       \(margin)\(number) | \(head.text)\(marked.text)\(tail.text)
       \(String(repeating: " ", count: max(4, number.count))) | \(gap)\(carets)\(hint.map { " " + $0 } ?? "")
       """
@@ -83,7 +87,7 @@ private func expanded(_ text: String, startingAt column: Int) -> (text: String, 
       let spaces = 8 - (column + width) % 8
       out += String(repeating: " ", count: spaces)
       width += spaces
-    } else if let scalar = character.unicodeScalars.first, scalar.value < 0x20 || scalar.value == 0x7F {
+    } else if character.unicodeScalars.contains(where: \.isUnprintable) {
       out += "?"
       width += 1
     } else {

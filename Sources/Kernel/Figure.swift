@@ -28,8 +28,13 @@ public struct PlotAxis: Sendable, Equatable {
   public var spacing: Spacing
   /// Whether values are ratios that read better as percentages.
   public var isRatio: Bool
+  /// Whether only whole numbers mean something: layers, tokens.
+  public var isWhole: Bool
 
-  public init(_ label: String, unit: String? = nil, spacing: Spacing = .linear, isRatio: Bool = false) {
+  public init(
+    _ label: String, unit: String? = nil, spacing: Spacing = .linear, isRatio: Bool = false, isWhole: Bool = false
+  ) {
+    self.isWhole = isWhole
     self.label = label
     self.unit = unit
     self.spacing = spacing

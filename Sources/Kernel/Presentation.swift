@@ -1,5 +1,9 @@
 /// What a value looks like to a reader. Result types adopt it beside `Artifact`; the shell decides on boxes, tabs or SVG.
 public protocol Showable: Artifact {
+  /// Which parameters of `show` its table obeys, besides `rows`; others are refused.
+  static var tableParameters: Set<String> { get }
+  /// Which of `x`, `y`, `by` and `layers` its figure obeys; others are refused.
+  static var figureParameters: Set<String> { get }
   /// What `show` prints and `export x to=….csv` writes. nil: `show` prints the summary line.
   func table(_ request: ShowRequest) throws -> TableData?
   /// What `plot` draws.
@@ -8,6 +12,8 @@ public protocol Showable: Artifact {
 }
 
 extension Showable {
+  public static var tableParameters: Set<String> { [] }
+  public static var figureParameters: Set<String> { [] }
   public func table(_ request: ShowRequest) throws -> TableData? { nil }
   public func figure(_ request: PlotRequest) throws -> Figure {
     throw Diagnostic("a value of type \(Self.type.name) has no plot", hint: "try `show \(request.name)`", kind: .usage)
@@ -18,20 +24,17 @@ extension Showable {
 public protocol Exportable: Artifact {
   /// The legal `as=` words, the default first.
   static var exportFormats: [String] { get }
-  /// - Returns: the paths written.
-  func export(_ request: ExportRequest) throws -> [String]
+  func export(_ request: ExportRequest) throws
 }
 
 /// What the user asked to see.
 public struct ShowRequest: Sendable {
   /// The variable's name as the user typed it.
   public var name: String
-  /// `rows=`, `layers=`: nil means all.
-  public var rows: Positions?
+  /// `layers=`: nil means all.
   public var layers: Positions?
-  public init(name: String, rows: Positions? = nil, layers: Positions? = nil) {
+  public init(name: String, layers: Positions? = nil) {
     self.name = name
-    self.rows = rows
     self.layers = layers
   }
 }
@@ -69,6 +72,7 @@ public struct PlotRequest: Sendable {
 /// Where and how to write a value for others.
 public struct ExportRequest {
   public var name: String
+  /// An empty folder to fill.
   public var path: String
   /// `as=`, already checked against `exportFormats`; nil means the first of them.
   public var format: String?

@@ -44,6 +44,7 @@ public final class Session {
   private var checker: Checker {
     var checker = Checker(catalog)
     checker.overrides = options.overrides
+    checker.checkMeta = { [unowned self] call, reads in try meta.check(call, reads: reads, in: self) }
     if options.seesStoredNames { checker.storedNames = StoreNames(store: store, own: ownBindings) }
     return checker
   }

@@ -49,8 +49,17 @@ public protocol SessionObserver: AnyObject {
 
 /// Executes the meta words of a script: the shell.
 public protocol MetaHandler: AnyObject {
+  /// Refuses what can be known to be impossible before anything runs.
+  /// - Parameters:
+  ///   - reads: the files and folders that earlier steps of the script read, and the script's own files.
+  /// - Throws: `Explained` errors; the checker adds the span of the statement or of `argument`.
+  func check(_ call: MetaCall, reads: [String], in session: Session) throws
   /// - Throws: `Explained` errors; the session adds the span of the statement or of `argument`.
   func perform(_ call: MetaCall, in session: Session) throws
+}
+
+extension MetaHandler {
+  public func check(_ call: MetaCall, reads: [String], in session: Session) throws {}
 }
 
 /// How a run ended.

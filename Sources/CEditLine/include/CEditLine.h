@@ -22,6 +22,9 @@ void prn_history_enter(History *history, const char *line);
 
 // --- Signals ----------------------------------------------------------------------------------------------------------
 
+// Gives closed standard streams their numbers back.
+void prn_streams_open(void);
+
 // Counts SIGINT and remembers SIGTERM and SIGHUP. The third SIGINT within two seconds of each other restores the
 // terminal and leaves with 130; a second SIGTERM leaves with 143. Handlers are set without SA_RESTART, so that a
 // blocked read returns.

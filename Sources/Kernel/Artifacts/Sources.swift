@@ -64,6 +64,19 @@ final class Sources: @unchecked Sendable {
     return path
   }
 
+  /// Whether a path is a place that was loaded from, or a file that counted as part of one.
+  func holds(_ path: String) throws -> Bool {
+    let folder = (path as NSString).deletingLastPathComponent
+    return try read().places.values.contains { place in
+      guard let known = place["path"]?.stringValue.map({ ($0 as NSString).resolvingSymlinksInPath }) else {
+        return false
+      }
+      if known == path { return true }
+      let patterns = place["files"]?.arrayValue?.compactMap(\.stringValue) ?? []
+      return known == folder && patterns.contains { fnmatch($0, (path as NSString).lastPathComponent, 0) == 0 }
+    }
+  }
+
   private func read() throws -> Table {
     let stored = try stored()
     return lock.withLock { stored.merged(with: learned) }

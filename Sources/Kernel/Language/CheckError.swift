@@ -17,6 +17,8 @@ enum CheckError: Explained {
   case missingFile(String)
   case bareWordAsPath(String)
   case reservedName(String, isOp: Bool)
+  case longName(limit: Int)
+  case strayParameter(String, of: String)
   case repeatedParam(String)
   case unknownOverride(String, suggestion: String?)
   case badOverride(String, text: String)
@@ -110,6 +112,11 @@ enum CheckError: Explained {
       return usage(
         "`\(name)` is \(isOp ? "an op" : "a word of the language") and cannot name a value", hint: "choose another name"
       )
+    case .longName(let limit): return usage("a name has at most \(limit) letters", hint: "choose a shorter one")
+    case .strayParameter(let name, let word):
+      return usage(
+        "`\(name)=` stands on a line of its own, and `\(word)` above has a parameter of that name",
+        hint: "a line that goes on ends in `\\`; a variable is written `\(name) = …` at the margin")
     case .repeatedParam(let name): return usage("`param \(name)` is declared twice")
     case .unknownOverride(let name, let suggestion):
       return usage("the script has no `param \(name)`", hint: didYouMean(suggestion))

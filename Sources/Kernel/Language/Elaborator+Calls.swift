@@ -257,7 +257,7 @@ struct CallBinder {
     spans[input.name] = expression.range
     guard let index = sources.firstIndex(where: { $0.declaration.name == input.name }) else { return }
     for (path, range) in try paths(expression, input) {
-      guard elaborator.checker.fileExists(path) || elaborator.writes(path) else {
+      guard elaborator.written.contains(path) || elaborator.checker.fileExists(path) else {
         throw elaborator.report(.missingFile(path), range)
       }
       sources[index].paths.append(path)
@@ -272,9 +272,7 @@ struct CallBinder {
       }
       return try items.flatMap { try paths($0.value, input) }
     }
-    if case .reference(let reference) = expression.kind, let word = reference.dotted,
-      try elaborator.lookUp(reference.name.text) == nil
-    {
+    if let word = try elaborator.bareFileName(expression) {
       throw elaborator.report(.bareWordAsPath(word), expression.range)
     }
     let value = try elaborator.value(expression)

@@ -16,6 +16,13 @@ extension Elaborator {
       }
     }
     if failed { throw Reported() }
+    for declared in word.parameters {
+      guard let endings = declared.endings, let path = call.parameters[declared.name]?.text,
+        let span = call.argumentSpans[declared.name], call.parameters["as"] == nil,
+        !endings.contains(path.lowercased().split(separator: ".").last.map(String.init) ?? "")
+      else { continue }
+      throw report(.notAnEnding(path, endings: endings), span.range)
+    }
     let required = word.arguments.count { $0.isRequired }
     if call.arguments.count < required { throw report(.metaArguments(word, text: nil), syntax.word.range) }
     return call
@@ -65,11 +72,6 @@ extension Elaborator {
       throw report(
         .notAChoice(word, name: name.text, found: value.text ?? value.rendered, choices: choices), argument.value.range)
     }
-    if let endings = declared.endings, let path = value.text,
-      !endings.contains(path.lowercased().split(separator: ".").last.map(String.init) ?? "")
-    {
-      throw report(.notAnEnding(path, endings: endings), argument.value.range)
-    }
     call.parameters[name.text] = value
     call.argumentSpans[name.text] = Span(source, argument.range)
   }
@@ -84,9 +86,7 @@ extension Elaborator {
       if let word = bareWord(expression) { return .symbol(word) }
       return try literal(expression)
     case .path:
-      if case .reference(let reference) = expression.kind, try lookUp(reference.name.text) == nil {
-        throw report(.bareWordAsPath(reference.dotted ?? reference.name.text), expression.range)
-      }
+      if let word = try bareFileName(expression) { throw report(.bareWordAsPath(word), expression.range) }
       switch try literal(expression) {
       case .path(let path), .string(let path): return .path(expandingHome(path))
       case let other:
@@ -94,6 +94,16 @@ extension Elaborator {
           .mismatch(op: "the statement", name: "to", Mismatch(expected: "a path", found: other)), expression.range)
       }
     default: return try literal(expression)
+    }
+  }
+
+  /// The word when it was meant as the name of a file: it names no variable, or reads like a field of a value.
+  func bareFileName(_ expression: Expression) throws -> String? {
+    guard case .reference(let reference) = expression.kind, let word = reference.dotted else { return nil }
+    switch try lookUp(reference.name.text) {
+    case nil: return word
+    case .artifact where !reference.selectors.isEmpty: return word
+    default: return nil
     }
   }
 

@@ -61,11 +61,6 @@ extension Elaborator {
     }
   }
 
-  /// The statements of a block in the scope of one cell.
-  func body(_ statements: [Statement]) throws {
-    for statement in statements { elaborate(statement) }
-  }
-
   /// A `for` used as a value.
   func family(_ loop: Loop, _ range: Range<Int>) throws -> PlanValue.Family {
     guard let last = loop.body.last, case .expression(let result) = last.kind else {
@@ -74,7 +69,7 @@ extension Elaborator {
     let outer = coordinates.count
     var cells: [(coordinates: [Coordinate], node: PlanNode)] = []
     try unroll(loop, 0) {
-      try body(loop.body.dropLast())
+      elaborate(loop.body.dropLast())
       let here = Array(coordinates[outer...])
       switch try value(result) {
       case .artifact(let node):
@@ -91,5 +86,4 @@ extension Elaborator {
     return PlanValue.Family(names: names, cells: cells)
   }
 
-  private func body(_ statements: ArraySlice<Statement>) throws { try body(Array(statements)) }
 }

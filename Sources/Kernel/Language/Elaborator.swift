@@ -19,6 +19,8 @@ final class Elaborator {
   private var including: [String] = []
   private var usedOverrides: Set<String> = []
   private var declaredParameters: Set<String> = []
+  /// Paths that earlier statements write: later ones may read them.
+  private(set) var written: Set<String> = []
   /// The most steps one script may unroll to.
   let stepLimit = 100_000
   /// Cells unrolled so far.
@@ -68,7 +70,33 @@ final class Elaborator {
   private func elaborate(_ script: Script) {
     plan.checkedStatements += script.statementCount + script.diagnostics.count
     for diagnostic in script.diagnostics { report(diagnostic) }
-    for statement in script.statements { elaborate(statement) }
+    elaborate(script.statements)
+  }
+
+  /// Statements that stand below each other.
+  func elaborate(_ statements: some Sequence<Statement>) {
+    var above: Statement?
+    for statement in statements {
+      if !isStray(statement, below: above) { elaborate(statement) }
+      above = statement
+    }
+  }
+
+  /// Refuses `key=value` on a line of its own where the call above could have taken it: read as an assignment, the call
+  /// would lose a parameter without a word.
+  private func isStray(_ statement: Statement, below above: Statement?) -> Bool {
+    guard case .assign(let name, _) = statement.kind, let above, let word = above.opening(name.text, in: catalog) else {
+      return false
+    }
+    let bytes = Array(source.text.utf8)
+    func margin(_ statement: Statement) -> Int {
+      bytes[..<statement.range.lowerBound].reversed().prefix { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        .count
+    }
+    let isGlued = name.range.upperBound < bytes.count && bytes[name.range.upperBound] == UInt8(ascii: "=")
+    guard isGlued || margin(statement) > margin(above) else { return false }
+    report(.strayParameter(name.text, of: word), name.range)
+    return true
   }
 
   /// Errors are recorded, and the names the statement would bind are marked, so that the rest can be checked.
@@ -91,7 +119,7 @@ final class Elaborator {
       scopes[scopes.count - 1].last = value
       emit(.bind(name: name.text, value, isLocal: scopes.count > 1), statement.range)
     case .expression(let expression):
-      if case .loop(let loop) = expression.kind { return try unroll(loop, 0) { try self.body(loop.body) } }
+      if case .loop(let loop) = expression.kind { return try unroll(loop, 0) { elaborate(loop.body) } }
       let value = try statementValue(expression)
       scopes[scopes.count - 1].last = value
       emit(.value(value), statement.range)
@@ -102,11 +130,28 @@ final class Elaborator {
         throw report(.incomparable(a.rendered, b.rendered), statement.range)
       }
       emit(.assertion(assertion), statement.range)
-    case .meta(let meta): emit(.meta(try self.meta(meta, statement.range)), statement.range)
+    case .meta(let meta):
+      let call = try self.meta(meta, statement.range)
+      try check(call)
+      if let path = call.parameters["to"]?.text { written.insert(path) }
+      emit(.meta(call), statement.range)
     case .time(let inner):
       let first = plan.statements.count
       elaborate(inner)
       for index in first..<plan.statements.count { plan.statements[index].timed = Span(source, inner.range) }
+    }
+  }
+
+  /// Asks whoever carries the word out whether it could.
+  private func check(_ call: MetaCall) throws {
+    let reads = plan.steps.flatMap { $0.step?.sources.flatMap(\.paths) ?? [] } + including
+    do { try checker.checkMeta(call, reads) } catch {
+      var diagnostic = explained(error, op: call.word.name)
+      if diagnostic.span == nil {
+        diagnostic.span = diagnostic.argument.flatMap { call.argumentSpans[$0] } ?? call.span
+      }
+      report(diagnostic)
+      throw Reported()
     }
   }
 
@@ -116,6 +161,8 @@ final class Elaborator {
   }
 
   private func checkName(_ name: Word) throws {
+    // The name becomes that of a file.
+    if name.text.utf8.count > 200 { throw report(.longName(limit: 200), name.range) }
     if catalog.signature(name.text) != nil { throw report(.reservedName(name.text, isOp: true), name.range) }
     if reservedWords.contains(name.text) || name.text == "_" {
       throw report(.reservedName(name.text, isOp: false), name.range)
@@ -253,6 +300,33 @@ final class Elaborator {
     case .literal, .field: return value
     default:
       throw report(.incomparable(article(value.described), "a number"), expression.range)
+    }
+  }
+}
+
+extension Statement {
+  /// The op or meta word of its outermost call, when that takes a parameter `name` and was not given it.
+  fileprivate func opening(_ name: String, in catalog: Catalog) -> String? {
+    func takes(_ call: Call) -> String? {
+      let isDeclared = catalog.signature(call.op.text).map {
+        $0.parameter(name) != nil || $0.input(name)?.isNamed == true
+      }
+      return isDeclared == true && !call.arguments.contains { $0.name?.text == name } ? call.op.text : nil
+    }
+    switch kind {
+    case .assign(_, let value), .expression(let value):
+      switch value.kind {
+      case .call(let call): return takes(call)
+      case .pipe(_, let right):
+        if case .call(let call) = right.kind { return takes(call) }
+        return nil
+      default: return nil
+      }
+    case .meta(let meta):
+      let declared = MetaWord.named(meta.word.text)?.parameters.contains { $0.name == name } == true
+      return declared && !meta.arguments.contains { $0.name?.text == name } ? meta.word.text : nil
+    case .time(let inner): return inner.opening(name, in: catalog)
+    default: return nil
     }
   }
 }

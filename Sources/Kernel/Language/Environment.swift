@@ -61,6 +61,8 @@ public struct Checker {
   public var storedNames: (any StoredNames)?
   /// Whether a file or folder exists, looked up from the working directory.
   public var fileExists: (String) -> Bool
+  /// What whoever carries out a meta word knows against it; see `MetaHandler`.
+  public var checkMeta: (MetaCall, _ reads: [String]) throws -> Void = { _, _ in }
   /// The text of an included file; nil when it cannot be read.
   public var readFile: (String) -> String?
 

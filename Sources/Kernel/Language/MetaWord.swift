@@ -49,10 +49,10 @@ public struct MetaWord: Sendable {
     return parts.joined(separator: " ")
   }
 
-  /// Every meta word, in the order of help.
   /// What else `help` tells about, besides ops and words of the language.
   static let topics = ["values"]
 
+  /// Every meta word, in the order of help.
   public static let all: [MetaWord] = [
     MetaWord("help", "Explain the language, an op or a meta word.", [optional("op", .op)]),
     MetaWord("vars", "List the variables, or those of one type.", [optional("type", .type)]),

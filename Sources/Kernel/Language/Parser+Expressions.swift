@@ -97,9 +97,7 @@ extension Parser {
       defer { listDepth = lists }
       let inner = try expression()
       guard take(.closeParenthesis) else {
-        if current.is(.comma) {
-          throw fail("`,` does not separate inputs", hint: "several inputs are written `[a, b]`")
-        }
+        if current.is(.comma) { throw misplacedComma() }
         throw fail("expected `)`, found \(described(current))")
       }
       return Expression(kind: inner.kind, range: start..<previousEnd)
@@ -201,7 +199,7 @@ extension Parser {
       }
       guard offset > -1_000_000 else { throw fail("no name has that many former bindings") }
       index += 1
-      reference.back = -offset
+      reference.back = Int(Int32(clamping: offset.magnitude))
     }
     while true {
       if current.is(.dot), !current.isSpaced, let text = tokens[index + 1].name, !tokens[index + 1].isSpaced {

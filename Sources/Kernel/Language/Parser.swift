@@ -53,10 +53,15 @@ public struct Parser {
 
   private mutating func statementEnd(inBlock: Bool) throws {
     if current.kind == .lineEnd || current.kind == .end || (inBlock && current.is(.closeBrace)) { return }
-    if current.is(.comma) {
-      throw fail("`,` does not separate inputs", hint: "several inputs are written `[a, b]`")
-    }
+    if current.is(.comma) { throw misplacedComma() }
     throw fail("\(described(current)) does not belong here")
+  }
+
+  mutating func misplacedComma() -> Failure {
+    let isBeforeParameter = tokens[index + 1].name != nil && tokens[index + 2].is(.assign)
+    return fail(
+      "`,` does not separate \(isBeforeParameter ? "arguments" : "inputs")",
+      hint: isBeforeParameter ? "leave it out" : "several inputs are written `[a, b]`")
   }
 
   /// Skips to the end of the statement, over whole blocks.

@@ -2,6 +2,8 @@ import Kernel
 import Numerics
 
 extension Activations: Showable {
+  public static var tableParameters: Set<String> { ["layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers).filter(layers.contains) ?? layers
     let rows = try chosen.flatMap { layer in
@@ -105,6 +107,8 @@ extension Affinity: Showable {
 }
 
 extension Groups: Showable {
+  public static var figureParameters: Set<String> { ["layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     TableData(
       columns: ["layer", "objective", "shared"] + (0..<count).map { "size_\($0)" },

@@ -1,6 +1,8 @@
 import Kernel
 
 extension Mask: Showable {
+  public static var tableParameters: Set<String> { ["layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     var columns = ["layer"]
@@ -28,12 +30,15 @@ extension Mask: Showable {
       title: request.title, key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis("layer"), y: PlotAxis("kept", isRatio: true), series: series,
+          x: PlotAxis("layer", isWhole: true), y: PlotAxis("kept", isRatio: true), series: series,
           reference: .init("mean over parameters", y: 1 - blockRate))))
   }
 }
 
 extension Scores: Showable {
+  public static var tableParameters: Set<String> { ["layers"] }
+  public static var figureParameters: Set<String> { ["layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let rows = chosen.flatMap { layer in

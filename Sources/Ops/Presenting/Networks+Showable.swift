@@ -2,6 +2,9 @@ import Kernel
 import Numerics
 
 extension Networks: Showable {
+  public static var tableParameters: Set<String> { ["layers"] }
+  public static var figureParameters: Set<String> { ["y", "layers"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? layers
     let rows = partLayers.indices.filter { !partLayers[$0].allSatisfy { !chosen.contains($0) } }.map {
@@ -89,7 +92,7 @@ extension Networks: Showable {
         "network \(component)", x: (0..<tokens).map(Double.init),
         y: courses.row(component).prefix(tokens).map(Double.init))
     }
-    return LinePlot(x: PlotAxis("token"), y: PlotAxis("activity in layer \(layer)"), series: series)
+    return LinePlot(x: PlotAxis("token", isWhole: true), y: PlotAxis("activity in layer \(layer)"), series: series)
   }
 
   /// Share of the neurons that are key in so many networks of all runs, one curve per layer.
@@ -104,7 +107,7 @@ extension Networks: Showable {
         })
     }
     return LinePlot(
-      x: PlotAxis("networks in which a \(recipe.module.axis) is key"),
+      x: PlotAxis("networks in which a \(recipe.module.axis) is key", isWhole: true),
       y: PlotAxis("\(recipe.module.axis)s", isRatio: true), series: series)
   }
 }

@@ -11,7 +11,7 @@ extension Report: Showable {
       title: request.title, key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis("window"), y: PlotAxis("mean negative log-likelihood", unit: "nat/token"),
+          x: PlotAxis("window", isWhole: true), y: PlotAxis("mean negative log-likelihood", unit: "nat/token"),
           series: [.init("windows", x: windowLoss.indices.map(Double.init), y: windowLoss)])))
   }
 }
@@ -47,7 +47,7 @@ extension Model: Showable {
       title: request.title, key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis("layer"), y: PlotAxis("kept", isRatio: true),
+          x: PlotAxis("layer", isWhole: true), y: PlotAxis("kept", isRatio: true),
           series: Module.allCases.reversed().map { module in
             .init("\(module.unitName)s", x: layers, y: blocks.map { $0[module].keptShare })
           })))

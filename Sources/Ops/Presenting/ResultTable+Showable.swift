@@ -1,6 +1,8 @@
 import Kernel
 
 extension ResultTable: Showable {
+  public static var figureParameters: Set<String> { ["x", "y", "by"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     TableData(
       columns: names,
@@ -19,13 +21,17 @@ extension ResultTable: Showable {
     let y = request.y ?? names.first { !keys.contains($0) } ?? ""
     let values = try numbers(y, "y")
     let errors = (try? numbers(y + "_stderr", "y")) ?? []
-    // A 95% interval: 1.96 standard errors to either side.
+    // A 95% interval: 1.96 standard errors to either side. Of a value that is not there nothing is known.
     func interval(_ row: Int) -> ClosedRange<Double> {
+      guard !values[row].isNaN else { return -.infinity ... .infinity }
       let half = errors.indices.contains(row) && errors[row].isFinite ? 1.96 * errors[row] : 0
       return (values[row] - half)...(values[row] + half)
     }
     let axis = PlotAxis(errors.isEmpty ? y : "\(y), with 95% interval")
     guard let x = request.x else {
+      if request.by != nil {
+        throw Diagnostic("by= tells lines apart, and without x= there are bars", argument: "by", kind: .usage)
+      }
       return Figure(
         title: request.title, key: request.key,
         .bars(

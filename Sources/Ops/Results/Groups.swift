@@ -41,7 +41,7 @@ public struct Affinity: Artifact, InputValue {
     try structure.write(to: writer)
     for (layer, S) in score.enumerated() {
       try writer.array(
-        "affinity/layer_\(layer < 10 ? "0" : "")\(layer)", S.values, shape: [S.rows, S.columns],
+        "affinity/" + layerName(layer), S.values, shape: [S.rows, S.columns],
         axes: ["cluster", "neuron_\(S.columns)"], meaning: "mean |h dL/dh|")
     }
     try writer.array(
@@ -58,7 +58,7 @@ public struct Affinity: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     structure = try Structure(from: reader)
     score = try (0..<structure.layers).map { layer in
-      let path = "affinity/layer_\(layer < 10 ? "0" : "")\(layer)"
+      let path = "affinity/" + layerName(layer)
       let shape = try reader.shape(path)
       return Matrix(rows: shape[0], columns: shape[1], values: try reader.array(path, as: Double.self))
     }

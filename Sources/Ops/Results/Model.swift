@@ -11,7 +11,6 @@ public struct Model: Artifact, InputValue {
   public let network: LanguageModel
   /// Content hash of the checkpoint folder.
   public let source: String
-  /// Hash of the payload of this artifact; known once it is in the store.
   public let pruning: Pruning
   /// Hashes of the texts that scores, compensation or clusters were made from.
   public let calibration: [String]

@@ -50,7 +50,7 @@ extension Pruning {
       })
   }
 
-  private static func folder(_ layer: Int) -> String { "delta/layer_" + (layer < 10 ? "0" : "") + "\(layer)" }
+  private static func folder(_ layer: Int) -> String { "delta/" + layerName(layer) }
 }
 
 extension Module {

@@ -37,3 +37,6 @@ extension ArtifactReader {
     return child
   }
 }
+
+/// `layer_03`: what belongs to a layer in a file.
+func layerName(_ layer: Int) -> String { "layer_" + (layer < 10 ? "0" : "") + "\(layer)" }

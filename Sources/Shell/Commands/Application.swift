@@ -29,14 +29,42 @@ final class Application {
       err: OutputStream(descriptor: STDERR_FILENO, choice: options.color, environment: environment), options: options)
     Interrupts.install()
     do {
+      try checkAddressSpace()
+      try checkNames()
       try configureProcessor(options)
       let code = try carryOut(invocation, console)
       if let signal = Interrupts.termination { return 128 + signal }
-      return code
+      return code == 0 && console.hasLostOutput ? Int32(Diagnostic.Kind.failure.rawValue) : code
     } catch {
       console.report(Diagnostic.of(error))
       if let signal = Interrupts.termination { return 128 + signal }
       return Int32(Diagnostic.of(error).kind.rawValue)
+    }
+  }
+
+  /// OpenBLAS waits for ever for the memory of its workers when it cannot have it.
+  private func checkAddressSpace() throws {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_AS.rawValue)), &limit) == 0, limit.rlim_cur < 1 << 30 else {
+      return
+    }
+    throw Diagnostic(
+      "the address space is limited to \(NumberText.bytes(Int(clamping: limit.rlim_cur))); prn needs 1 GiB",
+      hint: "raise the limit: `ulimit -v`", kind: .refused)
+  }
+
+  /// Names are text here; one that is not UTF-8 would be changed on its way and mean another file.
+  private func checkNames() throws {
+    var folder = [CChar](repeating: 0, count: Int(PATH_MAX))
+    guard getcwd(&folder, folder.count) != nil else {
+      throw Diagnostic("the working directory cannot be found: \(String(cString: strerror(errno)))", kind: .usage)
+    }
+    guard String(validating: folder.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) != nil else {
+      throw Diagnostic("the name of the working directory is not UTF-8", hint: "rename the folder", kind: .usage)
+    }
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+      guard let word = CommandLine.unsafeArgv[index], String(validatingCString: word) == nil else { continue }
+      throw Diagnostic("word \(index) of the command is not UTF-8: \(String(cString: word))", kind: .usage)
     }
   }
 

@@ -18,6 +18,8 @@ final class Console: SessionObserver, @unchecked Sendable {
   private(set) var record = RunRecord()
   /// Whether a reader of standard output went away (`prn … | head`): the run goes on, quietly.
   private var isDeaf = false
+  /// Whether something that was asked for could not be printed, for want of space say: the run has failed then.
+  private(set) var hasLostOutput = false
   /// Where steps of this run went on: units done and total.
   private var resumedAt: [String: (done: Int, total: Int)] = [:]
   private var warned: Set<String> = []
@@ -48,7 +50,8 @@ final class Console: SessionObserver, @unchecked Sendable {
     }
     let chosen = format ?? (out.isTerminal ? (out.isUnicode ? .box : .ascii) : .tsv)
     let width = out.isTerminal ? out.size.columns : nil
-    printData(table.text(chosen, width: width, rowLimit: out.isTerminal && !showsAll ? Console.rowLimit : nil))
+    printData(
+      table.printable.text(chosen, width: width, rowLimit: out.isTerminal && !showsAll ? Console.rowLimit : nil))
   }
 
   static let rowLimit = 40
@@ -57,14 +60,14 @@ final class Console: SessionObserver, @unchecked Sendable {
   func show(_ text: String, name: String) {
     record.outputs.append(.text(text))
     if isJSON { return event("text", ["name": .string(name), "text": .string(text)]) }
-    printData(text.hasSuffix("\n") ? text : text + "\n")
+    printData((text.hasSuffix("\n") ? text : text + "\n").printable)
   }
 
   /// Prints a picture on the terminal.
   func show(_ figure: Figure) {
     let size = out.size
     printData(
-      figure.text(
+      figure.printable.text(
         TextPictureStyle(columns: size.columns, rows: size.rows, isUnicode: out.isUnicode, colour: out.colour)))
   }
 
@@ -76,7 +79,9 @@ final class Console: SessionObserver, @unchecked Sendable {
     guard !isDeaf else { return }
     do { try out.write(text) } catch {
       isDeaf = true
-      if (error as? WriteFailed)?.isBrokenPipe != true { say("error: standard output cannot be written") }
+      guard let failure = error as? WriteFailed, !failure.isBrokenPipe else { return }
+      hasLostOutput = true
+      say("error: standard output cannot be written: \(String(cString: strerror(failure.code)))")
     }
   }
 
@@ -90,7 +95,9 @@ final class Console: SessionObserver, @unchecked Sendable {
   // MARK: - Everything else
 
   /// A line on standard error, whatever `--quiet` says.
-  func say(_ text: String) {
+  func say(_ text: String) { sayPainted(text.printable) }
+
+  private func sayPainted(_ text: String) {
     progress.clear()
     try? err.write(text + "\n")
   }
@@ -102,7 +109,7 @@ final class Console: SessionObserver, @unchecked Sendable {
     guard warned.insert(sentence).inserted else { return }
     record.warnings.append(sentence)
     event("warning", ["text": .string(sentence)])
-    say(painted("warning: ", 33) + sentence)
+    sayPainted(painted("warning: ", 33) + sentence.printable)
   }
 
   /// Prints errors as they are rendered, the word `error` in colour.
@@ -112,13 +119,13 @@ final class Console: SessionObserver, @unchecked Sendable {
     guard !diagnostics.isEmpty else { return }
     record.errors.append(rendered)
     for diagnostic in diagnostics { reportEvent(diagnostic) }
-    say(paintErrors(rendered))
+    sayPainted(paintErrors(rendered))
   }
 
   func report(_ diagnostic: Diagnostic) {
     record.errors.append(diagnostic.rendered)
     reportEvent(diagnostic)
-    say(paintErrors(diagnostic.rendered))
+    sayPainted(paintErrors(diagnostic.rendered))
   }
 
   private func reportEvent(_ diagnostic: Diagnostic) {
@@ -284,7 +291,7 @@ final class Console: SessionObserver, @unchecked Sendable {
   /// The variable, else the op, with the cell of the sweep: `mk[rate=20%]`.
   static func title(_ step: StepInfo) -> String {
     let cell = step.coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
-    return (step.name ?? step.op) + (cell.isEmpty ? "" : "[\(cell)]")
+    return (step.name ?? step.op) + (cell.isEmpty ? "" : "[\(cell.printable)]")
   }
 
   /// A time in events, to a thousandth.

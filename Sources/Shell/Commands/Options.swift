@@ -43,6 +43,7 @@ struct Options: Equatable {
   var json = false
   var format: TableFormat?
   var report: String?
+  var force = false
   var quiet = false
   var color = ColourChoice.auto
   var progress = ProgressStyle.auto
@@ -96,6 +97,9 @@ struct OptionRule {
     .init("json", nil, nil, "print events as JSON Lines on standard output") { options, _ in options.json = true },
     .init("format", "f", "FORMAT", "tables as box, ascii, tsv, csv, md or json") { $0.format = try choice($1) },
     .init("report", "r", "FILE", "write an HTML report of the run") { $0.report = $1 },
+    .init("force", nil, nil, "let export, plot and --report replace files that prn did not write") { options, _ in
+      options.force = true
+    },
     .init("quiet", "q", nil, "no progress, no line per step, no banner") { options, _ in options.quiet = true },
     .init("color", nil, "WHEN", "auto, always or never") { $0.color = try choice($1) },
     .init("progress", nil, "HOW", "auto, plain (a line each minute) or none") { $0.progress = try choice($1) },

@@ -8,23 +8,30 @@ enum ScriptFile {
   /// - Parameter path: a file, or `-` for standard input.
   /// - Throws: `Diagnostic` of kind `usage` naming the file.
   static func read(_ path: String) throws -> Source {
-    let data: Data
-    if path == "-" {
-      data = FileHandle.standardInput.readDataToEndOfFile()
-    } else {
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-        throw Diagnostic("there is no script \(path)", kind: .usage)
-      }
-      if isFolder.boolValue { throw Diagnostic("\(path) is a folder, not a script", kind: .usage) }
-      guard let contents = FileManager.default.contents(atPath: path) else {
-        throw Diagnostic("the script \(path) cannot be read", kind: .usage)
-      }
-      data = contents
+    let name = path == "-" ? "standard input" : path
+    let file = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else {
+      if errno == ENOENT || errno == ENOTDIR { throw Diagnostic("there is no script \(path)", kind: .usage) }
+      throw Diagnostic("the script \(path) cannot be read: \(String(cString: strerror(errno)))", kind: .usage)
     }
-    guard data.count <= largest else { throw Diagnostic("\(path) is too large for a script", kind: .usage) }
-    guard let text = String(validating: data, as: UTF8.self) else {
-      throw Diagnostic("the script \(path) is not UTF-8 text", kind: .usage)
+    defer { if path != "-" { close(file) } }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = buffer.withUnsafeMutableBytes { Foundation.read(file, $0.baseAddress, $0.count) }
+      if count < 0 {
+        if errno == EINTR, !Interrupts.isStopping { continue }
+        if errno == EISDIR { throw Diagnostic("\(name) is a folder, not a script", kind: .usage) }
+        throw Diagnostic("\(name) cannot be read: \(String(cString: strerror(errno)))", kind: .usage)
+      }
+      if count == 0 { break }
+      bytes += buffer[..<count]
+      guard bytes.count <= largest else { throw Diagnostic("\(name) is too large for a script", kind: .usage) }
+    }
+    // Some editors begin a file with a byte order mark.
+    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Diagnostic("\(name) is not UTF-8 text", kind: .usage)
     }
     let folder = path == "-" ? "." : (path as NSString).deletingLastPathComponent
     return Source(name: path == "-" ? "<stdin>" : path, text: text, folder: folder.isEmpty ? "." : folder)

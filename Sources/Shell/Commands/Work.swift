@@ -11,6 +11,7 @@ struct Work {
   let options: Options
   private let settings = Settings()
   private let meta: MetaWords
+  private let outputs: Outputs
 
   init(store: Store, console: Console, catalog: Catalog, environment: [String: String], options: Options) {
     self.store = store
@@ -18,7 +19,8 @@ struct Work {
     self.catalog = catalog
     self.environment = environment
     self.options = options
-    meta = MetaWords(store: store, console: console, settings: settings)
+    outputs = Outputs(store: store, isForced: options.force)
+    meta = MetaWords(store: store, console: console, settings: settings, outputs: outputs)
     addSettings()
   }
 
@@ -101,6 +103,7 @@ struct Work {
       try DryRun(session: session, store: store, console: console).show(result.plan)
       return 0
     }
+    if let report = options.report { try outputs.check(report, .file, reads: [source.name], argument: nil) }
     console.complete {
       $0.sourceName = source.name
       $0.source = source.text
@@ -134,7 +137,7 @@ struct Work {
         record.steps[index].inputs = contents.compactMap { keys[$0] }
       }
     }
-    try HTMLReport(record: console.record).write(to: path)
+    try outputs.write(Array(HTMLReport(record: console.record).text.utf8), to: path, argument: nil)
     console.event("file", ["path": .string(path)])
     console.remark("wrote \(path)")
   }
@@ -151,7 +154,7 @@ struct Work {
   // MARK: - Settings
 
   private func addSettings() {
-    let (console, store) = (console, store)
+    let (console, store, outputs) = (console, store, outputs)
     settings.add(
       .init(
         name: "threads", legal: "1 or more", meaning: "processor threads; results do not depend on it",
@@ -187,6 +190,10 @@ struct Work {
       Settings.choice(
         "progress", "how progress is shown", of: ProgressStyle.self, value: { console.progressStyle },
         change: { console.progressStyle = $0 }))
+    settings.add(
+      Settings.choice(
+        "force", "whether files that prn did not write may be replaced", of: Switch.self,
+        value: { outputs.isForced ? .on : .off }, change: { outputs.isForced = $0 == .on }))
     settings.add(
       Settings.choice(
         "quiet", "whether the line per step is left out", of: Switch.self, value: { console.isQuiet ? .on : .off },

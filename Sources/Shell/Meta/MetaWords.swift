@@ -6,12 +6,14 @@ final class MetaWords: MetaHandler {
   let store: Store
   let console: Console
   let settings: Settings
+  let outputs: Outputs
   /// Former statements, for `history`.
   var formerStatements: () -> [String] = { [] }
   /// Set by `quit`: the error it stops the script with is none.
   private(set) var isQuitting = false
 
-  init(store: Store, console: Console, settings: Settings) {
+  init(store: Store, console: Console, settings: Settings, outputs: Outputs) {
+    self.outputs = outputs
     self.store = store
     self.console = console
     self.settings = settings
@@ -19,6 +21,45 @@ final class MetaWords: MetaHandler {
 
   /// What `quit` stops a script with.
   static let quit = Diagnostic("quit", kind: .cancelled)
+
+  func check(_ call: MetaCall, reads: [String], in session: Session) throws {
+    switch call.word.name {
+    case "show":
+      _ = (try call.rows, try call.positions("layers"))
+      let shown = showable(session)
+      try call.check([
+        "layers": Set(shown.filter { $0.value.tableParameters.contains("layers") }.keys)
+      ])
+      guard call.parameters["rows"] != nil, case .value(let value, _)? = call.arguments.first else { return }
+      switch value {
+      case .literal, .field:
+        throw Diagnostic(
+          "rows= chooses rows of a table, and \(value.described) is none", argument: "rows", kind: .usage)
+      case .artifact, .list, .family: break
+      }
+    case "plot":
+      let shown = showable(session)
+      try call.check(
+        Dictionary(
+          uniqueKeysWithValues: ["x", "y", "by", "layers"].map { name in
+            (name, Set(shown.filter { $0.value.figureParameters.contains(name) }.keys))
+          }))
+      _ = try call.positions("layers")
+      try plotter.check(call, reads: reads)
+    case "export": try exporter(session).check(call, reads: reads)
+    default: break
+    }
+  }
+
+  private func showable(_ session: Session) -> [String: any Showable.Type] {
+    session.catalog.artifactTypes.compactMapValues { $0 as? any Showable.Type }
+  }
+
+  private var plotter: Plotter { Plotter(store: store, console: console, outputs: outputs) }
+
+  private func exporter(_ session: Session) -> Exporter {
+    Exporter(store: store, console: console, session: session, outputs: outputs)
+  }
 
   func perform(_ call: MetaCall, in session: Session) throws {
     switch call.word.name {
@@ -28,8 +69,8 @@ final class MetaWords: MetaHandler {
     case "info":
       console.show(try Inspection(store: store).info(try call.handle().reference.key), name: call.name, showsAll: true)
     case "why": try why(call.name)
-    case "plot": try plot(call, session)
-    case "export": try Exporter(store: store, console: console, session: session).export(call)
+    case "plot": try plotter.plot(call)
+    case "export": try exporter(session).export(call)
     case "history": history(call.literal(0))
     case "set": try set(call)
     case "source": try source(call, session)
@@ -52,18 +93,13 @@ final class MetaWords: MetaHandler {
   }
 
   private func show(_ call: MetaCall, _ session: Session) throws {
-    let request = ShowRequest(name: call.name, rows: try call.positions("rows"), layers: try call.positions("layers"))
-    try ValuePresenter(session: session, store: store, console: console).show(try call.value(), request)
+    try ValuePresenter(session: session, store: store, console: console).show(
+      try call.value(), ShowRequest(name: call.name, layers: try call.positions("layers")), rows: try call.rows)
   }
 
   private func why(_ name: String) throws {
     let text = try Inspection(store: store).why(name)
     console.show(text, name: name)
-  }
-
-  private func plot(_ call: MetaCall, _ session: Session) throws {
-    let plotter = Plotter(store: store, console: console)
-    try plotter.plot(call)
   }
 
   private func history(_ pattern: Literal?) {
@@ -143,12 +179,28 @@ extension MetaCall {
 
   func text(_ parameter: String) -> String? { parameters[parameter].map(PlainText.of) }
 
+  var rows: RowChoice? {
+    get throws {
+      if case .integer(let count)? = parameters["rows"], count >= 0 { return .first(count) }
+      return try positions("rows").map(RowChoice.positions)
+    }
+  }
+
+  /// Refuses parameters that the value given does not obey.
+  func check(_ obeyed: [String: Set<String>]) throws {
+    for name in parameters.keys.sorted() {
+      guard let types = obeyed[name], case .value(let value, _)? = arguments.first else { continue }
+      if case .artifact(let node) = value, types.contains(node.type.name) { continue }
+      let what = "`\(self.name)`" + (self.name == value.described ? "" : ", \(value.described),")
+      throw Diagnostic(
+        "\(name)= means nothing for \(what)",
+        hint: types.isEmpty ? nil : "values of these types have it: \(types.sorted().joined(separator: ", "))",
+        argument: name, kind: .usage)
+    }
+  }
+
   func positions(_ parameter: String) throws -> Positions? {
     guard let literal = parameters[parameter] else { return nil }
-    // `rows=10` means the first ten.
-    if parameter == "rows", case .integer(let count) = literal, count > 0 {
-      return Positions([.range(lower: 0, upper: count - 1, step: 1)])
-    }
     do { return try Positions(literal: literal) } catch {
       throw Diagnostic("`\(parameter)` takes positions such as 0..3", argument: parameter, kind: .usage)
     }

@@ -8,6 +8,27 @@ extension PlanValue {
   }
 }
 
+/// `rows=`: the first so many, or positions.
+enum RowChoice {
+  case first(Int)
+  case positions(Positions)
+
+  func rows<T>(of rows: [T]) throws -> [T] {
+    switch self {
+    case .first(let count): return Array(rows.prefix(count))
+    case .positions(let positions):
+      // A range may reach past the end, as the first so many may.
+      let clipped = positions.ranges.map { range -> Literal in
+        guard case .range(let lower, let upper?, let step) = range, lower < rows.count, upper >= rows.count else {
+          return range
+        }
+        return .range(lower: lower, upper: rows.count - 1, step: step)
+      }
+      return try Positions(clipped).resolved(count: rows.count).map { rows[$0] }
+    }
+  }
+}
+
 /// How values of the language look when a statement shows them.
 struct ValuePresenter {
   let session: Session
@@ -15,7 +36,7 @@ struct ValuePresenter {
   let console: Console
 
   /// Prints a value: a table when it has one, else its type and shape.
-  func show(_ value: PlanValue, _ request: ShowRequest) throws {
+  func show(_ value: PlanValue, _ request: ShowRequest, rows: RowChoice? = nil) throws {
     switch value {
     case .literal(let literal): console.show(PlainText.of(literal), name: request.name)
     case .field:
@@ -24,29 +45,32 @@ struct ValuePresenter {
     case .artifact(let node):
       guard let handle = node.handle else { throw Diagnostic("`\(request.name)` was not computed") }
       let artifact = try handle.load()
-      if let showable = artifact as? any Showable, var table = try showable.table(request) {
-        if let chosen = try request.rows?.resolved(count: table.rows.count) {
-          table.rows = chosen.map { table.rows[$0] }
-        }
-        console.show(table, name: request.name, showsAll: request.rows != nil)
+      if let showable = artifact as? any Showable, let table = try showable.table(request) {
+        try show(table, request, rows)
       } else {
         console.show("\(handle.type.name)  \(artifact.summary)", name: request.name)
       }
     case .list(let items):
-      console.show(
+      try show(
         TableData(
           columns: ["label", "type", "value"],
           rows: try items.enumerated().map { index, item in
             [.text(item.label ?? "\(index)")] + (try cells(item.value))
-          }), name: request.name)
+          }), request, rows)
     case .family(let family):
-      console.show(
+      try show(
         TableData(
           columns: family.names + ["type", "value"],
           rows: try family.cells.map { cell in
             cell.coordinates.map { TableData.Cell($0.value) } + (try cells(.artifact(cell.node)))
-          }), name: request.name)
+          }), request, rows)
     }
+  }
+
+  private func show(_ table: TableData, _ request: ShowRequest, _ rows: RowChoice?) throws {
+    var table = table
+    if let rows { table.rows = try rows.rows(of: table.rows) }
+    console.show(table, name: request.name, showsAll: rows != nil)
   }
 
   private func cells(_ value: PlanValue) throws -> [TableData.Cell] {

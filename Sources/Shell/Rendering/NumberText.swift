@@ -49,7 +49,7 @@ enum NumberText {
     guard seconds.isFinite else { return "unknown time" }
     if seconds < 0.0995 { return fixed(max(0, seconds) * 1000, 0) + " ms" }
     if seconds < 99.95 { return fixed(max(0, seconds), 1) + " s" }
-    let whole = Int(seconds.rounded())
+    let whole = Int(min(seconds, 1e15).rounded())
     if whole < 3600 { return "\(whole / 60) min \(padded(whole % 60)) s" }
     return "\(whole / 3600) h \(padded(whole % 3600 / 60)) min"
   }

@@ -70,7 +70,7 @@ extension HeatMap {
   func colour(_ row: Int, _ column: Int, _ range: (lower: Double, upper: Double)) -> Colour? {
     let value = values[row * columnCount + column]
     guard value.isFinite else { return nil }
-    return Palette.colour(scale, at: (value - range.lower) / (range.upper - range.lower))
+    return Palette.colour(scale, at: value.share(from: range.lower, to: range.upper))
   }
 
   /// Names or numbers of cells, at their middles, as many as there is room for.

@@ -86,13 +86,13 @@ extension HeatMap {
 
   private func character(_ value: Double, _ range: (lower: Double, upper: Double)) -> Character {
     guard value.isFinite else { return "?" }
-    let t = (value - range.lower) / (range.upper - range.lower)
+    let t = value.share(from: range.lower, to: range.upper)
     if scale == .diverging {
       let signed = (t - 0.5) * 2
       let levels: [Character] = signed < 0 ? [" ", ",", "-", "="] : [" ", "'", "+", "#"]
       return levels[min(3, Int(abs(signed) * 3.999))]
     }
-    return HeatMap.ramp[min(HeatMap.ramp.count - 1, Int(t * Double(HeatMap.ramp.count)))]
+    return HeatMap.ramp[min(HeatMap.ramp.count - 1, Int(max(0, t) * Double(HeatMap.ramp.count)))]
   }
 
   private func footer(_ style: TextPictureStyle, _ range: (lower: Double, upper: Double), _ indent: Int) -> String {

@@ -3,6 +3,13 @@ import Kernel
 
 extension Double {
   var logarithm10: Double { log10(self) }
+
+  /// Where it lies between two numbers, 0 to 1 and a little beyond; in the middle when the three do not say. Halves,
+  /// because the distance of two large numbers may be none.
+  func share(from lower: Double, to upper: Double) -> Double {
+    let share = (self / 2 - lower / 2) / (upper / 2 - lower / 2)
+    return share.isFinite ? min(max(share, -1), 2) : 0.5
+  }
 }
 
 /// Round numbers to mark an axis with, and their labels.
@@ -18,7 +25,7 @@ struct Ticks: Equatable {
   ///   - widening: whether the axis grows to the next tick at both ends.
   init(from smallest: Double, to largest: Double, axis: PlotAxis, count: Int = 6, widening: Bool = true) {
     switch axis.spacing {
-    case .linear: self = Ticks.linear(smallest, largest, isRatio: axis.isRatio, count: count, widening: widening)
+    case .linear: self = Ticks.linear(smallest, largest, axis, count: count, widening: widening)
     case .logarithmic: self = Ticks.logarithmic(smallest, largest, isRatio: axis.isRatio)
     }
   }
@@ -27,16 +34,19 @@ struct Ticks: Equatable {
     (self.values, self.labels, self.lower, self.upper) = (values, labels, lower, upper)
   }
 
-  private static func linear(_ smallest: Double, _ largest: Double, isRatio: Bool, count: Int, widening: Bool) -> Ticks
+  private static func linear(_ smallest: Double, _ largest: Double, _ axis: PlotAxis, count: Int, widening: Bool)
+    -> Ticks
   {
     var (lower, upper) = (smallest, largest)
     if !(upper > lower) {
       let pad = lower == 0 ? 1 : abs(lower) * 0.05
-      (lower, upper) = (lower - pad, lower + pad)
+      // All of something stays all of it: no axis to 106%.
+      (lower, upper) = (lower - pad, axis.isRatio && lower <= 1 ? min(1, lower + pad) : lower + pad)
     }
     let raw = (upper - lower) / Double(max(1, count - 1))
     let power = pow(10, raw.logarithm10.rounded(.down))
-    let step = power * ([1, 2, 2.5, 5, 10].first { $0 * power >= raw * 0.999 } ?? 10)
+    let round = power * ([1, 2, 2.5, 5, 10].first { $0 * power >= raw * 0.999 } ?? 10)
+    let step = axis.isWhole ? max(1, round.rounded(.up)) : round
     // Counting in whole steps keeps 0.3 from becoming 0.30000000000000004.
     let first = widening ? (lower / step + 1e-9).rounded(.down) : (lower / step - 1e-9).rounded(.up)
     let last = widening ? (upper / step - 1e-9).rounded(.up) : (upper / step + 1e-9).rounded(.down)
@@ -47,7 +57,8 @@ struct Ticks: Equatable {
       index += 1
     }
     if widening { (lower, upper) = (first * step, last * step) }
-    return Ticks(values: values, labels: labelled(values, step: step, isRatio: isRatio), lower: lower, upper: upper)
+    return Ticks(
+      values: values, labels: labelled(values, step: step, isRatio: axis.isRatio), lower: lower, upper: upper)
   }
 
   private static func labelled(_ values: [Double], step: Double, isRatio: Bool) -> [String] {
@@ -66,7 +77,7 @@ struct Ticks: Equatable {
 
   private static func logarithmic(_ smallest: Double, _ largest: Double, isRatio: Bool) -> Ticks {
     let lower = smallest > 0 ? smallest : 1e-12
-    let upper = largest > lower ? largest : lower * 10
+    let upper = largest > lower ? largest : min(lower * 10, .greatestFiniteMagnitude)
     let decades = (Int(lower.logarithm10.rounded(.down))...Int(upper.logarithm10.rounded(.up)))
     let multiples: [Double] = decades.count <= 3 ? [1, 2, 5] : [1]
     let stride = max(1, decades.count / 8)
@@ -85,8 +96,8 @@ struct Ticks: Equatable {
   /// Where `value` lies between the ends, 0 to 1.
   func fraction(_ value: Double, _ spacing: PlotAxis.Spacing) -> Double {
     switch spacing {
-    case .linear: return (value - lower) / (upper - lower)
-    case .logarithmic: return (log(max(value, 1e-300)) - log(lower)) / (log(upper) - log(lower))
+    case .linear: return value.share(from: lower, to: upper)
+    case .logarithmic: return log(max(value, 1e-300)).share(from: log(lower), to: log(upper))
     }
   }
 }

@@ -33,18 +33,6 @@ struct HTMLReport {
     return out + tail + "</body></html>\n"
   }
 
-  /// Writes the page beside its place and renames it, so that a reader never sees half of it.
-  func write(to path: String) throws {
-    let temporary = path + ".\(getpid()).tmp"
-    do {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: temporary))
-      guard rename(temporary, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
-    } catch {
-      unlink(temporary)
-      throw Diagnostic("the report could not be written to \(path)", kind: .failure)
-    }
-  }
-
   private func section(_ title: String, _ body: String) -> String {
     body.isEmpty ? "" : "<section><h2>\(title)</h2>\n\(body)</section>\n"
   }
@@ -77,13 +65,13 @@ struct HTMLReport {
     func cell(_ tag: String, _ text: String, _ column: Int) -> String {
       "<\(tag)\(numeric[column] ? " class=\"number\"" : "")>\(SVGCanvas.escaped(text))</\(tag)>"
     }
-    var out = "<table><thead><tr>"
+    var out = "<div class=\"wide\"><table><thead><tr>"
     for (column, name) in table.columns.enumerated() { out += cell("th", name, column) }
     out += "</tr></thead><tbody>\n"
     for row in table.humanTexts().prefix(largestTable) {
       out += "<tr>" + row.enumerated().map { cell("td", $1, $0) }.joined() + "</tr>\n"
     }
-    out += "</tbody></table>\n"
+    out += "</tbody></table></div>\n"
     if table.rows.count > largestTable { out += "<p>\(table.rows.count - largestTable) more rows</p>\n" }
     return out
   }
@@ -143,7 +131,7 @@ struct HTMLReport {
     body{color:var(--ink);background:var(--paper);font:15px/1.5 system-ui,"Segoe UI",Helvetica,Arial,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
     h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid var(--rule)}h3{font-size:1rem}
     pre{background:var(--code);padding:.7rem;overflow-x:auto;font:13px/1.45 ui-monospace,Menlo,Consolas,monospace}
-    table{border-collapse:collapse;font-size:14px}th,td{padding:.2rem .7rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top;overflow-wrap:anywhere}
+    table{border-collapse:collapse;font-size:14px}th,td{padding:.2rem .7rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top;overflow-wrap:break-word;max-width:40rem}
     .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.done{color:var(--good)}.failed,.error{color:var(--bad)}
     .mark{font-size:11px;padding:0 .4em;border-radius:3px;color:#fff;background:var(--soft)}.mark.run,.mark.resumed{background:var(--good)}.mark.failed{background:var(--bad)}
     figure{margin:1rem 0}figure svg{max-width:100%;height:auto}.wide{overflow-x:auto}

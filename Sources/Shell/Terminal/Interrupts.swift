@@ -2,7 +2,10 @@ import CEditLine
 
 /// Ctrl-C, SIGTERM and SIGHUP, as the flags their handlers set.
 enum Interrupts {
-  static func install() { prn_signals_install() }
+  static func install() {
+    prn_streams_open()
+    prn_signals_install()
+  }
   /// How often Ctrl-C was pressed since the last `clear`.
   static var count: Int { Int(prn_signals_interrupts()) }
   /// The signal that asks the process to end.

@@ -35,7 +35,9 @@ final class LineEditor {
 
   /// nil when libedit cannot drive this terminal.
   init?(history entries: [String]) {
+    // Letters beyond ASCII vanish in the C locale, and terminals send UTF-8 whatever the locale is called.
     setlocale(LC_CTYPE, "")
+    if String(cString: nl_langinfo(Int32(CODESET))) != "UTF-8" { setlocale(LC_CTYPE, "C.UTF-8") }
     guard let edit = prn_edit_open("prn"), let history = history_init() else { return nil }
     self.edit = edit
     self.history = history

@@ -4,41 +4,32 @@ import Numerics
 extension LanguageModel {
   /// Writes the pruned model as a folder that others can load.
   ///
-  /// Everything is written to a temporary folder beside `folder`, which is renamed when it is complete. Numbers keep the
-  /// type they have in the checkpoint; only what compensation changed (biases, refitted weights) is single precision.
+  /// Numbers keep the type they have in the checkpoint; only what compensation changed (biases, refitted weights) is
+  /// single precision.
   ///
   /// - Parameters:
-  ///   - folder: must not exist, or be an earlier export, which is replaced.
+  ///   - folder: empty, or made here. After an error it holds a part of the model.
   ///   - pulse: called before each tensor; throw from it to stop.
   /// - Throws: `ModelError.cannotExport` when the format cannot express the model, or an error naming the file.
   public func export(to folder: String, as format: ExportFormat, pulse: @escaping () throws -> Void = {}) throws {
     let target = try ExportTarget(self, as: format)
-    let isThere = access(folder, F_OK) == 0
-    if isThere, access(folder + "/" + Self.markFile, F_OK) != 0 {
-      throw ModelError.file(path: folder, reason: "is already there and was not exported by prn")
+    guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
+      throw ModelError.file(path: folder, reason: "cannot be created: \(String(cString: strerror(errno)))")
     }
-    let temporary = try TemporarySibling(of: folder)
 
     let tensors = try tensorSources(target, pulse: pulse)
-    try Safetensors.writeSharded(tensors, toFolder: temporary.path)
+    try Safetensors.writeSharded(tensors, toFolder: folder)
     let isWidened = !pruning.isUncompensated
     try write(
       target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
-      to: temporary.path + "/config.json")
+      to: folder + "/config.json")
     if target.configuration.family.name == Family.pruned.name {
-      try write(Array(modelingFile.utf8), to: temporary.path + "/modeling_prn.py")
+      try write(Array(modelingFile.utf8), to: folder + "/modeling_prn.py")
     }
     for name in Self.carriedFiles where access(checkpoint.folder + "/" + name, F_OK) == 0 {
-      try write(try Checkpoint.bytes(name, in: checkpoint.folder), to: temporary.path + "/" + name)
+      try write(try Checkpoint.bytes(name, in: checkpoint.folder), to: folder + "/" + name)
     }
-    try write(
-      Array("This folder was exported by prn, which replaces it when asked to export here again.\n".utf8),
-      to: temporary.path + "/" + Self.markFile)
-    try temporary.rename(replacing: isThere)
   }
-
-  /// Marks a folder as one that may be replaced.
-  private static let markFile = "exported-by-prn.txt"
 
   /// Files that go along unchanged.
   private static let carriedFiles = [
@@ -107,51 +98,5 @@ private final class BlockCache {
     let block = try load(layer)
     last = (layer, block)
     return block
-  }
-}
-
-/// A folder beside another, which takes its place when all is written and vanishes otherwise.
-private final class TemporarySibling {
-  let path: String
-  private let final: String
-  private var isRenamed = false
-
-  init(of folder: String) throws {
-    final = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-    var template = Array((final + ".part-XXXXXX").utf8CString)
-    guard mkdtemp(&template) != nil else { throw Self.failure(final, "cannot be created") }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    chmod(path, 0o755)
-  }
-
-  /// - Parameter replacing: whether a folder of that name is there; it goes once the new one has its place.
-  func rename(replacing: Bool) throws {
-    let old = path + ".old"
-    if replacing, Glibc.rename(final, old) != 0 { throw Self.failure(final, "cannot be replaced") }
-    guard Glibc.rename(path, final) == 0 else {
-      if replacing { _ = Glibc.rename(old, final) }
-      throw Self.failure(final, "cannot be given its name")
-    }
-    isRenamed = true
-    if replacing { Self.remove(old) }
-  }
-
-  deinit {
-    if !isRenamed { Self.remove(path) }
-  }
-
-  /// Removes a folder of plain files; one that holds more stays.
-  private static func remove(_ path: String) {
-    guard let entries = opendir(path) else { return }
-    while let entry = readdir(entries) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name != "." && name != ".." { unlink(path + "/" + name) }
-    }
-    closedir(entries)
-    rmdir(path)
-  }
-
-  private static func failure(_ folder: String, _ what: String) -> ModelError {
-    .file(path: folder, reason: "\(what): \(String(cString: strerror(errno)))")
   }
 }

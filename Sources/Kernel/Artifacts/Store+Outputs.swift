@@ -1,0 +1,53 @@
+import Foundation
+
+// What statements wrote for people and other programs, and what they may not write over.
+extension Store {
+  /// `.prn/outputs.jsonl`: a line per file written, and one per folder in which files were put together. Lines are only
+  /// ever added, each by one write, so processes need not know of each other.
+  private var outputsFile: String { root + "/outputs.jsonl" }
+
+  /// Whether a file is one that this workspace wrote and nobody changed since.
+  public func wrote(_ path: String) -> Bool {
+    let known = outputs.compactMap { $0["path"]?.stringValue == path ? $0["content"]?.stringValue : nil }
+    guard !known.isEmpty, let content = try? Sources.hash(of: path) else { return false }
+    return known.contains(content)
+  }
+
+  /// Writes down that `file` is about to get its place at `path`. Before, so that a run killed between the two leaves no
+  /// file that nobody wrote.
+  public func noteOutput(_ file: String, as path: String) throws {
+    try note(["path": .string(path), "content": .string(try explained { try Sources.hash(of: file) })])
+  }
+
+  /// Writes down that a folder is about to be made in which an output is put together.
+  public func noteStaging(_ path: String) throws { try note(["staging": .string(path)]) }
+
+  /// The folders in which outputs were put together, as far as a killed run left them.
+  public var leftStagings: [String] {
+    outputs.compactMap { $0["staging"]?.stringValue }.filter(Files.exists)
+  }
+
+  private var outputs: [Journal.Entry] {
+    (Files.text(outputsFile) ?? "").split(separator: "\n").compactMap {
+      try? JSONValue(parsing: String($0)).objectValue
+    }
+  }
+
+  private func note(_ entry: Journal.Entry) throws {
+    try explained {
+      try prepare()
+      try Files.append(JSONValue.object(entry).canonical, to: outputsFile)
+    }
+  }
+
+  /// Whether a path is a text that was loaded, the folder of a model that was loaded, or one of its files.
+  public func isSource(_ path: String) throws -> Bool { try explained { try sources.holds(path) } }
+
+  /// The external files and folders behind an object, as far as they are still where they were.
+  public func sources(behind key: String) throws -> [String] {
+    try ancestry(of: key).flatMap { ancestor in
+      (ancestor.step["inputs"]?.objectValue ?? [:]).values.flatMap { $0.arrayValue ?? [] }
+        .compactMap { $0.stringValue ?? $0["content"]?.stringValue }
+    }.compactMap { try? source(content: $0) }
+  }
+}

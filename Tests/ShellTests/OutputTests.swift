@@ -1,0 +1,126 @@
+import Foundation
+import Testing
+
+@testable import Shell
+
+/// What `export`, `plot` and `--report` may write over, and what they leave.
+@Suite(.serialized) struct OutputTests {
+  let folder: String
+
+  init() throws {
+    folder = try Program.temporaryFolder()
+    #expect(try prn(CommandTests.study + "\np = prune m mk").status == 0)
+  }
+
+  @discardableResult
+  func prn(_ statements: String, _ words: String...) throws -> Program.Result {
+    try Program.run(["-c", statements, "-q"] + words, in: folder)
+  }
+  func write(_ text: String, _ name: String) throws {
+    try text.write(toFile: folder + "/" + name, atomically: false, encoding: .utf8)
+  }
+  func text(_ name: String) -> String? { try? String(contentsOfFile: folder + "/" + name, encoding: .utf8) }
+  func names(_ name: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder + "/" + name).sorted()
+  }
+
+  @Test(arguments: ["export mk to=./x.csv", "plot mk to=./x.svg", "export mk to=./x.prn", "export mk to=./x.h5"])
+  func aFileOfTheUserStaysUnlessForced(_ statement: String) throws {
+    let name = "x." + (statement.split(separator: ".").last ?? "")
+    try write("mine", name)
+    #expect(try prn(statement).status == 2)
+    #expect(text(name) == "mine")
+    #expect(try prn(statement, "--force").status == 0)
+    #expect(text(name) != "mine")
+    #expect(try prn(statement).status == 0)
+  }
+
+  @Test func anOutputThatWasEditedIsTheUsers() throws {
+    #expect(try prn("export mk to=./mk.csv").status == 0)
+    #expect(try prn("export mk to=./mk.csv").status == 0)
+    try write("edited", "mk.csv")
+    #expect(try prn("export mk to=./mk.csv").status == 2)
+    #expect(text("mk.csv") == "edited")
+  }
+
+  @Test func whatARunReadsIsNoTargetEvenWhenForced() throws {
+    let copied = folder + "/model"
+    try FileManager.default.copyItem(atPath: CommandTests.model, toPath: copied)
+    try write("the cat sat on the mat\n", "cat.txt")
+    let script = "m = load ./model\nc = text ./cat.txt model=m samples=1 length=4\n"
+    try write(script + "export c to=./s.prn as=csv\n", "s.prn")
+    #expect(try Program.run(["run", "s.prn", "--force"], in: folder).status == 2)
+    #expect(try prn(script + "export c to=./cat.txt as=csv", "--force").status == 2)
+    #expect(try prn(script).status == 0)
+    for statement in ["export mk to=./cat.txt", "export mk to=./model/config.json", "export p to=./model as=hf"] {
+      #expect(try prn(statement, "--force").status == 2, "\(statement)")
+    }
+    #expect(try prn("show 1", "--force", "--report", "cat.txt").status == 2)
+    #expect(text("cat.txt") == "the cat sat on the mat\n")
+    #expect(try prn("export mk to=./.prn/sources.json", "--force").status == 2)
+  }
+
+  @Test func aSecondExportTakesOnlyWhatTheFirstWrote() throws {
+    #expect(try prn("export p to=./a/b/out as=hf").status == 0)
+    try write("table 3", "a/b/out/NOTES.md")
+    #expect(try prn("export p to=./a/b/out as=masked").status == 0)
+    let found = try names("a/b/out")
+    #expect(found.contains("NOTES.md") && !found.contains("modeling_prn.py"))
+    #expect(try names("a/b") == ["out"])
+    try write("{}", "a/b/out/config.json")
+    #expect(try prn("export p to=./a/b/out as=masked").status == 2)
+    #expect(text("a/b/out/config.json") == "{}")
+  }
+
+  @Test func aFolderOfOtherWeightsIsNotMixedUp() throws {
+    try FileManager.default.createDirectory(atPath: folder + "/other", withIntermediateDirectories: true)
+    try write("", "other/model-00001-of-00002.safetensors")
+    #expect(try prn("export p to=./other as=masked").status == 2)
+    #expect(try prn("export p to=./other as=masked", "--force").status == 1)
+    #expect(try names("other") == ["model-00001-of-00002.safetensors"])
+  }
+
+  @Test func anEmptyFolderIsAFineTargetAndAFileNameIsNot() throws {
+    try FileManager.default.createDirectory(atPath: folder + "/empty", withIntermediateDirectories: true)
+    #expect(try prn("export p to=./empty as=masked").status == 0)
+    #expect(try prn("export p to=./m.gguf").status == 2)
+    #expect(!FileManager.default.fileExists(atPath: folder + "/m.gguf"))
+  }
+
+  @Test func devicesAndPipesAreWrittenThrough() throws {
+    #expect(try prn("export mk to=/dev/null as=csv").status == 0)
+    #expect(try prn("export mk to=/dev/full as=csv").status == 1)
+    #expect(try prn("export mk to=/dev/stdout as=csv").out.hasPrefix("layer,"))
+    mkfifo(folder + "/fifo", 0o600)
+    let reader = open(folder + "/fifo", O_RDONLY | O_NONBLOCK)
+    defer { close(reader) }
+    #expect(try prn("export mk to=./fifo as=csv").status == 0)
+    var bytes = [UInt8](repeating: 0, count: 6)
+    #expect(read(reader, &bytes, 6) == 6 && bytes == Array("layer,".utf8))
+  }
+
+  @Test func whatAKilledExportLeftIsRemovedByTheNext() throws {
+    #expect(try prn("export mk to=./mk.csv").status == 0)
+    let left = folder + "/.prn-0123.part"
+    try FileManager.default.createDirectory(atPath: left, withIntermediateDirectories: true)
+    try write("half", ".prn-0123.part/model.safetensors")
+    let unknown = folder + "/.prn-4567.part"
+    try FileManager.default.createDirectory(atPath: unknown, withIntermediateDirectories: true)
+    let record = try #require(text(".prn/outputs.jsonl"))
+    try write(record + "{\"staging\":\"\(left)\"}\n", ".prn/outputs.jsonl")
+    #expect(try prn("export mk to=./mk.csv").status == 0)
+    #expect(!FileManager.default.fileExists(atPath: left) && FileManager.default.fileExists(atPath: unknown))
+  }
+
+  @Test func aScriptMayLoadWhatItExportsAndRunAgain() throws {
+    let script = "export p to=./pruned as=masked\nagain = load ./pruned\nshow again.parameters"
+    for _ in 0..<2 { #expect(try prn(script).status == 0) }
+    #expect(try prn("again = load ./pruned\nexport again to=./pruned").status == 2)
+    #expect(try prn("export again to=./pruned").status == 2)
+  }
+
+  @Test func aValueInSeveralFilesIsNotWrittenAsAHollowOne() throws {
+    #expect(try prn("export acts to=./acts.h5").status == 2)
+    #expect(!FileManager.default.fileExists(atPath: folder + "/acts.h5"))
+  }
+}
