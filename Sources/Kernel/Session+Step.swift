@@ -111,7 +111,10 @@ final class StepRunner: StepObserver {
     for source in step.sources where source.declaration.isExternal {
       let files: [ExternalFile]
       do {
-        files = try source.paths.map { try session.store.external($0, files: source.declaration.files) }
+        files = try source.paths.map { path in
+          let isFile = source.declaration.takesFile && Files.status(path)?.isFolder != true
+          return try session.store.external(path, files: isFile ? [] : source.declaration.files)
+        }
       } catch {
         var diagnostic = explained(error, op: op)
         if diagnostic.argument == nil { diagnostic.argument = source.declaration.name }
@@ -135,6 +138,8 @@ final class StepRunner: StepObserver {
     var inputs: [String: JSONValue] = [:]
     for source in step.sources {
       let name = source.declaration.name
+      // Left out, an external says nothing; so an op may be given one later without other keys.
+      if source.declaration.isExternal, source.paths.isEmpty { continue }
       if let files = externals.first(where: { $0.name == name })?.files {
         inputs[name] = .array(files.map { .string($0.content) })
         continue

@@ -30,8 +30,8 @@ struct Compare: Op {
         label: Compare.label(given.label, given.coordinates, at: index), coordinates: given.coordinates,
         report: given.value, failure: given.failure)
     }
-    let base = baseline?.value.windowLoss
-    if let baseline, !rows.contains(where: { $0.report?.windowLoss == baseline.value.windowLoss }) {
+    let base = baseline?.value.evidence.windows?.loss
+    if let baseline, !rows.contains(where: { $0.report?.evidence.windows?.loss == base }) {
       rows.insert(Row(label: baseline.label ?? "baseline", coordinates: [], report: baseline.value), at: 0)
     }
     let found = rows.compactMap(\.report)
@@ -74,13 +74,15 @@ struct Compare: Op {
       add(name, column(rows.map { row in row.coordinates.first { $0.name == name }?.value }))
     }
     let keys = names
-    func metric(_ row: Row, _ name: String) -> Report.Metric? { row.report?.metrics.first { $0.name == name } }
-    let metrics = distinct(rows.flatMap { $0.report?.metrics.map(\.name) ?? [] })
+    func metric(_ row: Row, _ name: String) -> Report.Measurement? {
+      row.report?.measurements.first { $0.name == name }
+    }
+    let metrics = distinct(rows.flatMap { $0.report?.measurements.map(\.name) ?? [] })
     for name in metrics { add(name, .numbers(rows.map { metric($0, name)?.value ?? .nan })) }
     for name in metrics { add(name + "_stderr", .numbers(rows.map { metric($0, name)?.standardError ?? .nan })) }
     if let base {
       // Windows are the same text for both, so their differences say more than the two errors do.
-      let differences = rows.map { row in row.report.map { zip($0.windowLoss, base).map(-) } }
+      let differences = rows.map { row in row.report?.evidence.windows.map { zip($0.loss, base).map(-) } }
       add("nll_minus_baseline", .numbers(differences.map { $0.map(mean) ?? .nan }))
       add("nll_minus_baseline_stderr", .numbers(differences.map { $0.map(standardError) ?? .nan }))
     }

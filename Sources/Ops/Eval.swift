@@ -1,12 +1,12 @@
-import Foundation
 import Kernel
 import Numerics
 import Transformer
 
 struct Eval: Op {
   static let name = "eval"
-  static let summary = "Measure how well a model predicts a text."
-  static let reference: String? = "token perplexity of FLAP, SparseGPT and FANG"
+  static let summary = "Measure how well a model predicts a text, or answers the questions of tasks."
+  static let reference: String? =
+    "token perplexity of FLAP, SparseGPT and FANG; wikitext and multiple choice of lm-evaluation-harness 0.4.13"
   static let example = """
     m = load ./data/tiny-llama
     held = text ./data/test.txt model=m
@@ -14,100 +14,121 @@ struct Eval: Op {
     """
 
   @Input("the model to judge") var model: Model
-  @Input("the text it must predict") var corpus: Corpus
+  @Input("the text it must predict") var corpus: Corpus?
+  @External(
+    "files with the items of tasks: piqa, hellaswag, winogrande, arc_easy, arc_challenge, openbookqa, boolq, mmlu",
+    files: TaskFiles.patterns, orFile: true, positional: false, required: false, list: true)
+  var tasks
   @Param(
-    "window length; 2048, or what the model takes if less, when not given", unit: "token", in: .ifGiven(.atLeast(2)))
+    "window length; not given, 2048 or what the model takes if less, and for tasks what it takes",
+    unit: "token", in: .ifGiven(.atLeast(2)))
   var length: Int? = nil
+  @Param("which figures; not given, all that the text or the tasks allow", later: true) var metric: [Metric] = []
+  @Param("what pages and prompts start with; not given, as the tokenizer has it", later: true) var bos: StartOfText? =
+    nil
+  @Param("items of each task and subject, the first ones", unit: "item", in: .ifGiven(.atLeast(1)), later: true)
+  var limit: Int? = nil
+  @Param("examples before each question, from the task's dev file", unit: "item", in: .atLeast(0), later: true)
+  var shots = 0
 
   init() {}
+
+  func check() throws -> Facts {
+    let (hasText, hasTasks) = ($corpus.isGiven, !tasks.isEmpty)
+    guard hasText || hasTasks else {
+      throw Diagnostic("eval needs a text or tasks= to judge by", argument: "corpus", kind: .usage)
+    }
+    guard !hasText || !hasTasks else {
+      throw Diagnostic("a text and tasks= are judged each by itself", argument: "tasks", kind: .usage)
+    }
+    if hasText {
+      for (name, isGiven) in [("limit", limit != nil), ("shots", shots != 0)] where isGiven {
+        throw Diagnostic("\(name)= counts items of tasks, and there are none", argument: name, kind: .usage)
+      }
+    }
+    for metric in metric where metric.isHigherBetter != hasTasks {
+      throw Diagnostic(
+        "\(metric.name) is a figure of \(metric.isHigherBetter ? "tasks" : "texts")", argument: "metric", kind: .usage)
+    }
+    return [:]
+  }
 
   func estimate() throws -> Resources {
     let configuration = model.configuration
     let rows = 128 * configuration.vocabularySize * 4 * 2
     let block = 4 * configuration.blockParameters / max(1, configuration.layers)
-    return Resources(memory: block + rows + 2 * Eval.chunkTokens * configuration.hiddenSize * 4)
+    return Resources(memory: block + rows + 2 * WindowProtocol.chunkTokens * configuration.hiddenSize * 4)
   }
-
-  /// Tokens that walk through the model together: enough for the products to be efficient, few enough that an
-  /// interrupted evaluation loses little.
-  private static let chunkTokens = 16_384
 
   func run(_ context: any RunContext) throws -> Report {
+    guard let corpus else { return try taskReport(context) }
     try corpus.requireTokenizer(of: model)
-    let (sequences, window) = try windows()
-    var losses: [Double] = []
-    let perChunk = max(1, Eval.chunkTokens / max(1, window))
-    let chunks = Parallel.ranges(sequences.count, of: perChunk)
-    let saved = try context.savedPieces(of: "windows", count: chunks.count) { try $0.array("nll", as: Double.self) }
-    if !saved.isEmpty {
-      context.resumed(at: saved.keys.reduce(0) { $0 + chunks[$1].count }, of: sequences.count, "window")
-    }
-    for (index, chunk) in chunks.enumerated() {
-      if let part = saved[index] {
-        losses += part
-        continue
+    let evidence: Evidence
+    var conditions: [String: JSONValue] = [
+      "corpus": .string($corpus.references[0].content), "text": .string(corpus.textHash),
+      "tokenizer": .string(corpus.tokenizerHash), "precision": "f32", "revision": .integer(Eval.revision),
+    ]
+    if let sizes = corpus.pages {
+      let window = try windowLength(length, model.network)
+      let pages = PageProtocol(
+        network: model.network, corpus: corpus, sizes: sizes, length: window, tokenizer: try tokenizer(),
+        bos: bos ?? .tokenizer)
+      evidence = .pages(try pages.run(context))
+      conditions.merge([
+        "task": "wikitext", "task_version": 2, "harness": Eval.harness, "max_length": .integer(window),
+        "bos": .string(pages.bos.rawValue), "pages": .integer(sizes.count),
+      ]) { $1 }
+    } else {
+      if bos != nil {
+        throw Diagnostic(
+          "bos= has no effect on running text, which has its start already",
+          hint: "make pages with `text … join=pages`",
+          argument: "bos")
       }
-      let part = try windowLosses(sequences[chunk], before: chunk.lowerBound, of: sequences.count, context)
-      try context.checkpoint("windows-\(index)") { try $0.vector("nll", part, axis: "window") }
-      losses += part
+      let windows = try WindowProtocol(model.network, corpus, length: length)
+      evidence = .windows(try windows.run(context))
+      conditions.merge([
+        "metric": "token_perplexity", "context": .integer(windows.window), "stride": .integer(windows.window),
+        "windows": .integer(windows.sequences.count),
+      ]) { $1 }
     }
-    return report(losses, sequences, window)
+    return try report(evidence, conditions, isCalibratedOn: [corpus.textHash])
   }
 
-  private func windows() throws -> (Sequences, length: Int) {
+  private func taskReport(_ context: any RunContext) throws -> Report {
+    let files = try TaskFiles(tasks)
     let positions = model.configuration.positions
-    guard corpus.isWhole || length != nil else { return (corpus.sequences, corpus.sequences.longest) }
-    let window = length ?? min(2048, positions)
-    guard window <= positions else {
-      throw Diagnostic(
-        "windows of \(window) tokens are longer than the model's \(positions) positions", argument: "length")
-    }
-    let sequences = Sequences(windows: window, of: corpus.tokens)
-    guard sequences.count > 0 else {
-      throw Diagnostic(
-        "the text has \(corpus.tokens.count) tokens, shorter than one window of \(window)",
-        hint: "give a smaller length= or a longer text", argument: "length")
-    }
-    return (sequences, window)
+    let window = min(length ?? positions, positions)
+    let asked = TaskProtocol(
+      network: model.network, tokenizer: try tokenizer(), files: files, limit: limit, shots: shots,
+      bos: bos ?? .tokenizer, length: window)
+    let folder = model.network.checkpoint.folder
+    let conditions: [String: JSONValue] = [
+      "tasks": .object(
+        Dictionary(
+          files.parts.map { ($0.task.name, .integer($0.task.version)) }, uniquingKeysWith: { first, _ in first })),
+      "files": .array(tasks.map(\.content).sorted().map(JSONValue.string)), "harness": Eval.harness,
+      "tokenizer": .string(try Text.tokenizerHash(folder)), "max_length": .integer(window),
+      "bos": .string(asked.bos.rawValue), "limit": limit.map(JSONValue.integer) ?? .null, "shots": .integer(shots),
+      "precision": "f32", "revision": .integer(Eval.revision),
+    ]
+    return try report(.items(try asked.run(context)), conditions, isCalibratedOn: tasks.map(\.content))
   }
 
-  /// Mean negative log-likelihood over the targets of each window.
-  private func windowLosses(
-    _ sequences: Sequences, before done: Int, of total: Int, _ context: any RunContext
-  ) throws -> [Double] {
-    let walk = try Walk(model.network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
-    try walk.embed()
-    // A window counts by the share of the layers behind it; the head is one more.
-    func pulse() throws {
-      let share = sequences.count * walk.layer / (model.network.layers + 1)
-      try context.progress(done + share, of: total, "window")
-    }
-    while walk.layer < model.network.layers { try walk.step(pulse: { _ in try pulse() }) }
-    let losses = try model.network.losses(states: walk.states, sequences, pulse: pulse)
-    return (0..<sequences.count).map { index in
-      let targets = losses[sequences[index].dropLast()]
-      return targets.reduce(0) { $0 + Double($1) } / Double(max(1, targets.count))
-    }
-  }
+  /// The version whose numbers these are.
+  private static let harness: JSONValue = "lm_eval 0.4.13"
 
-  private func report(_ losses: [Double], _ sequences: Sequences, _ window: Int) -> Report {
-    let mean = losses.reduce(0, +) / Double(losses.count)
-    let spread = losses.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, losses.count - 1))
-    let perplexity = exp(mean)
+  private func tokenizer() throws -> Tokenizer { try Tokenizer(folder: model.network.checkpoint.folder) }
+
+  private func report(
+    _ evidence: Evidence, _ conditions: [String: JSONValue], isCalibratedOn texts: [String]
+  ) throws -> Report {
+    for metric in metric where metric.samples(evidence).isEmpty {
+      let hint = evidence.windows != nil ? "make pages with `text … join=pages`" : nil
+      throw Diagnostic("\(metric.name) cannot be measured on this", hint: hint, argument: "metric")
+    }
     return Report(
-      // The standard error of exp(x) is exp(x) times that of x, to first order.
-      metrics: [
-        .init(
-          name: "token_perplexity", value: perplexity,
-          standardError: perplexity * (spread / Double(losses.count)).squareRoot())
-      ],
-      windowLoss: losses, windowTargets: (0..<sequences.count).map { Int32(sequences[$0].count - 1) },
-      conditions: [
-        "corpus": .string($corpus.references[0].content), "text": .string(corpus.textHash),
-        "tokenizer": .string(corpus.tokenizerHash), "context": .integer(window), "stride": .integer(window),
-        "windows": .integer(sequences.count), "metric": "token_perplexity", "precision": "f32",
-        "revision": .integer(Eval.revision),
-      ],
-      calibrationOverlap: model.calibration.contains(corpus.textHash))
+      evidence, metrics: metric.isEmpty ? Metric.all : metric, conditions: conditions,
+      calibrationOverlap: texts.contains(where: model.calibration.contains))
   }
 }

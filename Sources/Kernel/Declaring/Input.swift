@@ -3,6 +3,7 @@
 public final class External {
   let meaning: String
   let files: [String]
+  let takesFile: Bool
   let isPositional: Bool
   let isRequired: Bool
   let isList: Bool
@@ -10,11 +11,14 @@ public final class External {
 
   /// - Parameters:
   ///   - files: for a folder, the name patterns that count as content (`*.safetensors`); empty for a plain file.
+  ///   - orFile: whether a plain file may stand in place of the folder.
   public init(
-    _ meaning: String, files: [String] = [], positional: Bool = true, required: Bool = true, list: Bool = false
+    _ meaning: String, files: [String] = [], orFile: Bool = false, positional: Bool = true, required: Bool = true,
+    list: Bool = false
   ) {
     self.meaning = meaning
     self.files = files
+    takesFile = orFile
     isPositional = positional
     isRequired = required
     isList = list

@@ -3,16 +3,32 @@ import Transformer
 
 extension Report: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
-    TableData(record: metrics.map { ($0.name, .number($0.value)) })
+    TableData(record: measurements.map { ($0.name, .number($0.value)) })
   }
 
   public func figure(_ request: PlotRequest) throws -> Figure {
-    Figure(
-      title: request.title, key: request.key,
-      .lines(
-        LinePlot(
-          x: PlotAxis("window"), y: PlotAxis("mean negative log-likelihood", unit: "nat/token"),
-          series: [.init("windows", x: windowLoss.indices.map(Double.init), y: windowLoss)])))
+    let content: Figure.Content
+    switch evidence {
+    case .windows(let windows):
+      content = line("window", "mean negative log-likelihood", unit: "nat/token", windows.loss)
+    case .pages(let pages):
+      content = line("page", "negative log-likelihood", unit: "nat/word", zip(pages.loss, pages.words).map(/))
+    case .items:
+      // A 95% interval: 1.96 standard errors to either side.
+      let intervals = measurements.map { ($0.value - 1.96 * $0.standardError)...($0.value + 1.96 * $0.standardError) }
+      content = .bars(
+        BarPlot(
+          x: PlotAxis("task"), y: PlotAxis("accuracy, with 95% interval"), names: measurements.map(\.name),
+          groups: [.init("accuracy", values: measurements.map(\.value), interval: intervals)]))
+    }
+    return Figure(title: request.title, key: request.key, content)
+  }
+
+  private func line(_ axis: String, _ quantity: String, unit: String, _ values: [Double]) -> Figure.Content {
+    .lines(
+      LinePlot(
+        x: PlotAxis(axis), y: PlotAxis(quantity, unit: unit),
+        series: [.init("\(axis)s", x: values.indices.map(Double.init), y: values)]))
   }
 }
 

@@ -4,68 +4,62 @@ import Kernel
 public struct Report: Artifact, InputValue {
   public static let type = ArtifactType("report")
 
-  public struct Metric: Sendable, Equatable {
-    public var name: String
-    public var value: Double
-    /// Standard error over windows or items.
-    public var standardError: Double
+  /// A figure with its standard error over windows, pages or items.
+  public struct Measurement: Sendable, Equatable {
+    public let name: String
+    public let value: Double
+    public let standardError: Double
   }
 
-  public let metrics: [Metric]
-  /// Mean negative log-likelihood of each window, nats per target.
-  public let windowLoss: [Double]
-  /// Targets scored in each window.
-  public let windowTargets: [Int32]
+  public let measurements: [Measurement]
+  public let evidence: Evidence
   /// Corpus, tokenizer, context length: everything two reports must share to be compared.
   public let conditions: [String: JSONValue]
   /// Whether the model was calibrated on the text it is tested on.
   public let calibrationOverlap: Bool
 
-  public var summary: String { metrics.map { "\($0.name) \(formatted($0.value))" }.joined(separator: ", ") }
-
-  public static let fields = [
-    "token_perplexity": "exp of the mean negative log-likelihood per target",
-    "calibration_overlap": "whether the model was calibrated on the text it was tested on",
-  ]
-  public func field(_ name: String) -> Literal? {
-    if name == "calibration_overlap" { return .bool(calibrationOverlap) }
-    return metrics.first { $0.name == name }.map { .number($0.value) }
+  public var summary: String {
+    let shown = measurements.prefix(4).map { "\($0.name) \(formatted($0.value))" }.joined(separator: ", ")
+    return measurements.count > 4 ? "\(shown), …" : shown
   }
 
-  public init(
-    metrics: [Metric], windowLoss: [Double], windowTargets: [Int32], conditions: [String: JSONValue],
-    calibrationOverlap: Bool
+  public static let fields = Dictionary(
+    uniqueKeysWithValues: Metric.all.map { ($0.isHigherBetter ? "TASK.\($0.name)" : $0.name, $0.meaning) } + [
+      ("TASK.acc_norm_else_acc", "the papers' mean over tasks: acc_norm where a task has it, else acc"),
+      ("calibration_overlap", "whether the model was calibrated on the text it was tested on"),
+    ])
+  public func field(_ name: String) -> Literal? {
+    if name == "calibration_overlap" { return .bool(calibrationOverlap) }
+    return measurements.first { $0.name == name }.map { .number($0.value) }
+  }
+
+  /// - Parameter metrics: which figures to make of the evidence.
+  init(
+    _ evidence: Evidence, metrics: [Metric], conditions: [String: JSONValue], calibrationOverlap: Bool
   ) {
-    self.metrics = metrics
-    self.windowLoss = windowLoss
-    self.windowTargets = windowTargets
+    measurements = metrics.flatMap { $0.measured(in: evidence) }
+    self.evidence = evidence
     self.conditions = conditions
     self.calibrationOverlap = calibrationOverlap
   }
 
   public func write(to writer: any ArtifactWriter) throws {
-    try writer.strings("metric/name", metrics.map(\.name), axis: "metric")
-    try writer.vector("metric/value", metrics.map(\.value), axis: "metric")
-    try writer.vector("metric/stderr", metrics.map(\.standardError), axis: "metric", meaning: "standard error")
-    try writer.vector(
-      "window/nll", windowLoss, axis: "window", meaning: "mean negative log-likelihood", units: "nat/token")
-    try writer.vector("window/tokens", windowTargets, axis: "window", meaning: "targets scored")
+    try writer.strings("metric/name", measurements.map(\.name), axis: "metric")
+    try writer.vector("metric/value", measurements.map(\.value), axis: "metric")
+    try writer.vector("metric/stderr", measurements.map(\.standardError), axis: "metric", meaning: "standard error")
+    try evidence.write(to: writer)
     let text = JSONValue.object(conditions).canonical
     try writer.text("protocol", text)
     try writer.attribute("protocol_sha256", .string(SHA256.hex(of: text)))
     try writer.attribute("calibration_overlap", .integer(calibrationOverlap ? 1 : 0))
-    try writer.preview(
-      title: "mean negative log-likelihood per window", values: windowLoss.prefix(4096).map { Float($0) },
-      axis: "window")
   }
 
   public init(from reader: any ArtifactReader) throws {
     let names = try reader.strings("metric/name")
     let values = try reader.array("metric/value", as: Double.self)
     let errors = try reader.array("metric/stderr", as: Double.self)
-    metrics = zip(names, zip(values, errors)).map { Metric(name: $0, value: $1.0, standardError: $1.1) }
-    windowLoss = try reader.array("window/nll", as: Double.self)
-    windowTargets = try reader.array("window/tokens", as: Int32.self)
+    measurements = zip(names, zip(values, errors)).map { Measurement(name: $0, value: $1.0, standardError: $1.1) }
+    evidence = try Evidence(from: reader)
     conditions = try JSONValue(parsing: reader.text("protocol")).objectValue ?? [:]
     calibrationOverlap = try reader.attribute("calibration_overlap").intValue == 1
   }

@@ -1,0 +1,61 @@
+import Kernel
+import Transformer
+
+/// Whether prompts and pages start with what the tokenizer puts before a text.
+enum StartOfText: String, Choice {
+  /// As the tokenizer's own default has it; lm-evaluation-harness since late 2025.
+  case tokenizer
+  /// Nothing is added; lm-evaluation-harness before, and the papers made with it.
+  case legacy
+}
+
+/// Word and byte perplexity of lm-evaluation-harness: each page in windows that roll over it, so that every token is
+/// scored once. The first window is preceded by the start-of-text token; later ones by the one token before them, and a
+/// last window that would be shorter sees more of what is before it.
+struct PageProtocol {
+  let network: LanguageModel
+  let corpus: Corpus
+  let sizes: [Corpus.PageSize]
+  /// The most tokens the model is shown, `max_length` of the harness.
+  let length: Int
+  let tokenizer: Tokenizer
+  let bos: StartOfText
+
+  func run(_ context: any RunContext) throws -> PageLosses {
+    let first = try tokenizer.startOfText()
+    var pairs: [ContinuationPair] = []
+    var pages: [Range<Int>] = []
+    for page in sizes.indices {
+      let tokens = bos == .tokenizer ? tokenizer.prefix + corpus[page] + tokenizer.suffix : Array(corpus[page])
+      let start = pairs.count
+      pairs += rolling(tokens, after: first)
+      pages.append(start..<pairs.count)
+    }
+    let found = try continuationLogLikelihoods(network, pairs, length: length, context)
+    return PageLosses(
+      loss: pages.map { -found[$0].reduce(0, +) },
+      tokens: pages.map { Double(pairs[$0].reduce(0) { $0 + $1.continuation.count }) },
+      words: sizes.map { Double($0.words) }, bytes: sizes.map { Double($0.bytes) })
+  }
+
+  /// Windows that predict every token once.
+  func rolling(_ tokens: [Int32], after first: Int32) -> [ContinuationPair] {
+    stride(from: 0, to: tokens.count, by: length).map { start in
+      let end = min(start + length, tokens.count)
+      // The input ends one token before the window does, and is `length` tokens long unless the page starts first.
+      let context = start == 0 ? [first] : Array(tokens[max(0, end - 1 - length)..<start])
+      return ContinuationPair(context: context, continuation: Array(tokens[start..<end]))
+    }
+  }
+}
+
+extension Tokenizer {
+  /// The token before a text that has nothing before it: BOS, else EOS.
+  func startOfText() throws -> Int32 {
+    guard let token = bos ?? eos else {
+      throw Diagnostic(
+        "the model names no token for the start of a text: neither bos_token nor eos_token is set", argument: "model")
+    }
+    return token
+  }
+}

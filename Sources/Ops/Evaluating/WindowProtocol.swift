@@ -1,0 +1,79 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// Token perplexity as the papers measure it: running text in disjoint windows, each scored by itself.
+struct WindowProtocol {
+  let network: LanguageModel
+  let sequences: Sequences
+  /// Tokens of a window, also how far the next one starts.
+  let window: Int
+
+  /// Tokens that walk through the model together: enough for the products to be efficient, few enough that an
+  /// interrupted evaluation loses little.
+  static let chunkTokens = 16_384
+
+  /// - Parameter length: the window to cut; windows already cut stay as they are when it is nil.
+  init(_ network: LanguageModel, _ corpus: Corpus, length: Int?) throws {
+    self.network = network
+    guard corpus.isWhole || length != nil else {
+      (sequences, window) = (corpus.sequences, corpus.sequences.longest)
+      return
+    }
+    window = try windowLength(length, network)
+    sequences = Sequences(windows: window, of: corpus.tokens)
+    guard sequences.count > 0 else {
+      throw Diagnostic(
+        "the text has \(corpus.tokens.count) tokens, shorter than one window of \(window)",
+        hint: "give a smaller length= or a longer text", argument: "length")
+    }
+  }
+
+  func run(_ context: any RunContext) throws -> WindowLosses {
+    var losses: [Double] = []
+    let perChunk = max(1, WindowProtocol.chunkTokens / max(1, window))
+    let chunks = Parallel.ranges(sequences.count, of: perChunk)
+    let saved = try context.savedPieces(of: "windows", count: chunks.count) { try $0.array("nll", as: Double.self) }
+    if !saved.isEmpty {
+      context.resumed(at: saved.keys.reduce(0) { $0 + chunks[$1].count }, of: sequences.count, "window")
+    }
+    for (index, chunk) in chunks.enumerated() {
+      if let part = saved[index] {
+        losses += part
+        continue
+      }
+      let part = try windowLosses(sequences[chunk], before: chunk.lowerBound, context)
+      try context.checkpoint("windows-\(index)") { try $0.vector("nll", part, axis: "window") }
+      losses += part
+    }
+    return WindowLosses(loss: losses, targets: (0..<sequences.count).map { Int32(sequences[$0].count - 1) })
+  }
+
+  /// Mean negative log-likelihood over the targets of each window.
+  private func windowLosses(_ part: Sequences, before done: Int, _ context: any RunContext) throws -> [Double] {
+    let walk = try Walk(network, part, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    try walk.embed()
+    // A window counts by the share of the layers behind it; the head is one more.
+    func pulse() throws {
+      let share = part.count * walk.layer / (network.layers + 1)
+      try context.progress(done + share, of: sequences.count, "window")
+    }
+    while walk.layer < network.layers { try walk.step(pulse: { _ in try pulse() }) }
+    let losses = try network.losses(states: walk.states, part, pulse: pulse)
+    return (0..<part.count).map { index in
+      let targets = losses[part[index].dropLast()]
+      return targets.reduce(0) { $0 + Double($1) } / Double(max(1, targets.count))
+    }
+  }
+}
+
+/// The window to use: the one given, else 2048, or what the model takes if less.
+func windowLength(_ length: Int?, _ network: LanguageModel) throws -> Int {
+  let positions = network.configuration.positions
+  let window = length ?? min(2048, positions)
+  guard window <= positions else {
+    throw Diagnostic(
+      "windows of \(window) tokens are longer than the model's \(positions) positions", argument: "length")
+  }
+  return window
+}
