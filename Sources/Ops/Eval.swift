@@ -46,11 +46,17 @@ struct Eval: Op {
         throw Diagnostic("\(name)= counts items of tasks, and there are none", argument: name, kind: .usage)
       }
     }
-    for metric in metric where metric.isHigherBetter != hasTasks {
-      throw Diagnostic(
-        "\(metric.name) is a figure of \(metric.isHigherBetter ? "tasks" : "texts")", argument: "metric", kind: .usage)
-    }
+    try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
     return [:]
+  }
+
+  /// - Throws: when a figure was asked for that no report of these kinds has.
+  private func requireMetrics(of kinds: Set<Evidence.Kind>) throws {
+    for metric in metric where metric.kinds.isDisjoint(with: kinds) {
+      throw Diagnostic(
+        "\(metric.name) is a figure of \(metric.kinds.contains(.items) ? "tasks" : "pages")",
+        hint: metric.kinds.contains(.items) ? "give tasks=" : "make pages with `text … join=pages`", argument: "metric")
+    }
   }
 
   func estimate() throws -> Resources {
@@ -63,6 +69,7 @@ struct Eval: Op {
   func run(_ context: any RunContext) throws -> Report {
     guard let corpus else { return try taskReport(context) }
     try corpus.requireTokenizer(of: model)
+    try requireMetrics(of: corpus.pages == nil ? [.windows] : [.pages])
     let evidence: Evidence
     var conditions: [String: JSONValue] = [
       "corpus": .string($corpus.references[0].content), "text": .string(corpus.textHash),
@@ -92,7 +99,8 @@ struct Eval: Op {
         "windows": .integer(windows.sequences.count),
       ]) { $1 }
     }
-    return try report(evidence, conditions, isCalibratedOn: [corpus.textHash])
+    let shared = try SharedText.share(of: corpus, $corpus.references[0], in: model, context)
+    return report(evidence, conditions, tested: [corpus.textHash], shared: shared, context)
   }
 
   private func taskReport(_ context: any RunContext) throws -> Report {
@@ -112,7 +120,7 @@ struct Eval: Op {
       "bos": .string(asked.bos.rawValue), "limit": limit.map(JSONValue.integer) ?? .null, "shots": .integer(shots),
       "precision": "f32", "revision": .integer(Eval.revision),
     ]
-    return try report(.items(try asked.run(context)), conditions, isCalibratedOn: tasks.map(\.content))
+    return report(.items(try asked.run(context)), conditions, tested: tasks.map(\.content), shared: 0, context)
   }
 
   /// The version whose numbers these are.
@@ -121,14 +129,17 @@ struct Eval: Op {
   private func tokenizer() throws -> Tokenizer { try Tokenizer(folder: model.network.checkpoint.folder) }
 
   private func report(
-    _ evidence: Evidence, _ conditions: [String: JSONValue], isCalibratedOn texts: [String]
-  ) throws -> Report {
-    for metric in metric where metric.samples(evidence).isEmpty {
-      let hint = evidence.windows != nil ? "make pages with `text … join=pages`" : nil
-      throw Diagnostic("\(metric.name) cannot be measured on this", hint: hint, argument: "metric")
-    }
-    return Report(
+    _ evidence: Evidence, _ conditions: [String: JSONValue], tested texts: [String], shared: Double,
+    _ context: any RunContext
+  ) -> Report {
+    let report = Report(
       evidence, metrics: metric.isEmpty ? Metric.all : metric, conditions: conditions,
-      calibrationOverlap: texts.contains(where: model.calibration.contains))
+      calibrationOverlap: texts.contains(where: model.calibration.contains), sharedWithCalibration: shared)
+    if report.calibrationOverlap {
+      context.warn("the model was calibrated on the text it is tested on")
+    } else if shared > 0 {
+      context.warn("\(percent(shared)) of the test text stands in a text the model was calibrated on")
+    }
+    return report
   }
 }

@@ -70,6 +70,8 @@ public final class Input<Value: InputValue> {
   public var references: [ArtifactReference] { handles.compactMap { $0.handle?.reference } }
   /// Whether anything was given.
   public var isGiven: Bool { !handles.isEmpty }
+  /// The language types of the values given, in order.
+  public var givenTypes: [ArtifactType] { handles.map(\.type) }
   /// The language type of the first value given.
   public var givenType: ArtifactType? { handles.first?.type }
 

@@ -9,6 +9,17 @@ public enum Evidence: Sendable {
   /// Multiple-choice items of tasks.
   case items(TaskItems)
 
+  enum Kind: Sendable {
+    case windows, pages, items
+  }
+  var kind: Kind {
+    switch self {
+    case .windows: .windows
+    case .pages: .pages
+    case .items: .items
+    }
+  }
+
   var windows: WindowLosses? { if case .windows(let windows) = self { windows } else { nil } }
   var pages: PageLosses? { if case .pages(let pages) = self { pages } else { nil } }
   var items: TaskItems? { if case .items(let items) = self { items } else { nil } }

@@ -6,20 +6,24 @@ import Kernel
 public struct Metric: Sendable {
   /// What becomes of the average.
   enum Figure: Sendable {
-    case average, exponential, bits
+    case average, exponential
   }
 
   public let name: String
   let meaning: String
+  /// The kinds of report that have it.
+  let kinds: Set<Evidence.Kind>
   let isHigherBetter: Bool
   let figure: Figure
+  /// What the average itself is called; nil when it is the figure.
+  let average: String?
   /// What a report has to average, under the name of the figure: its own, or `TASK.acc` for each task; empty where this
   /// kind of report has nothing of it.
   let samples: @Sendable (Evidence) -> [(name: String, samples: Samples)]
 
   static let all = [
     Metric(
-      "token_perplexity", "exp of the mean negative log-likelihood per target", .exponential
+      "token_perplexity", "exp of the mean negative log-likelihood per target", of: [.windows, .pages], average: "nll"
     ) { evidence in
       switch evidence {
       // Windows count alike, as in the papers' code.
@@ -29,23 +33,22 @@ public struct Metric: Sendable {
       }
     },
     Metric(
-      "word_perplexity", "exp of the negative log-likelihood per word of the page as published", .exponential
+      "word_perplexity", "exp of the negative log-likelihood per word of the page as published", of: [.pages],
+      average: "nll_per_word"
     ) { evidence in evidence.pages.map { Samples($0.loss, weights: $0.words) } },
     Metric(
-      "byte_perplexity", "exp of the negative log-likelihood per byte of the page as published", .exponential
+      "byte_perplexity", "exp of the negative log-likelihood per byte of the page as published", of: [.pages],
+      average: "nll_per_byte"
     ) { evidence in evidence.pages.map { Samples($0.loss, weights: $0.bytes) } },
     Metric(
-      "bits_per_byte", "negative log-likelihood per byte of the page as published, in bits", .bits
-    ) { evidence in evidence.pages.map { Samples($0.loss, weights: $0.bytes) } },
-    Metric(
-      name: "acc", meaning: "share of items whose most likely choice is right", isHigherBetter: true, figure: .average
-    ) { evidence in evidence.items?.averages(of: \.acc, named: "acc", mean: "acc") ?? [] },
-    Metric(
-      name: "acc_norm", meaning: "share of items whose choice most likely per character is right", isHigherBetter: true,
-      figure: .average
-    ) { evidence in
+      "bits_per_byte", "negative log-likelihood per byte of the page as published, in bits", of: [.pages], average: nil
+    ) { evidence in evidence.pages.map { Samples($0.loss.map { $0 / log(2) }, weights: $0.bytes) } },
+    Metric("acc", "share of items whose most likely choice is right") { items in
+      items.averages(of: \.acc, named: "acc", mean: "acc")
+    },
+    Metric("acc_norm", "share of items whose choice most likely per character is right") { items in
       // The papers average acc_norm where a task has it, else acc.
-      evidence.items?.averages(of: \.accNorm, named: "acc_norm", mean: "acc_norm_else_acc") ?? []
+      items.averages(of: \.accNorm, named: "acc_norm", mean: "acc_norm_else_acc")
     },
   ]
 
@@ -58,23 +61,6 @@ public struct Metric: Sendable {
     }
   }
 
-  private func value(of average: Double) -> Double {
-    switch figure {
-    case .average: average
-    case .exponential: exp(average)
-    case .bits: average / log(2)
-    }
-  }
-
-  /// To first order: the error of exp(x) is exp(x) times that of x.
-  private func standardError(of samples: Samples) -> Double {
-    switch figure {
-    case .average: samples.standardError
-    case .exponential: exp(samples.ratio) * samples.standardError
-    case .bits: samples.standardError / log(2)
-    }
-  }
-
   /// The metric and the samples behind a figure called `name`; nil when a report of this kind has no such figure.
   static func behind(_ name: String, in evidence: Evidence) -> (metric: Metric, samples: Samples)? {
     for metric in all {
@@ -82,16 +68,35 @@ public struct Metric: Sendable {
     }
     return nil
   }
+
+  private func value(of average: Double) -> Double { figure == .average ? average : exp(average) }
+
+  /// To first order: the error of exp(x) is exp(x) times that of x.
+  private func standardError(of samples: Samples) -> Double {
+    figure == .average ? samples.standardError : exp(samples.ratio) * samples.standardError
+  }
 }
 
 extension Metric {
   /// A metric of texts: one figure, lower is better.
   fileprivate init(
-    _ name: String, _ meaning: String, _ figure: Figure, _ samples: @escaping @Sendable (Evidence) -> Samples?
+    _ name: String, _ meaning: String, of kinds: Set<Evidence.Kind>, average: String?,
+    _ samples: @escaping @Sendable (Evidence) -> Samples?
   ) {
-    self.init(name: name, meaning: meaning, isHigherBetter: false, figure: figure) { evidence in
-      samples(evidence).map { [(name, $0)] } ?? []
-    }
+    self.init(
+      name: name, meaning: meaning, kinds: kinds, isHigherBetter: false,
+      figure: average == nil ? .average : .exponential, average: average
+    ) { evidence in samples(evidence).map { [(name, $0)] } ?? [] }
+  }
+
+  /// An accuracy: a figure for each task, higher is better.
+  fileprivate init(
+    _ name: String, _ meaning: String,
+    _ samples: @escaping @Sendable (TaskItems) -> [(name: String, samples: Samples)]
+  ) {
+    self.init(
+      name: name, meaning: meaning, kinds: [.items], isHigherBetter: true, figure: .average, average: nil
+    ) { evidence in evidence.items.map(samples) ?? [] }
   }
 }
 

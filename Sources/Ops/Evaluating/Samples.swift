@@ -59,16 +59,22 @@ public struct Samples: Sendable, Equatable {
     return Samples(zip(values, other.values).map(-), weights: weights, strata: strata)
   }
 
-  /// The ratio of samples drawn again with replacement inside their strata.
-  func redrawn(_ stream: inout RandomStream) -> Double {
-    var (value, weight) = (0.0, 0.0)
-    for part in parts {
-      for _ in 0..<part.count {
-        let index = stream.below(part.count)
-        value += part.values[index]
-        weight += part.weights[index]
+  /// Where `ratio` falls in 95 of 100 draws of as many samples again, with replacement inside their strata (the
+  /// percentile bootstrap; Efron and Tibshirani 1993, section 13.3).
+  func interval(draws: Int = 2000, _ stream: RandomStream) -> ClosedRange<Double> {
+    var stream = stream
+    let parts = parts
+    let found = (0..<draws).map { _ in
+      var (value, weight) = (0.0, 0.0)
+      for part in parts {
+        for _ in 0..<part.count {
+          let index = stream.below(part.count)
+          value += part.values[index]
+          weight += part.weights[index]
+        }
       }
+      return value / weight
     }
-    return value / weight
+    return quantile(found, 0.025)...quantile(found, 0.975)
   }
 }

@@ -21,6 +21,7 @@ extension ResultTable: Showable {
     let errors = (try? numbers(y + "_stderr", "y")) ?? []
     // A 95% interval: 1.96 standard errors to either side.
     func interval(_ row: Int) -> ClosedRange<Double> {
+      guard values[row].isFinite else { return 0...0 }
       let half = errors.indices.contains(row) && errors[row].isFinite ? 1.96 * errors[row] : 0
       return (values[row] - half)...(values[row] + half)
     }

@@ -18,6 +18,13 @@ public struct Report: Artifact, InputValue {
   /// Whether the model was calibrated on the text it is tested on.
   public let calibrationOverlap: Bool
 
+  /// The share of the test text that stands in other texts the model was calibrated on. It is found out only while those
+  /// are where they were read, so it is no part of the value.
+  public let sharedWithCalibration: Double
+
+  /// Whether the model was calibrated on the test text, or on a part of it.
+  var overlaps: Bool { calibrationOverlap || sharedWithCalibration > 0 }
+
   public var summary: String {
     let shown = measurements.prefix(4).map { "\($0.name) \(formatted($0.value))" }.joined(separator: ", ")
     return measurements.count > 4 ? "\(shown), …" : shown
@@ -35,12 +42,14 @@ public struct Report: Artifact, InputValue {
 
   /// - Parameter metrics: which figures to make of the evidence.
   init(
-    _ evidence: Evidence, metrics: [Metric], conditions: [String: JSONValue], calibrationOverlap: Bool
+    _ evidence: Evidence, metrics: [Metric], conditions: [String: JSONValue], calibrationOverlap: Bool,
+    sharedWithCalibration: Double = 0
   ) {
     measurements = metrics.flatMap { $0.measured(in: evidence) }
     self.evidence = evidence
     self.conditions = conditions
     self.calibrationOverlap = calibrationOverlap
+    self.sharedWithCalibration = sharedWithCalibration
   }
 
   public func write(to writer: any ArtifactWriter) throws {
@@ -52,6 +61,7 @@ public struct Report: Artifact, InputValue {
     try writer.text("protocol", text)
     try writer.attribute("protocol_sha256", .string(SHA256.hex(of: text)))
     try writer.attribute("calibration_overlap", .integer(calibrationOverlap ? 1 : 0))
+    if sharedWithCalibration > 0 { try writer.note("shared_with_calibration", .number(sharedWithCalibration)) }
   }
 
   public init(from reader: any ArtifactReader) throws {
@@ -62,5 +72,6 @@ public struct Report: Artifact, InputValue {
     evidence = try Evidence(from: reader)
     conditions = try JSONValue(parsing: reader.text("protocol")).objectValue ?? [:]
     calibrationOverlap = try reader.attribute("calibration_overlap").intValue == 1
+    sharedWithCalibration = (try? reader.attribute("shared_with_calibration").doubleValue) ?? 0
   }
 }
