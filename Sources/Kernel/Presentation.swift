@@ -1,5 +1,7 @@
 /// What a value looks like to a reader. Result types adopt it beside `Artifact`; the shell decides on boxes, tabs or SVG.
 public protocol Showable: Artifact {
+  /// What `show … by=` can set apart: labels, tasks.
+  static var groupings: [String] { get }
   /// What `show` prints and `export x to=….csv` writes. nil: `show` prints the summary line.
   func table(_ request: ShowRequest) throws -> TableData?
   /// What `plot` draws.
@@ -8,6 +10,7 @@ public protocol Showable: Artifact {
 }
 
 extension Showable {
+  public static var groupings: [String] { [] }
   public func table(_ request: ShowRequest) throws -> TableData? { nil }
   public func figure(_ request: PlotRequest) throws -> Figure {
     throw Diagnostic("a value of type \(Self.type.name) has no plot", hint: "try `show \(request.name)`", kind: .usage)
@@ -29,10 +32,13 @@ public struct ShowRequest: Sendable {
   /// `rows=`, `layers=`: nil means all.
   public var rows: Positions?
   public var layers: Positions?
-  public init(name: String, rows: Positions? = nil, layers: Positions? = nil) {
+  /// `by=`: one of the value's `groupings`.
+  public var by: String?
+  public init(name: String, rows: Positions? = nil, layers: Positions? = nil, by: String? = nil) {
     self.name = name
     self.rows = rows
     self.layers = layers
+    self.by = by
   }
 }
 

@@ -13,6 +13,11 @@ struct Eval: Op {
     dense = eval m held length=128
     """
 
+  enum Kept: String, Choice {
+    /// The loss of every target of running text.
+    case tokens
+  }
+
   @Input("the model to judge") var model: Model
   @Input("the text it must predict") var corpus: Corpus?
   @External(
@@ -26,6 +31,9 @@ struct Eval: Op {
   @Param("which figures; not given, all that the text or the tasks allow", later: true) var metric: [Metric] = []
   @Param("what pages and prompts start with; not given, as the tokenizer has it", later: true) var bos: StartOfText? =
     nil
+  @External("which kind each part of the text is of, as data/*.labels.tsv", positional: false, required: false)
+  var labels
+  @Param("what a report holds besides its figures", later: true) var keep: [Kept] = []
   @Param("items of each task and subject, the first ones", unit: "item", in: .ifGiven(.atLeast(1)), later: true)
   var limit: Int? = nil
   @Param("examples before each question, from the task's dev file", unit: "item", in: .atLeast(0), later: true)
@@ -45,6 +53,13 @@ struct Eval: Op {
       for (name, isGiven) in [("limit", limit != nil), ("shots", shots != 0)] where isGiven {
         throw Diagnostic("\(name)= counts items of tasks, and there are none", argument: name, kind: .usage)
       }
+    } else {
+      for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
+        throw Diagnostic("\(name)= is for running text, and tasks have none", argument: name, kind: .usage)
+      }
+    }
+    if metric.contains(where: { $0.scope == "LABEL" }), labels.isEmpty {
+      throw Diagnostic("a loss by label needs labels=", argument: "metric", kind: .usage)
     }
     try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
     return [:]
@@ -76,6 +91,9 @@ struct Eval: Op {
       "tokenizer": .string(corpus.tokenizerHash), "precision": "f32", "revision": .integer(Eval.revision),
     ]
     if let sizes = corpus.pages {
+      for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
+        throw Diagnostic("\(name)= is for running text, and these are pages", argument: name)
+      }
       let window = try windowLength(length, model.network)
       let pages = PageProtocol(
         network: model.network, corpus: corpus, sizes: sizes, length: window, tokenizer: try tokenizer(),
@@ -92,7 +110,9 @@ struct Eval: Op {
           hint: "make pages with `text … join=pages`",
           argument: "bos")
       }
-      let windows = try WindowProtocol(model.network, corpus, length: length)
+      let windows = try WindowProtocol(
+        model.network, corpus, length: length, keepsTokens: keep.contains(.tokens),
+        labels: try labels.first.map { try Labels.ofTokens(corpus, $0.path, tokenizer()) })
       evidence = .windows(try windows.run(context))
       conditions.merge([
         "metric": "token_perplexity", "context": .integer(windows.window), "stride": .integer(windows.window),

@@ -96,7 +96,8 @@ struct Text: Op {
     }
     return Corpus(
       tokens: tokens, starts: starts, textHash: hash, tokenizerHash: try Text.tokenizerHash(folder),
-      isWhole: samples == nil, pages: join == .pages ? pages.map(\.size) : nil)
+      isWhole: samples == nil, pages: join == .pages ? pages.map(\.size) : nil,
+      textBytes: samples == nil && join == .none ? texts[0].count : nil)
   }
 
   /// The hash of the one file or folder; of several, over theirs in order.

@@ -43,31 +43,6 @@ public enum Evidence: Sendable {
   }
 }
 
-/// Losses of windows of running text.
-public struct WindowLosses: Sendable {
-  /// Mean negative log-likelihood of each window, nats per target.
-  public let loss: [Double]
-  /// Targets scored in each window.
-  public let targets: [Int32]
-
-  func write(to writer: any ArtifactWriter) throws {
-    try writer.vector("window/nll", loss, axis: "window", meaning: "mean negative log-likelihood", units: "nat/token")
-    try writer.vector("window/tokens", targets, axis: "window", meaning: "targets scored")
-    try writer.preview(
-      title: "mean negative log-likelihood per window", values: loss.prefix(4096).map { Float($0) }, axis: "window")
-  }
-
-  init(from reader: any ArtifactReader) throws {
-    loss = try reader.array("window/nll", as: Double.self)
-    targets = try reader.array("window/tokens", as: Int32.self)
-  }
-
-  init(loss: [Double], targets: [Int32]) {
-    self.loss = loss
-    self.targets = targets
-  }
-}
-
 /// Losses of whole pages.
 public struct PageLosses: Sendable {
   /// Negative log-likelihood of each page, in nats.

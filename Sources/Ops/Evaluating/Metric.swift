@@ -17,6 +17,8 @@ public struct Metric: Sendable {
   let figure: Figure
   /// What the average itself is called; nil when it is the figure.
   let average: String?
+  /// What there is a figure for each of: `TASK` or `LABEL`, which then stands before the name; nil for one figure.
+  let scope: String?
   /// What a report has to average, under the name of the figure: its own, or `TASK.acc` for each task; empty where this
   /// kind of report has nothing of it.
   let samples: @Sendable (Evidence) -> [(name: String, samples: Samples)]
@@ -43,12 +45,23 @@ public struct Metric: Sendable {
     Metric(
       "bits_per_byte", "negative log-likelihood per byte of the page as published, in bits", of: [.pages], average: nil
     ) { evidence in evidence.pages.map { Samples($0.loss.map { $0 / log(2) }, weights: $0.bytes) } },
-    Metric("acc", "share of items whose most likely choice is right") { items in
-      items.averages(of: \.acc, named: "acc", mean: "acc")
+    Metric(
+      "nll", "mean negative log-likelihood per target of each kind of text", of: [.windows], per: "LABEL"
+    ) { evidence in
+      guard let kinds = evidence.windows?.kinds else { return [] }
+      return kinds.names.indices.filter { kinds.targets[$0].contains { $0 > 0 } }.map {
+        ("\(kinds.names[$0]).nll", Samples(kinds.loss[$0], weights: kinds.targets[$0]))
+      }
     },
-    Metric("acc_norm", "share of items whose choice most likely per character is right") { items in
+    Metric(
+      "acc", "share of items whose most likely choice is right", of: [.items], per: "TASK", isHigherBetter: true
+    ) { evidence in evidence.items?.averages(of: \.acc, named: "acc", mean: "acc") ?? [] },
+    Metric(
+      "acc_norm", "share of items whose choice most likely per character is right", of: [.items], per: "TASK",
+      isHigherBetter: true
+    ) { evidence in
       // The papers average acc_norm where a task has it, else acc.
-      items.averages(of: \.accNorm, named: "acc_norm", mean: "acc_norm_else_acc")
+      evidence.items?.averages(of: \.accNorm, named: "acc_norm", mean: "acc_norm_else_acc") ?? []
     },
   ]
 
@@ -78,25 +91,25 @@ public struct Metric: Sendable {
 }
 
 extension Metric {
-  /// A metric of texts: one figure, lower is better.
+  /// One figure of a text; lower is better.
   fileprivate init(
     _ name: String, _ meaning: String, of kinds: Set<Evidence.Kind>, average: String?,
     _ samples: @escaping @Sendable (Evidence) -> Samples?
   ) {
     self.init(
       name: name, meaning: meaning, kinds: kinds, isHigherBetter: false,
-      figure: average == nil ? .average : .exponential, average: average
+      figure: average == nil ? .average : .exponential, average: average, scope: nil
     ) { evidence in samples(evidence).map { [(name, $0)] } ?? [] }
   }
 
-  /// An accuracy: a figure for each task, higher is better.
+  /// An average for each of several.
   fileprivate init(
-    _ name: String, _ meaning: String,
-    _ samples: @escaping @Sendable (TaskItems) -> [(name: String, samples: Samples)]
+    _ name: String, _ meaning: String, of kinds: Set<Evidence.Kind>, per scope: String, isHigherBetter: Bool = false,
+    _ samples: @escaping @Sendable (Evidence) -> [(name: String, samples: Samples)]
   ) {
     self.init(
-      name: name, meaning: meaning, kinds: [.items], isHigherBetter: true, figure: .average, average: nil
-    ) { evidence in evidence.items.map(samples) ?? [] }
+      name: name, meaning: meaning, kinds: kinds, isHigherBetter: isHigherBetter, figure: .average, average: nil,
+      scope: scope, samples: samples)
   }
 }
 

@@ -53,9 +53,10 @@ public struct Samples: Sendable, Equatable {
     return squares.reduce(0, +).squareRoot()
   }
 
-  /// This minus another, sample by sample. Both are of the same windows, pages or items in the same order.
-  public func minus(_ other: Samples) -> Samples {
-    precondition(weights == other.weights && strata == other.strata, "samples of different things")
+  /// This minus another, sample by sample; nil when they are not of the same windows, pages or items, as when other labels
+  /// were put on a text.
+  public func minus(_ other: Samples) -> Samples? {
+    guard weights == other.weights, strata == other.strata else { return nil }
     return Samples(zip(values, other.values).map(-), weights: weights, strata: strata)
   }
 

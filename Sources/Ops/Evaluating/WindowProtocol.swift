@@ -8,14 +8,23 @@ struct WindowProtocol {
   let sequences: Sequences
   /// Tokens of a window, also how far the next one starts.
   let window: Int
+  /// Whether the report keeps the loss of every target.
+  let keepsTokens: Bool
+  /// Names of kinds, and the kind of every token of the windows, when the text has labels.
+  let labels: (names: [String], kinds: [Int32])?
 
   /// Tokens that walk through the model together: enough for the products to be efficient, few enough that an
   /// interrupted evaluation loses little.
   static let chunkTokens = 16_384
 
   /// - Parameter length: the window to cut; windows already cut stay as they are when it is nil.
-  init(_ network: LanguageModel, _ corpus: Corpus, length: Int?) throws {
+  init(
+    _ network: LanguageModel, _ corpus: Corpus, length: Int?, keepsTokens: Bool,
+    labels: (names: [String], kinds: [Int32])?
+  ) throws {
     self.network = network
+    self.keepsTokens = keepsTokens
+    self.labels = labels
     guard corpus.isWhole || length != nil else {
       (sequences, window) = (corpus.sequences, corpus.sequences.longest)
       return
@@ -30,27 +39,32 @@ struct WindowProtocol {
   }
 
   func run(_ context: any RunContext) throws -> WindowLosses {
-    var losses: [Double] = []
+    var losses: [[Double]] = []
     let perChunk = max(1, WindowProtocol.chunkTokens / max(1, window))
     let chunks = Parallel.ranges(sequences.count, of: perChunk)
-    let saved = try context.savedPieces(of: "windows", count: chunks.count) { try $0.array("nll", as: Double.self) }
+    let saved = try context.savedPieces(of: "targets", count: chunks.count) { try $0.array("nll", as: Double.self) }
     if !saved.isEmpty {
       context.resumed(at: saved.keys.reduce(0) { $0 + chunks[$1].count }, of: sequences.count, "window")
     }
     for (index, chunk) in chunks.enumerated() {
-      if let part = saved[index] {
-        losses += part
-        continue
+      let part = sequences[chunk]
+      let found = try saved[index] ?? tokenLosses(part, before: chunk.lowerBound, context)
+      if saved[index] == nil {
+        try context.checkpoint("targets-\(index)") { try $0.vector("nll", found, axis: "token") }
       }
-      let part = try windowLosses(sequences[chunk], before: chunk.lowerBound, context)
-      try context.checkpoint("windows-\(index)") { try $0.vector("nll", part, axis: "window") }
-      losses += part
+      losses += (0..<part.count).map { Array(found[part[$0].dropLast()]) }
     }
-    return WindowLosses(loss: losses, targets: (0..<sequences.count).map { Int32(sequences[$0].count - 1) })
+    return WindowLosses(
+      loss: losses.map { $0.reduce(0, +) / Double(max(1, $0.count)) }, targets: losses.map { Int32($0.count) },
+      tokens: keepsTokens ? losses.flatMap { $0.map(Float.init) } : nil,
+      kinds: labels.map { labels in
+        let kinds = (0..<sequences.count).map { Array(labels.kinds[sequences[$0].dropFirst()]) }
+        return WindowLosses.Kinds(labels.names, losses: losses, kinds: kinds)
+      })
   }
 
-  /// Mean negative log-likelihood over the targets of each window.
-  private func windowLosses(_ part: Sequences, before done: Int, _ context: any RunContext) throws -> [Double] {
+  /// The negative log-likelihood of what follows each token of some windows.
+  private func tokenLosses(_ part: Sequences, before done: Int, _ context: any RunContext) throws -> [Double] {
     let walk = try Walk(network, part, spillAbove: context.memoryLimit / 2, in: context.scratch)
     try walk.embed()
     // A window counts by the share of the layers behind it; the head is one more.
@@ -60,10 +74,10 @@ struct WindowProtocol {
     }
     while walk.layer < network.layers { try walk.step(pulse: { _ in try pulse() }) }
     let losses = try network.losses(states: walk.states, part, pulse: pulse)
-    return (0..<part.count).map { index in
-      let targets = losses[part[index].dropLast()]
-      return targets.reduce(0) { $0 + Double($1) } / Double(max(1, targets.count))
+    guard losses.allSatisfy(\.isFinite) else {
+      throw Diagnostic("the model gives some token a probability that is no number")
     }
+    return losses
   }
 }
 

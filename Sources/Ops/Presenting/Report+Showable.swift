@@ -1,9 +1,49 @@
+import Glibc
 import Kernel
 import Transformer
 
 extension Report: Showable {
+  public static var groupings: [String] { ["label", "task"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
-    TableData(record: measurements.map { ($0.name, .number($0.value)) })
+    switch request.by {
+    case "label": try labelTable()
+    case "task": try taskTable()
+    default: TableData(record: measurements.map { ($0.name, .number($0.value)) })
+    }
+  }
+
+  /// A row for each kind of text: its targets, their mean loss with its standard error, and the perplexity.
+  private func labelTable() throws -> TableData {
+    guard let kinds = evidence.windows?.kinds else {
+      throw Diagnostic("the report knows no labels", hint: "evaluate with labels=", argument: "by")
+    }
+    return TableData(
+      columns: ["label", "tokens", "nll", "nll_stderr", "token_perplexity"],
+      rows: kinds.names.indices.map { index in
+        let samples = Samples(kinds.loss[index], weights: kinds.targets[index])
+        return [
+          .text(kinds.names[index]), .integer(Int(kinds.targets[index].reduce(0, +))), .number(samples.ratio),
+          .number(samples.standardError), .number(exp(samples.ratio)),
+        ]
+      })
+  }
+
+  /// A row for each task and subject: its items, and each accuracy with its standard error.
+  private func taskTable() throws -> TableData {
+    guard let items = evidence.items else {
+      throw Diagnostic("the report is not of tasks", hint: "evaluate with tasks=", argument: "by")
+    }
+    let metrics = Metric.all.filter { $0.scope == "TASK" }
+    return TableData(
+      columns: ["task", "items"] + metrics.flatMap { [$0.name, $0.name + "_stderr"] },
+      rows: items.parts.enumerated().map { place, part in
+        let figures = metrics.flatMap { metric -> [TableData.Cell] in
+          let found = measurements.first { $0.name == "\(part.name).\(metric.name)" }
+          return [found.map { .number($0.value) } ?? .missing, found.map { .number($0.standardError) } ?? .missing]
+        }
+        return [.text(part.name), .integer(items.items.count { $0.part == place })] + figures
+      })
   }
 
   public func figure(_ request: PlotRequest) throws -> Figure {

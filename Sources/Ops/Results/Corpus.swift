@@ -23,6 +23,10 @@ public struct Corpus: Artifact, InputValue {
   /// The size of each page; nil for running text. The tokens of pages have nothing added around them.
   public let pages: [PageSize]?
 
+  /// Bytes of the text, when the tokens are of one text as it is: what labels by bytes can be put on. Known from how the
+  /// corpus was made, so it is no part of the value.
+  public let textBytes: Int?
+
   public var windows: Int { starts.count - 1 }
   public var sequences: Sequences { Sequences(zip(starts, starts.dropFirst()).map { Array(tokens[$0..<$1]) }) }
   public var summary: String {
@@ -40,7 +44,8 @@ public struct Corpus: Artifact, InputValue {
   }
 
   public init(
-    tokens: [Int32], starts: [Int], textHash: String, tokenizerHash: String, isWhole: Bool, pages: [PageSize]? = nil
+    tokens: [Int32], starts: [Int], textHash: String, tokenizerHash: String, isWhole: Bool,
+    pages: [PageSize]? = nil, textBytes: Int? = nil
   ) {
     self.tokens = tokens
     self.starts = starts
@@ -48,6 +53,7 @@ public struct Corpus: Artifact, InputValue {
     self.tokenizerHash = tokenizerHash
     self.isWhole = isWhole
     self.pages = pages
+    self.textBytes = textBytes
   }
 
   /// The tokens of window or page `index`.
@@ -64,6 +70,7 @@ public struct Corpus: Artifact, InputValue {
     try writer.attribute("text_sha256", .string(textHash))
     try writer.attribute("tokenizer_sha256", .string(tokenizerHash))
     try writer.attribute("whole", .integer(isWhole ? 1 : 0))
+    if let textBytes { try writer.note("text_bytes", .integer(textBytes)) }
     try writer.preview(title: "token ids", values: tokens.prefix(4096).map(Float.init), axis: "token")
   }
 
@@ -73,6 +80,7 @@ public struct Corpus: Artifact, InputValue {
     textHash = try reader.attribute("text_sha256").stringValue ?? ""
     tokenizerHash = try reader.attribute("tokenizer_sha256").stringValue ?? ""
     isWhole = try reader.attribute("whole").intValue == 1
+    textBytes = try? reader.attribute("text_bytes").intValue
     pages =
       reader.has("page/words")
       ? try zip(

@@ -31,7 +31,9 @@ public struct Report: Artifact, InputValue {
   }
 
   public static let fields = Dictionary(
-    uniqueKeysWithValues: Metric.all.map { ($0.isHigherBetter ? "TASK.\($0.name)" : $0.name, $0.meaning) } + [
+    uniqueKeysWithValues: Metric.all.map { metric in
+      (metric.scope.map { "\($0).\(metric.name)" } ?? metric.name, metric.meaning)
+    } + [
       ("TASK.acc_norm_else_acc", "the papers' mean over tasks: acc_norm where a task has it, else acc"),
       ("calibration_overlap", "whether the model was calibrated on the text it was tested on"),
     ])

@@ -52,7 +52,8 @@ final class MetaWords: MetaHandler {
   }
 
   private func show(_ call: MetaCall, _ session: Session) throws {
-    let request = ShowRequest(name: call.name, rows: try call.positions("rows"), layers: try call.positions("layers"))
+    let request = ShowRequest(
+      name: call.name, rows: try call.positions("rows"), layers: try call.positions("layers"), by: call.text("by"))
     try ValuePresenter(session: session, store: store, console: console).show(try call.value(), request)
   }
 

@@ -24,6 +24,9 @@ struct ValuePresenter {
     case .artifact(let node):
       guard let handle = node.handle else { throw Diagnostic("`\(request.name)` was not computed") }
       let artifact = try handle.load()
+      if let by = request.by {
+        try require(by, among: (type(of: artifact) as? any Showable.Type)?.groupings ?? [], handle)
+      }
       if let showable = artifact as? any Showable, var table = try showable.table(request) {
         if let chosen = try request.rows?.resolved(count: table.rows.count) {
           table.rows = chosen.map { table.rows[$0] }
@@ -47,6 +50,14 @@ struct ValuePresenter {
             cell.coordinates.map { TableData.Cell($0.value) } + (try cells(.artifact(cell.node)))
           }), name: request.name)
     }
+  }
+
+  /// - Throws: when the value cannot be shown by that.
+  private func require(_ by: String, among groupings: [String], _ handle: ArtifactHandle) throws {
+    guard !groupings.contains(by) else { return }
+    let hint = groupings.isEmpty ? nil : "by= takes \(groupings.joined(separator: " or "))"
+    throw Diagnostic(
+      "a value of type \(handle.type.name) cannot be shown by `\(by)`", hint: hint, argument: "by", kind: .usage)
   }
 
   private func cells(_ value: PlanValue) throws -> [TableData.Cell] {
