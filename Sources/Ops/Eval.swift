@@ -29,8 +29,7 @@ struct Eval: Op {
     unit: "token", in: .ifGiven(.atLeast(2)))
   var length: Int? = nil
   @Param("which figures; not given, all that the text or the tasks allow", later: true) var metric: [Metric] = []
-  @Param("what pages and prompts start with; not given, as the tokenizer has it", later: true) var bos: StartOfText? =
-    nil
+  @Param("what pages and prompts start with", later: true) var bos = StartOfText.tokenizer
   @External("which kind each part of the text is of, as data/*.labels.tsv", positional: false, required: false)
   var labels
   @Param("what a report holds besides its figures", later: true) var keep: [Kept] = []
@@ -97,14 +96,14 @@ struct Eval: Op {
       let window = try windowLength(length, model.network)
       let pages = PageProtocol(
         network: model.network, corpus: corpus, sizes: sizes, length: window, tokenizer: try tokenizer(),
-        bos: bos ?? .tokenizer)
+        bos: bos)
       evidence = .pages(try pages.run(context))
       conditions.merge([
         "task": "wikitext", "task_version": 2, "harness": Eval.harness, "max_length": .integer(window),
         "bos": .string(pages.bos.rawValue), "pages": .integer(sizes.count),
       ]) { $1 }
     } else {
-      if bos != nil {
+      if bos != .tokenizer {
         throw Diagnostic(
           "bos= has no effect on running text, which has its start already",
           hint: "make pages with `text … join=pages`",
@@ -125,11 +124,10 @@ struct Eval: Op {
 
   private func taskReport(_ context: any RunContext) throws -> Report {
     let files = try TaskFiles(tasks)
-    let positions = model.configuration.positions
-    let window = min(length ?? positions, positions)
+    let window = try windowLength(length ?? model.configuration.positions, model.network)
     let asked = TaskProtocol(
       network: model.network, tokenizer: try tokenizer(), files: files, limit: limit, shots: shots,
-      bos: bos ?? .tokenizer, length: window)
+      bos: bos, length: window)
     let folder = model.network.checkpoint.folder
     let conditions: [String: JSONValue] = [
       "tasks": .object(

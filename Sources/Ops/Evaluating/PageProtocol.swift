@@ -1,14 +1,6 @@
 import Kernel
 import Transformer
 
-/// Whether prompts and pages start with what the tokenizer puts before a text.
-enum StartOfText: String, Choice {
-  /// As the tokenizer's own default has it; lm-evaluation-harness since late 2025.
-  case tokenizer
-  /// Nothing is added; lm-evaluation-harness before, and the papers made with it.
-  case legacy
-}
-
 /// Word and byte perplexity of lm-evaluation-harness: each page in windows that roll over it, so that every token is
 /// scored once. The first window is preceded by the start-of-text token; later ones by the one token before them, and a
 /// last window that would be shorter sees more of what is before it.
@@ -26,7 +18,7 @@ struct PageProtocol {
     var pairs: [ContinuationPair] = []
     var pages: [Range<Int>] = []
     for page in sizes.indices {
-      let tokens = bos == .tokenizer ? tokenizer.prefix + corpus[page] + tokenizer.suffix : Array(corpus[page])
+      let tokens = try tokenizer.started(Array(corpus[page]), bos)
       let start = pairs.count
       pairs += rolling(tokens, after: first)
       pages.append(start..<pairs.count)
@@ -46,16 +38,5 @@ struct PageProtocol {
       let context = start == 0 ? [first] : Array(tokens[max(0, end - 1 - length)..<start])
       return ContinuationPair(context: context, continuation: Array(tokens[start..<end]))
     }
-  }
-}
-
-extension Tokenizer {
-  /// The token before a text that has nothing before it: BOS, else EOS.
-  func startOfText() throws -> Int32 {
-    guard let token = bos ?? eos else {
-      throw Diagnostic(
-        "the model names no token for the start of a text: neither bos_token nor eos_token is set", argument: "model")
-    }
-    return token
   }
 }

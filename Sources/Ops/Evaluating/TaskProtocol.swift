@@ -79,13 +79,15 @@ struct TaskProtocol {
     let scalars = Scalars(context)
     let start = Scalars(scalars.trimmedEnd)
     let rest = Scalars(scalars[start.count...]).text + continuation
-    let addsSpecial = bos == .tokenizer
+    func tokens(_ text: String) throws -> [Int32] {
+      try tokenizer.started(tokenizer.encode(text, addSpecial: false), bos)
+    }
     guard !start.isEmpty else {
       return ContinuationPair(
         context: [try tokenizer.startOfText()], continuation: try tokenizer.encode(rest, addSpecial: false))
     }
-    let own = try tokenizer.encode(start.text, addSpecial: addsSpecial)
-    let both = try tokenizer.encode(start.text + rest, addSpecial: addsSpecial)
+    let own = try tokens(start.text)
+    let both = try tokens(start.text + rest)
     return ContinuationPair(context: own, continuation: Array(both.dropFirst(own.count)))
   }
 }
