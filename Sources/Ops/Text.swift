@@ -42,11 +42,12 @@ struct Text: Op {
   init() {}
 
   func check() throws -> Facts {
-    if samples == nil {
+    // `samples=none` says by name that nothing is cut, so that a script can have it as a parameter.
+    if !$samples.isGiven {
       try refuse("length", length != nil, "the text is cut into windows only with samples=")
       try refuse("take", take != .random, "the text is cut into windows only with samples=")
       try refuse("seed", seed != 0, "the text is cut into windows only with samples=")
-    } else {
+    } else if samples != nil {
       try refuse("seed", seed != 0 && take == .order, "windows in order have no random starts")
       try refuse("join", join == .pages, "pages stay whole, and samples= cuts windows")
     }

@@ -87,8 +87,8 @@ extension Store {
       }
     }
     let known = [
-      "workspace.json", "objects", "vars", "journal", "partial", "locks", "tmp", "trash", "quarantine", "sources.json",
-      "index.h5", "pins",
+      "workspace.json", "objects", "vars", "journal", "partial", "locks", "tmp", "trash", "quarantine", "inputs",
+      "sources.json", "index.h5", "pins",
     ]
     for name in Files.names(in: root) where !known.contains(name) { stray(name, "not a part of a workspace") }
     return findings

@@ -36,6 +36,12 @@ public final class Param<Value: ParameterValue> {
     }
     return value
   }
+
+  /// The wrapper itself: `$samples.isGiven` in `check`.
+  public var projectedValue: Param<Value> { self }
+
+  /// Whether the call gives it, even if as its default.
+  public var isGiven: Bool { bound != nil }
 }
 
 /// The legal values of a comparable parameter, with the text help prints.

@@ -245,7 +245,9 @@ struct CallBinder {
     spans[input.name] = expression.range
     guard let index = sources.firstIndex(where: { $0.declaration.name == input.name }) else { return }
     for (path, range) in try paths(expression, input) {
-      guard elaborator.checker.fileExists(path) else { throw elaborator.report(.missingFile(path), range) }
+      guard path == "-" || elaborator.checker.fileExists(path) else {
+        throw elaborator.report(.missingFile(path), range)
+      }
       sources[index].paths.append(path)
     }
   }

@@ -100,6 +100,7 @@ import Transformer
     #expect(refusal("\(path) length=4") == "length= \(whole)")
     #expect(refusal("\(path) take=order") == "take= \(whole)")
     #expect(refusal("\(path) seed=1") == "seed= \(whole)")
+    #expect(refusal("\(path) samples=none length=4 take=order") == nil)
     #expect(
       refusal("\(path) samples=1 length=2 take=order seed=1")
         == "seed= has no effect here: windows in order have no random starts")
