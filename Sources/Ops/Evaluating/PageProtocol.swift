@@ -24,6 +24,9 @@ struct PageProtocol {
       pages.append(start..<pairs.count)
     }
     let found = try continuationLogLikelihoods(network, pairs, length: length, context)
+    if let page = pages.firstIndex(where: { !found[$0].allSatisfy(\.isFinite) }) {
+      throw Diagnostic("the model gives a token of page \(page + 1) a probability that is no number")
+    }
     return PageLosses(
       loss: pages.map { -found[$0].reduce(0, +) },
       tokens: pages.map { Double(pairs[$0].reduce(0) { $0 + $1.continuation.count }) },

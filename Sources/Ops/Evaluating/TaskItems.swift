@@ -76,14 +76,6 @@ private func firstMaximum(_ values: [Double]) -> Int {
   values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
 }
 
-extension Array where Element: Hashable {
-  /// Every value once, in the order of first occurrence.
-  var uniqued: [Element] {
-    var seen: Set<Element> = []
-    return filter { seen.insert($0).inserted }
-  }
-}
-
 // MARK: - The file
 
 extension TaskItems {

@@ -74,8 +74,9 @@ struct WindowProtocol {
     }
     while walk.layer < network.layers { try walk.step(pulse: { _ in try pulse() }) }
     let losses = try network.losses(states: walk.states, part, pulse: pulse)
-    guard losses.allSatisfy(\.isFinite) else {
-      throw Diagnostic("the model gives some token a probability that is no number")
+    if let bad = losses.firstIndex(where: { !$0.isFinite }) {
+      let window = done + ((0..<part.count).firstIndex { part[$0].contains(bad) } ?? 0)
+      throw Diagnostic("the model gives a token of window \(window + 1) a probability that is no number")
     }
     return losses
   }
