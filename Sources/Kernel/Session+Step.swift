@@ -171,7 +171,9 @@ final class StepRunner: StepObserver {
       parts += source.declaration.isNamed ? [source.declaration.name + "=" + short.joined(separator: ",")] : short
     }
     for parameter in step.bound.signature.parameters {
-      guard let literal = step.bound.parameters[parameter.name]?.literal, literal != .none else { continue }
+      guard let bound = step.bound.parameters[parameter.name], bound.recorded != nil, let literal = bound.literal,
+        literal != .none
+      else { continue }
       parts.append("\(parameter.name)=\(literal.rendered)")
     }
     return parts.joined(separator: " ").unicodeScalars.map { $0.isASCII ? String($0) : "?" }.joined()

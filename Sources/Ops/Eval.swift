@@ -60,6 +60,10 @@ struct Eval: Op {
     if metric.contains(where: { $0.scope == "LABEL" }), labels.isEmpty {
       throw Diagnostic("a loss by label needs labels=", argument: "metric", kind: .usage)
     }
+    if let twice = metric.enumerated().first(where: { index, one in metric[..<index].contains { $0.name == one.name } })
+    {
+      throw Diagnostic("\(twice.element.name) is asked for twice", argument: "metric", kind: .usage)
+    }
     try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
     return [:]
   }
@@ -133,7 +137,7 @@ struct Eval: Op {
       "tasks": .object(
         Dictionary(
           files.parts.map { ($0.task.name, .integer($0.task.version)) }, uniquingKeysWith: { first, _ in first })),
-      "files": .array(tasks.map(\.content).sorted().map(JSONValue.string)), "harness": Eval.harness,
+      "items": .string(asked.items), "harness": Eval.harness,
       "tokenizer": .string(try Text.tokenizerHash(folder)), "max_length": .integer(window),
       "bos": .string(asked.bos.rawValue), "limit": limit.map(JSONValue.integer) ?? .null, "shots": .integer(shots),
       "precision": "f32", "revision": .integer(Eval.revision),

@@ -110,10 +110,10 @@ extension Report {
     guard conditions != other.conditions else { return }
     let names = Set(conditions.keys).union(other.conditions.keys).sorted()
     // The context says more than the number of windows that follows from it.
-    let order = ["context", "max_length"] + names
+    let order = ["context", "max_length", "limit", "tasks"] + names
     guard let name = order.first(where: { conditions[$0] != other.conditions[$0] }) else { return }
     let hints = [
-      "corpus": "the reports are of different texts or windows", "files": "the reports are of different task files",
+      "corpus": "the reports are of different texts or windows", "items": "the reports are of different items",
       "tasks": "the reports are of different tasks",
     ]
     if let sentence = evidence.kind == other.evidence.kind ? hints[name] : "the reports are of different kinds" {

@@ -15,6 +15,17 @@ struct TaskProtocol {
   /// The most tokens the model is shown.
   let length: Int
 
+  /// Identifies the items asked: reports of the same ones can be compared, whatever files they came from.
+  var items: String {
+    let asked = files.parts.flatMap { part in
+      [part.name]
+        + part.items.prefix(limit ?? .max).flatMap { _, _, item in
+          item.prompts.flatMap { [$0.context, $0.continuation] } + ["\(item.gold)"]
+        }
+    }
+    return SHA256.hex(of: asked.joined(separator: "\u{0}"))
+  }
+
   func run(_ context: any RunContext) throws -> TaskItems {
     var pairs: [ContinuationPair] = []
     var scored: [(part: Int, number: Int, item: TaskItem)] = []

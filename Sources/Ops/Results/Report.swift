@@ -27,7 +27,15 @@ public struct Report: Artifact, InputValue {
 
   public var summary: String {
     let shown = measurements.prefix(4).map { "\($0.name) \(formatted($0.value))" }.joined(separator: ", ")
-    return measurements.count > 4 ? "\(shown), …" : shown
+    return shown + (measurements.count > 4 ? ", …" : "") + (terms.isEmpty ? "" : " (\(terms))")
+  }
+
+  /// What must be quoted with the figures of pages and tasks: "max_length 1024, bos tokenizer".
+  private var terms: String {
+    guard evidence.kind != .windows else { return "" }
+    return ["max_length", "bos", "shots", "limit"].compactMap { name in
+      conditions[name].flatMap { $0 == .null ? nil : "\(name) \($0.stringValue ?? $0.canonical)" }
+    }.joined(separator: ", ")
   }
 
   public static let fields = Dictionary(

@@ -73,7 +73,10 @@ private let start = """
     #expect(refusal("t = compare [x: dense, y: eval m tasks=\(piqa)]") == "the reports are of different kinds")
     #expect(
       refusal("t = compare [x: eval m tasks=\(piqa), y: eval m tasks=DATA/../Tests/Fixtures/tasks/boolq.jsonl]")
-        == "the reports are of different task files")
+        == "the reports are of different tasks")
+    #expect(
+      refusal("t = compare [x: eval m tasks=\(piqa), y: eval m tasks=\(piqa) limit=2]")
+        == "the reports were made under different protocols: limit: null vs 2")
     #expect(refusal("t = compare [dense: dense, a: a]") == "compare takes values of one type, not report and mask")
     #expect(refusal("t = compare [dense: dense] seed=1")?.hasPrefix("seed= has no effect here") == true)
   }

@@ -77,6 +77,8 @@ import Testing
       refusal("r = eval m held metric=word_perplexity") == "word_perplexity is a figure of pages")
     #expect(refusal("r = eval m held metric=acc") == "acc is a figure of tasks")
     #expect(refusal("r = eval m held metric=nll") == "a loss by label needs labels=")
+    #expect(
+      refusal("r = eval m held metric=token_perplexity,token_perplexity") == "token_perplexity is asked for twice")
     #expect(refusal("r = eval m held limit=3") == "limit= counts items of tasks, and there are none")
     #expect(refusal("r = eval m held bos=legacy")?.hasPrefix("bos= has no effect on running text") == true)
     #expect(refusal("r = eval m") == "eval needs a text or tasks= to judge by")

@@ -27,6 +27,9 @@ struct TaskFiles {
     let paths = try files.flatMap { try $0.paths(matching: TaskFiles.patterns) }
     let labels = paths.filter { $0.hasSuffix(".lst") }
     guard paths.count > labels.count else { throw Diagnostic("there is no task file among the files given") }
+    if let twice = paths.enumerated().first(where: { paths[..<$0].contains($1) }) {
+      throw Diagnostic("\(twice.element) is given twice", argument: "tasks")
+    }
     var seen: [String: String] = [:]
     var used: Set<String> = []
     for path in paths where !labels.contains(path) {
