@@ -87,75 +87,95 @@ struct Eval: Op {
   func run(_ context: any RunContext) throws -> Report {
     guard let corpus else { return try taskReport(context) }
     try corpus.requireTokenizer(of: model)
-    try requireMetrics(of: corpus.pages == nil ? [.windows] : [.pages])
-    let evidence: Evidence
-    var conditions: [String: JSONValue] = [
-      "corpus": .string($corpus.references[0].content), "text": .string(corpus.textHash),
-      "tokenizer": .string(corpus.tokenizerHash), "precision": "f32", "revision": .integer(Eval.revision),
-    ]
-    if let sizes = corpus.pages {
-      for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
-        throw Diagnostic("\(name)= is for running text, and these are pages", argument: name)
-      }
-      let window = try windowLength(length, model.network)
-      let pages = PageProtocol(
-        network: model.network, corpus: corpus, sizes: sizes, length: window, tokenizer: try tokenizer(),
-        bos: bos)
-      evidence = .pages(try pages.run(context))
-      conditions.merge([
-        "task": "wikitext", "task_version": 2, "harness": Eval.harness, "max_length": .integer(window),
-        "bos": .string(pages.bos.rawValue), "pages": .integer(sizes.count),
-      ]) { $1 }
-    } else {
-      if bos != .tokenizer {
-        throw Diagnostic(
-          "bos= has no effect on running text, which has its start already",
-          hint: "make pages with `text … join=pages`",
-          argument: "bos")
-      }
-      let windows = try WindowProtocol(
-        model.network, corpus, length: length, keepsTokens: keep.contains(.tokens),
-        labels: try labels.first.map { try Labels.ofTokens(corpus, $0.path, tokenizer()) })
-      evidence = .windows(try windows.run(context))
-      conditions.merge([
+    if let sizes = corpus.pages { return try pageReport(corpus, sizes, context) }
+    return try windowReport(corpus, context)
+  }
+
+  /// Running text in windows.
+  private func windowReport(_ corpus: Corpus, _ context: any RunContext) throws -> Report {
+    try requireMetrics(of: [.windows])
+    if bos != .tokenizer {
+      throw Diagnostic(
+        "bos= has no effect on running text, which has its start already",
+        hint: "make pages with `text … join=pages`", argument: "bos")
+    }
+    let windows = try WindowProtocol(
+      model.network, corpus, length: length, keepsTokens: keep.contains(.tokens),
+      labels: try labels.first.map { try Labels.ofTokens(corpus, $0.path, tokenizer()) })
+    let evidence = Evidence.windows(try windows.run(context))
+    return try report(
+      evidence, corpus,
+      [
         "metric": "token_perplexity", "context": .integer(windows.window), "stride": .integer(windows.window),
         "windows": .integer(windows.sequences.count),
-      ]) { $1 }
+      ], context)
+  }
+
+  /// Pages in rolling windows.
+  private func pageReport(_ corpus: Corpus, _ sizes: [Corpus.PageSize], _ context: any RunContext) throws -> Report {
+    try requireMetrics(of: [.pages])
+    for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
+      throw Diagnostic("\(name)= is for running text, and these are pages", argument: name)
     }
-    let shared = try SharedText.share(of: corpus, $corpus.references[0], in: model, context)
-    return report(evidence, conditions, tested: [corpus.textHash], shared: shared, context)
+    let pages = PageProtocol(
+      network: model.network, corpus: corpus, sizes: sizes, length: try windowLength(length, model.network),
+      tokenizer: try tokenizer(), bos: bos)
+    let evidence = Evidence.pages(try pages.run(context))
+    return try report(
+      evidence, corpus,
+      [
+        "task": "wikitext", "task_version": 2, "harness": Eval.harness, "max_length": .integer(pages.length),
+        "bos": .string(bos.rawValue), "pages": .integer(sizes.count),
+      ], context)
   }
 
+  /// Multiple-choice tasks.
   private func taskReport(_ context: any RunContext) throws -> Report {
-    let files = try TaskFiles(tasks)
-    let window = try windowLength(length ?? model.configuration.positions, model.network)
     let asked = TaskProtocol(
-      network: model.network, tokenizer: try tokenizer(), files: files, limit: limit, shots: shots,
-      bos: bos, length: window)
-    let folder = model.network.checkpoint.folder
+      network: model.network, tokenizer: try tokenizer(), files: try TaskFiles(tasks), limit: limit, shots: shots,
+      bos: bos, length: try windowLength(length ?? model.configuration.positions, model.network))
+    let versions = asked.files.parts.map { ($0.task.name, JSONValue.integer($0.task.version)) }
     let conditions: [String: JSONValue] = [
-      "tasks": .object(
-        Dictionary(
-          files.parts.map { ($0.task.name, .integer($0.task.version)) }, uniquingKeysWith: { first, _ in first })),
-      "items": .string(asked.items), "harness": Eval.harness,
-      "tokenizer": .string(try Text.tokenizerHash(folder)), "max_length": .integer(window),
-      "bos": .string(asked.bos.rawValue), "limit": limit.map(JSONValue.integer) ?? .null, "shots": .integer(shots),
-      "precision": "f32", "revision": .integer(Eval.revision),
+      "tasks": .object(Dictionary(versions, uniquingKeysWith: { first, _ in first })), "items": .string(asked.items),
+      "harness": Eval.harness, "tokenizer": .string(try Text.tokenizerHash(model.network.checkpoint.folder)),
+      "max_length": .integer(asked.length), "bos": .string(bos.rawValue),
+      "limit": limit.map(JSONValue.integer) ?? .null, "shots": .integer(shots),
     ]
-    return report(.items(try asked.run(context)), conditions, tested: tasks.map(\.content), shared: 0, context)
+    return try report(.items(try asked.run(context)), conditions, tested: tasks.map(\.content), shared: 0, context)
   }
 
-  /// The version whose numbers these are.
+  /// The version whose numbers those of pages and tasks are.
   private static let harness: JSONValue = "lm_eval 0.4.13"
 
   private func tokenizer() throws -> Tokenizer { try Tokenizer(folder: model.network.checkpoint.folder) }
 
+  /// The report of a text.
+  private func report(
+    _ evidence: Evidence, _ corpus: Corpus, _ conditions: [String: JSONValue], _ context: any RunContext
+  ) throws -> Report {
+    let reference = $corpus.references[0]
+    let text: [String: JSONValue] = [
+      "corpus": .string(reference.content), "text": .string(corpus.textHash),
+      "tokenizer": .string(corpus.tokenizerHash),
+    ]
+    return try report(
+      evidence, conditions.merging(text) { $1 }, tested: [corpus.textHash],
+      shared: SharedText.share(of: corpus, reference, in: model, context), context)
+  }
+
+  /// - Parameters:
+  ///   - texts: hashes of what the model was tested on.
+  ///   - shared: the share of it that stands in other texts the model was calibrated on.
   private func report(
     _ evidence: Evidence, _ conditions: [String: JSONValue], tested texts: [String], shared: Double,
     _ context: any RunContext
-  ) -> Report {
+  ) throws -> Report {
+    for metric in metric where metric.samples(evidence).isEmpty {
+      throw Diagnostic("none of the tasks defines \(metric.name)", argument: "metric")
+    }
+    let always: [String: JSONValue] = ["precision": "f32", "revision": .integer(Eval.revision)]
     let report = Report(
-      evidence, metrics: metric.isEmpty ? Metric.all : metric, conditions: conditions,
+      evidence, metrics: metric.isEmpty ? Metric.all : metric, conditions: conditions.merging(always) { $1 },
       calibrationOverlap: texts.contains(where: model.calibration.contains), sharedWithCalibration: shared)
     if report.calibrationOverlap {
       context.warn("the model was calibrated on the text it is tested on")

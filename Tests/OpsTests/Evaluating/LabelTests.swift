@@ -86,6 +86,9 @@ import Testing
     #expect(refusal("r = eval m held \(piqa)") == "a text and tasks= are judged each by itself")
     #expect(refusal("r = eval m \(piqa) \(labels)") == "labels= is for running text, and tasks have none")
     #expect(
+      refusal("r = eval m tasks=DATA/../Tests/Fixtures/tasks/boolq.jsonl metric=acc_norm")
+        == "none of the tasks defines acc_norm")
+    #expect(
       refusal("r = eval m \(piqa) shots=2") == "shots= takes examples from a dev file, which piqa does not have")
     #expect(
       refusal("r = eval m tasks=DATA/../Tests/Fixtures/tasks/mmlu.jsonl shots=2")
