@@ -33,9 +33,10 @@ struct Record: Sendable {
     return texts
   }
 
-  /// The objects of a file of JSON lines; blank lines are passed over.
+  /// The objects of a file of JSON lines; blank lines, and a byte order mark at the start, are passed over.
   static func lines(_ bytes: [UInt8], file: String) throws -> [Record] {
-    try bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated().compactMap { index, line in
+    let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...]
+    return try text.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated().compactMap { index, line in
       guard !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { return nil }
       do {
         let value = try JSON.parse(Array(line))

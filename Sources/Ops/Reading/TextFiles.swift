@@ -6,7 +6,7 @@ import Transformer
 struct TextFiles {
   /// What counts in a folder.
   static let patterns = [
-    "*.txt", "*.raw", "*.md", "*.jsonl", "*.json", "*.txt.gz", "*.raw.gz", "*.jsonl.gz", "*.json.gz",
+    "*.txt", "*.raw", "*.jsonl", "*.json", "*.txt.gz", "*.raw.gz", "*.jsonl.gz", "*.json.gz",
   ]
 
   /// One text: a whole plain file, or one record.

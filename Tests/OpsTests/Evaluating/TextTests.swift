@@ -43,6 +43,7 @@ import Transformer
     #expect(try spelled(corpus("\(records) \(plain)")) == "Three.\n\nFour.\n\nOne.\nTwo.")
     #expect(try spelled(corpus(folder)) == "One.\nTwo.\n\nThree.\n\nFour.")
     #expect(try corpus(plain).textHash == SHA256.hex(of: "One.\nTwo."))
+    #expect(try spelled(corpus(try write("mark.jsonl", "\u{FEFF}{\"text\": \"Five.\"}\n"))) == "Five.")
     let bad = try write("c.jsonl", "{\"text\": \"a\"}\n{\"body\": \"b\"}\n")
     #expect(refusal(bad) == "c.jsonl line 2 has no field `text`")
     #expect(refusal(try write("d.jsonl", "[1]\n")) == "d.jsonl line 1 is a list, not an object")
