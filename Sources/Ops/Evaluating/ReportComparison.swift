@@ -76,7 +76,7 @@ struct ReportComparison {
       row.report.flatMap { Metric.behind(name, in: $0.evidence)?.samples.minus(base) }
     }
     let stream = RandomStream(seed: seed, name: "compare \(name)")
-    let intervals = paired.map { $0?.interval(stream) }
+    let intervals = paired.map { $0.flatMap { $0.interval(stream) } }
     let start = (metric.average ?? name) + "_minus_baseline"
     func numbers(_ value: (Int) -> Double?) -> ResultTable.Column { .numbers(rows.indices.map { value($0) ?? .nan }) }
     var columns = [

@@ -61,11 +61,12 @@ public struct Samples: Sendable, Equatable {
   }
 
   /// Where `ratio` falls in 95 of 100 draws of as many samples again, with replacement inside their strata (the
-  /// percentile bootstrap; Efron and Tibshirani 1993, section 13.3).
-  func interval(draws: Int = 2000, _ stream: RandomStream) -> ClosedRange<Double> {
+  /// percentile bootstrap; Efron and Tibshirani 1993, section 13.3). Draws without any weight, as of a rare label, say
+  /// nothing; nil when all are.
+  func interval(draws: Int = 2000, _ stream: RandomStream) -> ClosedRange<Double>? {
     var stream = stream
     let parts = parts
-    let found = (0..<draws).map { _ in
+    let found = (0..<draws).compactMap { _ -> Double? in
       var (value, weight) = (0.0, 0.0)
       for part in parts {
         for _ in 0..<part.count {
@@ -74,8 +75,8 @@ public struct Samples: Sendable, Equatable {
           weight += part.weights[index]
         }
       }
-      return value / weight
+      return weight > 0 ? value / weight : nil
     }
-    return quantile(found, 0.025)...quantile(found, 0.975)
+    return found.isEmpty ? nil : quantile(found, 0.025)...quantile(found, 0.975)
   }
 }

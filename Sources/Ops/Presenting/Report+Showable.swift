@@ -23,9 +23,8 @@ extension Report: Showable {
       rows: kinds.names.indices.map { index in
         let samples = Samples(kinds.loss[index], weights: kinds.targets[index])
         return [
-          .text(kinds.names[index]), .integer(Int(kinds.targets[index].reduce(0, +))), .number(samples.ratio),
-          .number(samples.standardError), .number(exp(samples.ratio)),
-        ]
+          .text(kinds.names[index]), .integer(Int(kinds.targets[index].reduce(0, +))),
+        ] + [samples.ratio, samples.standardError, exp(samples.ratio)].map { $0.isNaN ? .missing : .number($0) }
       })
   }
 

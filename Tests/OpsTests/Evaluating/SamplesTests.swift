@@ -19,11 +19,18 @@ import Testing
     #expect(samples.standardError < 1e-15)
   }
 
-  @Test func theSpreadIsTakenInsideStrata() {
+  @Test func theSpreadIsTakenInsideStrata() throws {
     let samples = Samples([0, 1, 10, 11], strata: [0, 0, 1, 1])
     // Two strata of variance 1/2 each: Σ (1/2)/2 (2/4)² = 1/8.
     #expect(abs(samples.standardError - 0.125.squareRoot()) < 1e-15)
-    let interval = samples.interval(RandomStream(seed: 0, name: "test"))
+    let interval = try #require(samples.interval(RandomStream(seed: 0, name: "test")))
     #expect(interval.lowerBound >= 5 && interval.upperBound <= 6)
+  }
+
+  /// A label that one window in many has is missed by many draws.
+  @Test func drawsWithoutWeightAreLeftOut() throws {
+    let rare = Samples([3, 0, 0, 0, 0], weights: [2, 0, 0, 0, 0])
+    #expect(try #require(rare.interval(RandomStream(seed: 0, name: "test"))) == 1.5...1.5)
+    #expect(Samples([0, 0], weights: [0, 0]).interval(RandomStream(seed: 0, name: "test")) == nil)
   }
 }
