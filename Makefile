@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 PREFIX ?= /usr/local
-DEBIAN_PACKAGES = libopenblas-dev liblapacke-dev libedit-dev libhdf5-dev libssl-dev
+DEBIAN_PACKAGES = libopenblas-dev liblapacke-dev libedit-dev libhdf5-dev libssl-dev zlib1g-dev
 SWIFT_PLACES = $(HOME)/.local/share/swiftly/bin /usr/local/swift/usr/bin /opt/swift/usr/bin /usr/share/swift/usr/bin \
   /usr/libexec/swift/bin
 SWIFT := $(shell command -v swift || for place in $(SWIFT_PLACES); do \

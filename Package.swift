@@ -12,19 +12,21 @@ let package = Package(
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("openblas"), .linkedLibrary("lapacke")]),
     .target(name: "CHDF5", linkerSettings: [.linkedLibrary("hdf5_serial_hl"), .linkedLibrary("hdf5_serial")]),
     .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
+    .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CEditLine", linkerSettings: [.linkedLibrary("edit")]),
     .target(name: "CKernels", cSettings: hotC),
     .target(name: "Numerics", dependencies: ["COpenBLAS", "CKernels"], swiftSettings: hot),
     .target(name: "Transformer", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
     .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto"]),
-    .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics"], swiftSettings: hot),
+    .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
     .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine"]),
     .executableTarget(
       name: "prn-bench", dependencies: ["Ops", "Transformer", "Numerics"], path: "Tests/Benchmarks/prn-bench"),
     .testTarget(name: "NumericsTests", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
     .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Numerics"], swiftSettings: hot),
     .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
-    .testTarget(name: "OpsTests", dependencies: ["Ops", "Kernel", "Transformer", "Numerics"], swiftSettings: hot),
+    .testTarget(
+      name: "OpsTests", dependencies: ["Ops", "Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
     .testTarget(name: "ShellTests", dependencies: ["Shell", "Ops", "Kernel"]),
   ]
 )

@@ -4,6 +4,8 @@ public protocol Showable: Artifact {
   static var tableParameters: Set<String> { get }
   /// Which of `x`, `y`, `by` and `layers` its figure obeys; others are refused.
   static var figureParameters: Set<String> { get }
+  /// What `show … by=` can set apart: labels, tasks.
+  static var groupings: [String] { get }
   /// What `show` prints and `export x to=….csv` writes. nil: `show` prints the summary line.
   func table(_ request: ShowRequest) throws -> TableData?
   /// What `plot` draws.
@@ -14,6 +16,7 @@ public protocol Showable: Artifact {
 extension Showable {
   public static var tableParameters: Set<String> { [] }
   public static var figureParameters: Set<String> { [] }
+  public static var groupings: [String] { [] }
   public func table(_ request: ShowRequest) throws -> TableData? { nil }
   public func figure(_ request: PlotRequest) throws -> Figure {
     throw Diagnostic("a value of type \(Self.type.name) has no plot", hint: "try `show \(request.name)`", kind: .usage)
@@ -33,9 +36,12 @@ public struct ShowRequest: Sendable {
   public var name: String
   /// `layers=`: nil means all.
   public var layers: Positions?
-  public init(name: String, layers: Positions? = nil) {
+  /// `by=`: one of the value's `groupings`.
+  public var by: String?
+  public init(name: String, layers: Positions? = nil, by: String? = nil) {
     self.name = name
     self.layers = layers
+    self.by = by
   }
 }
 

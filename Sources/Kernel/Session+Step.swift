@@ -118,7 +118,10 @@ final class StepRunner: StepObserver {
       let files: [ExternalFile]
       do {
         let declared = source.declaration
-        files = try source.paths.map { try session.store.external($0, files: declared.files + declared.further($0)) }
+        files = try source.paths.map { path in
+          let isFile = try declared.takesFile && !Files.isFolder(path)
+          return try session.store.external(path, files: isFile ? [] : declared.files + declared.further(path))
+        }
       } catch {
         var diagnostic = explained(error, op: op)
         if diagnostic.argument == nil { diagnostic.argument = source.declaration.name }
@@ -150,6 +153,8 @@ final class StepRunner: StepObserver {
     var inputs: [String: JSONValue] = [:]
     for source in step.sources {
       let name = source.declaration.name
+      // Left out, an external says nothing; so an op may be given one later without other keys.
+      if source.declaration.isExternal, source.paths.isEmpty { continue }
       if let files = externals.first(where: { $0.name == name })?.files {
         inputs[name] = .array(files.map { .string($0.content) })
         continue
@@ -181,7 +186,9 @@ final class StepRunner: StepObserver {
       parts += source.declaration.isNamed ? [source.declaration.name + "=" + short.joined(separator: ",")] : short
     }
     for parameter in step.bound.signature.parameters {
-      guard let literal = step.bound.parameters[parameter.name]?.literal, literal != .none else { continue }
+      guard let bound = step.bound.parameters[parameter.name], bound.recorded != nil, let literal = bound.literal,
+        literal != .none
+      else { continue }
       parts.append("\(parameter.name)=\(literal.rendered)")
     }
     return parts.joined(separator: " ").unicodeScalars.map { $0.isASCII ? String($0) : "?" }.joined()

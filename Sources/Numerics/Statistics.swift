@@ -55,3 +55,40 @@ public func argsort<Value: BinaryFloatingPoint>(_ values: [Value], descending: B
     return descending ? x > y : x < y
   }
 }
+
+/// Ranks from 1 in ascending order; equal values share the mean of their ranks.
+public func ranks(_ values: [Double]) -> [Double] {
+  let order = argsort(values)
+  var ranks = [Double](repeating: 0, count: values.count)
+  var start = 0
+  while start < order.count {
+    var end = start + 1
+    while end < order.count, values[order[end]] == values[order[start]] { end += 1 }
+    for place in start..<end { ranks[order[place]] = Double(start + end + 1) / 2 }
+    start = end
+  }
+  return ranks
+}
+
+/// Pearson's correlation; NaN when one side does not vary.
+public func correlation(_ a: [Double], _ b: [Double]) -> Double {
+  precondition(a.count == b.count, "a correlation of \(a.count) and \(b.count) values")
+  let (x, y) = (mean(a), mean(b))
+  let products = zip(a, b).reduce(0) { $0 + ($1.0 - x) * ($1.1 - y) }
+  return products / (Double(a.count) * (variance(a) * variance(b)).squareRoot())
+}
+
+/// Spearman's: the correlation of the ranks.
+public func rankCorrelation(_ a: [Double], _ b: [Double]) -> Double { correlation(ranks(a), ranks(b)) }
+
+/// How likely a split of `a + b` fair coins is that is at least as uneven as `a` to `b`: the exact two-sided sign test, and
+/// McNemar's when `a` and `b` count the items that only one of two sides got right. 1 for no coins.
+public func signTest(_ a: Int, _ b: Int) -> Double {
+  precondition(a >= 0 && b >= 0, "a sign test of \(a) and \(b)")
+  let n = Double(a + b)
+  let tail = (0...min(a, b)).reduce(0.0) { sum, k in
+    let k = Double(k)
+    return sum + exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) - n * log(2))
+  }
+  return min(1, 2 * tail)
+}

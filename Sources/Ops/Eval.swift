@@ -1,113 +1,187 @@
-import Foundation
 import Kernel
 import Numerics
 import Transformer
 
 struct Eval: Op {
   static let name = "eval"
-  static let summary = "Measure how well a model predicts a text."
-  static let reference: String? = "token perplexity of FLAP, SparseGPT and FANG"
+  static let summary = "Measure how well a model predicts a text, or answers the questions of tasks."
+  static let reference: String? =
+    "token perplexity of FLAP, SparseGPT and FANG; wikitext and multiple choice of lm-evaluation-harness 0.4.13"
   static let example = """
     m = load ./data/tiny-llama
     held = text ./data/test.txt model=m
     dense = eval m held length=128
     """
 
+  enum Kept: String, Choice {
+    /// The loss of every target of running text.
+    case tokens
+  }
+
   @Input("the model to judge") var model: Model
-  @Input("the text it must predict") var corpus: Corpus
+  @Input("the text it must predict") var corpus: Corpus?
+  @External(
+    "files with the items of tasks: piqa, hellaswag, winogrande, arc_easy, arc_challenge, openbookqa, boolq, mmlu",
+    files: TaskFiles.patterns, orFile: true, positional: false, required: false, list: true)
+  var tasks
   @Param(
-    "window length; 2048, or what the model takes if less, when not given", unit: "token", in: .ifGiven(.atLeast(2)))
+    "window length; not given, 2048 or what the model takes if less, and for tasks what it takes",
+    unit: "token", in: .ifGiven(.atLeast(2)))
   var length: Int? = nil
+  @Param("which figures; not given, all that the text or the tasks allow", later: true) var metric: [Metric] = []
+  @Param("what pages and prompts start with", later: true) var bos = StartOfText.tokenizer
+  @External("which kind each part of the text is of, as data/*.labels.tsv", positional: false, required: false)
+  var labels
+  @Param("what a report holds besides its figures", later: true) var keep: [Kept] = []
+  @Param("items of each task and subject, the first ones", unit: "item", in: .ifGiven(.atLeast(1)), later: true)
+  var limit: Int? = nil
+  @Param("examples before each question, from the task's dev file", unit: "item", in: .atLeast(0), later: true)
+  var shots = 0
 
   init() {}
+
+  func check() throws -> Facts {
+    let (hasText, hasTasks) = ($corpus.isGiven, !tasks.isEmpty)
+    guard hasText || hasTasks else {
+      throw Diagnostic("eval needs a text or tasks= to judge by", argument: "corpus", kind: .usage)
+    }
+    guard !hasText || !hasTasks else {
+      throw Diagnostic("a text and tasks= are judged each by itself", argument: "tasks", kind: .usage)
+    }
+    if hasText {
+      for (name, isGiven) in [("limit", limit != nil), ("shots", shots != 0)] where isGiven {
+        throw Diagnostic("\(name)= counts items of tasks, and there are none", argument: name, kind: .usage)
+      }
+    } else {
+      for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
+        throw Diagnostic("\(name)= is for running text, and tasks have none", argument: name, kind: .usage)
+      }
+    }
+    if metric.contains(where: { $0.scope == "LABEL" }), labels.isEmpty {
+      throw Diagnostic("a loss by label needs labels=", argument: "metric", kind: .usage)
+    }
+    if let twice = metric.enumerated().first(where: { index, one in metric[..<index].contains { $0.name == one.name } })
+    {
+      throw Diagnostic("\(twice.element.name) is asked for twice", argument: "metric", kind: .usage)
+    }
+    try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
+    return [:]
+  }
+
+  /// - Throws: when a figure was asked for that no report of these kinds has.
+  private func requireMetrics(of kinds: Set<Evidence.Kind>) throws {
+    for metric in metric where metric.kinds.isDisjoint(with: kinds) {
+      throw Diagnostic(
+        "\(metric.name) is a figure of \(metric.kinds.contains(.items) ? "tasks" : "pages")",
+        hint: metric.kinds.contains(.items) ? "give tasks=" : "make pages with `text … join=pages`", argument: "metric")
+    }
+  }
 
   func estimate() throws -> Resources {
     let configuration = model.configuration
     let rows = 128 * configuration.vocabularySize * 4 * 2
     let block = 4 * configuration.blockParameters / max(1, configuration.layers)
-    return Resources(memory: block + rows + 2 * Eval.chunkTokens * configuration.hiddenSize * 4)
+    return Resources(memory: block + rows + 2 * WindowProtocol.chunkTokens * configuration.hiddenSize * 4)
   }
-
-  /// Tokens that walk through the model together: enough for the products to be efficient, few enough that an
-  /// interrupted evaluation loses little.
-  private static let chunkTokens = 16_384
 
   func run(_ context: any RunContext) throws -> Report {
+    guard let corpus else { return try taskReport(context) }
     try corpus.requireTokenizer(of: model)
-    let (sequences, window) = try windows()
-    var losses: [Double] = []
-    let perChunk = max(1, Eval.chunkTokens / max(1, window))
-    let chunks = Parallel.ranges(sequences.count, of: perChunk)
-    let saved = try context.savedPieces(of: "windows", count: chunks.count) { try $0.array("nll", as: Double.self) }
-    if !saved.isEmpty {
-      context.resumed(at: saved.keys.reduce(0) { $0 + chunks[$1].count }, of: sequences.count, "window")
-    }
-    for (index, chunk) in chunks.enumerated() {
-      if let part = saved[index] {
-        losses += part
-        continue
-      }
-      let part = try windowLosses(sequences[chunk], before: chunk.lowerBound, of: sequences.count, context)
-      try context.checkpoint("windows-\(index)") { try $0.vector("nll", part, axis: "window") }
-      losses += part
-    }
-    return report(losses, sequences, window)
+    if let sizes = corpus.pages { return try pageReport(corpus, sizes, context) }
+    return try windowReport(corpus, context)
   }
 
-  private func windows() throws -> (Sequences, length: Int) {
-    let positions = model.configuration.positions
-    guard corpus.isWhole || length != nil else { return (corpus.sequences, corpus.sequences.longest) }
-    let window = length ?? min(2048, positions)
-    guard window <= positions else {
+  /// Running text in windows.
+  private func windowReport(_ corpus: Corpus, _ context: any RunContext) throws -> Report {
+    try requireMetrics(of: [.windows])
+    if bos != .tokenizer {
       throw Diagnostic(
-        "windows of \(window) tokens are longer than the model's \(positions) positions", argument: "length")
+        "bos= has no effect on running text, which has its start already",
+        hint: "make pages with `text … join=pages`", argument: "bos")
     }
-    let sequences = Sequences(windows: window, of: corpus.tokens)
-    guard sequences.count > 0 else {
-      throw Diagnostic(
-        "the text has \(corpus.tokens.count) tokens, shorter than one window of \(window)",
-        hint: "give a smaller length= or a longer text", argument: "length")
-    }
-    return (sequences, window)
+    let windows = try WindowProtocol(
+      model.network, corpus, length: length, keepsTokens: keep.contains(.tokens),
+      labels: try labels.first.map { try Labels.ofTokens(corpus, $0.path, tokenizer()) })
+    let evidence = Evidence.windows(try windows.run(context))
+    return try report(
+      evidence, corpus,
+      [
+        "metric": "token_perplexity", "context": .integer(windows.window), "stride": .integer(windows.window),
+        "windows": .integer(windows.sequences.count),
+      ], context)
   }
 
-  /// Mean negative log-likelihood over the targets of each window.
-  private func windowLosses(
-    _ sequences: Sequences, before done: Int, of total: Int, _ context: any RunContext
-  ) throws -> [Double] {
-    let walk = try Walk(model.network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
-    try walk.embed()
-    // A window counts by the share of the layers behind it; the head is one more.
-    func pulse() throws {
-      let share = sequences.count * walk.layer / (model.network.layers + 1)
-      try context.progress(done + share, of: total, "window")
+  /// Pages in rolling windows.
+  private func pageReport(_ corpus: Corpus, _ sizes: [Corpus.PageSize], _ context: any RunContext) throws -> Report {
+    try requireMetrics(of: [.pages])
+    for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
+      throw Diagnostic("\(name)= is for running text, and these are pages", argument: name)
     }
-    while walk.layer < model.network.layers { try walk.step(pulse: { _ in try pulse() }) }
-    let losses = try model.network.losses(states: walk.states, sequences, pulse: pulse)
-    return (0..<sequences.count).map { index in
-      let targets = losses[sequences[index].dropLast()]
-      return targets.reduce(0) { $0 + Double($1) } / Double(max(1, targets.count))
-    }
+    let pages = PageProtocol(
+      network: model.network, corpus: corpus, sizes: sizes, length: try windowLength(length, model.network),
+      tokenizer: try tokenizer(), bos: bos)
+    let evidence = Evidence.pages(try pages.run(context))
+    return try report(
+      evidence, corpus,
+      [
+        "task": "wikitext", "task_version": 2, "harness": Eval.harness, "max_length": .integer(pages.length),
+        "bos": .string(bos.rawValue), "pages": .integer(sizes.count),
+      ], context)
   }
 
-  private func report(_ losses: [Double], _ sequences: Sequences, _ window: Int) -> Report {
-    let mean = losses.reduce(0, +) / Double(losses.count)
-    let spread = losses.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, losses.count - 1))
-    let perplexity = exp(mean)
-    return Report(
-      // The standard error of exp(x) is exp(x) times that of x, to first order.
-      metrics: [
-        .init(
-          name: "token_perplexity", value: perplexity,
-          standardError: perplexity * (spread / Double(losses.count)).squareRoot())
-      ],
-      windowLoss: losses, windowTargets: (0..<sequences.count).map { Int32(sequences[$0].count - 1) },
-      conditions: [
-        "corpus": .string($corpus.references[0].content), "text": .string(corpus.textHash),
-        "tokenizer": .string(corpus.tokenizerHash), "context": .integer(window), "stride": .integer(window),
-        "windows": .integer(sequences.count), "metric": "token_perplexity", "precision": "f32",
-        "revision": .integer(Eval.revision),
-      ],
-      calibrationOverlap: model.calibration.contains(corpus.textHash))
+  /// Multiple-choice tasks.
+  private func taskReport(_ context: any RunContext) throws -> Report {
+    let asked = TaskProtocol(
+      network: model.network, tokenizer: try tokenizer(), files: try TaskFiles(tasks), limit: limit, shots: shots,
+      bos: bos, length: try windowLength(length ?? model.configuration.positions, model.network))
+    let versions = asked.files.parts.map { ($0.task.name, JSONValue.integer($0.task.version)) }
+    let conditions: [String: JSONValue] = [
+      "tasks": .object(Dictionary(versions, uniquingKeysWith: { first, _ in first })), "items": .string(asked.items),
+      "harness": Eval.harness, "tokenizer": .string(try Text.tokenizerHash(model.network.checkpoint.folder)),
+      "max_length": .integer(asked.length), "bos": .string(bos.rawValue),
+      "limit": limit.map(JSONValue.integer) ?? .null, "shots": .integer(shots),
+    ]
+    return try report(.items(try asked.run(context)), conditions, tested: tasks.map(\.content), shared: 0, context)
+  }
+
+  /// The version whose numbers those of pages and tasks are.
+  private static let harness: JSONValue = "lm_eval 0.4.13"
+
+  private func tokenizer() throws -> Tokenizer { try Tokenizer(folder: model.network.checkpoint.folder) }
+
+  /// The report of a text.
+  private func report(
+    _ evidence: Evidence, _ corpus: Corpus, _ conditions: [String: JSONValue], _ context: any RunContext
+  ) throws -> Report {
+    let reference = $corpus.references[0]
+    let text: [String: JSONValue] = [
+      "corpus": .string(reference.content), "text": .string(corpus.textHash),
+      "tokenizer": .string(corpus.tokenizerHash),
+    ]
+    return try report(
+      evidence, conditions.merging(text) { $1 }, tested: [corpus.textHash],
+      shared: SharedText.share(of: corpus, reference, in: model, context), context)
+  }
+
+  /// - Parameters:
+  ///   - texts: hashes of what the model was tested on.
+  ///   - shared: the share of it that stands in other texts the model was calibrated on.
+  private func report(
+    _ evidence: Evidence, _ conditions: [String: JSONValue], tested texts: [String], shared: Double,
+    _ context: any RunContext
+  ) throws -> Report {
+    for metric in metric where metric.samples(evidence).isEmpty {
+      throw Diagnostic("none of the tasks defines \(metric.name)", argument: "metric")
+    }
+    let always: [String: JSONValue] = ["precision": "f32", "revision": .integer(Eval.revision)]
+    let report = Report(
+      evidence, metrics: metric.isEmpty ? Metric.all : metric, conditions: conditions.merging(always) { $1 },
+      calibrationOverlap: texts.contains(where: model.calibration.contains), sharedWithCalibration: shared)
+    if report.calibrationOverlap {
+      context.warn("the model was calibrated on the text it is tested on")
+    } else if shared > 0 {
+      context.warn("\(percent(shared)) of the test text stands in a text the model was calibrated on")
+    }
+    return report
   }
 }

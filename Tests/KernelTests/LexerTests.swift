@@ -32,6 +32,13 @@ import Testing
     #expect(literals("load ./a/b.c ~/x,../y (/z)") == [.path("./a/b.c"), .path("~/x"), .path("../y"), .path("/z")])
   }
 
+  @Test func aLoneDashIsStandardInput() {
+    #expect(literals("text - model") == [.path("-")])
+    #expect(literals("text -") == [.path("-")])
+    #expect(literals("x -3") == [.integer(-3)])
+    #expect(errors("1 - 2") == ["`-` has no meaning here: the language has no arithmetic"])
+  }
+
   @Test func aPathWithoutItsDotIsExplained() { #expect(errors("load data/x")[0].contains("starts with `./`")) }
 
   @Test func stringsHaveEscapes() {

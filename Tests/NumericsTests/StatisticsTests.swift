@@ -92,4 +92,21 @@ struct MomentsTests {
     #expect(one.variance() == [0])
     #expect(one.variance(ddof: 1)[0].isNaN)
   }
+
+  @Test func equalValuesShareTheMeanOfTheirRanks() {
+    #expect(ranks([10, 20, 10, 5]) == [2.5, 4, 2.5, 1])
+    #expect(abs(rankCorrelation([1, 2, 3, 4], [1, 8, 27, 64]) - 1) < 1e-15)
+    #expect(abs(rankCorrelation([1, 2, 3], [3, 2, 1]) + 1) < 1e-15)
+    #expect(abs(correlation([1, 2, 4], [2, 1, 5]) - 0.8386278693775346) < 1e-12)  // numpy.corrcoef
+    #expect(correlation([1, 1], [1, 2]).isNaN)
+  }
+
+  /// Twice Σ_k≤min C(n, k) / 2ⁿ, in whole numbers.
+  @Test func theSignTestIsExact() {
+    #expect(signTest(0, 0) == 1)
+    #expect(abs(signTest(1, 9) - 0.021484375) < 1e-14)
+    #expect(signTest(5, 5) == 1)
+    #expect(abs(signTest(130, 90) - 0.008405451752681956) < 1e-12)
+    #expect(signTest(3, 8) == signTest(8, 3))
+  }
 }

@@ -167,6 +167,20 @@ import Testing
     }
     #expect(sums[0] == sums[1] && !sums[0].isEmpty)
   }
+
+  /// `cat text | prn -c 'c = text - model=m'`: read once, and still there when the step is verified.
+  @Test func aDashReadsThePipe() throws {
+    let folder = try Program.temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let script = "m = load \(Program.root)/data/tiny-llama; a = text - model=m; b = text - model=m join=papers"
+    let result = try Program.run(["-c", script, "--quiet"], in: folder, input: "Some words.\n \nMore words.\n")
+    #expect(result.status == 0, "\(result.err)")
+    #expect(try Program.run(["verify", "b"], in: folder).out.contains("bytes\tsame"))
+    #expect(try Program.run(["fsck"], in: folder).status == 0)
+    let empty = try Program.run(["-c", script, "--quiet"], in: folder)
+    #expect(empty.status == 1)
+    #expect(empty.err.contains("nothing came through standard input"))
+  }
 }
 
 /// Stopping: by Ctrl-C, by SIGTERM and by a kill that asks nobody.

@@ -114,8 +114,8 @@ extension Store {
       }
     }
     let known = [
-      "workspace.json", "objects", "vars", "journal", "partial", "locks", "tmp", "trash", "quarantine", "sources.json",
-      "index.h5", "pins",
+      "workspace.json", "objects", "vars", "journal", "partial", "locks", "tmp", "trash", "quarantine", "inputs",
+      "sources.json", "index.h5", "pins",
     ]
     for name in try Files.names(in: root) where !known.contains(name) { stray(name, "not a part of a workspace") }
     return findings

@@ -29,6 +29,8 @@ public final class Store: StepStore, @unchecked Sendable {
     public var memoryLimit = Int(clamping: ProcessInfo.processInfo.physicalMemory / 10 * 8)
     /// Facts about this process for every step's journal line: BLAS core, threads.
     public var environment: [String: JSONValue] = [:]
+    /// What comes through standard input, for the path `-`; nil when that is a terminal.
+    public var standardInput: @Sendable () -> [UInt8]? = { nil }
     /// Hears about damaged objects that were set aside.
     public var warn: @Sendable (String) -> Void = { _ in }
     public init() {}
@@ -41,6 +43,7 @@ public final class Store: StepStore, @unchecked Sendable {
   let sources: Sources
   private let lock = NSLock()
   private var currentOptions: Options
+  private var piped: String?
 
   /// - Parameters:
   ///   - workspace: the `.prn` folder itself; it need not exist and is made when something is first written.
@@ -128,12 +131,34 @@ public final class Store: StepStore, @unchecked Sendable {
 
   public func external(_ path: String, files: [String]) throws -> ExternalFile {
     try explained {
-      try sources.external(
+      let path = path == "-" ? try pipedFile() : path
+      return try sources.external(
         path, files: files, rehash: options.rehash, remembers: options.remembersSources && isWritable
       ) {
         try prepare()
       }
     }
+  }
+
+  /// What came through standard input as a file of the workspace, so that it is still there when a step is verified. Read
+  /// once.
+  private func pipedFile() throws -> String {
+    if let known = lock.withLock({ piped }) { return known }
+    guard let bytes = options.standardInput() else {
+      throw Diagnostic("`-` reads a pipe, and standard input is a terminal", kind: .usage)
+    }
+    guard !bytes.isEmpty else { throw Diagnostic("nothing came through standard input", kind: .usage) }
+    try prepare()
+    let hash = bytes.withUnsafeBytes(SHA256.hex(of:))
+    let path = root + "/inputs/" + hash
+    if try !Files.exists(path) {
+      try Files.makeFolder(root + "/inputs")
+      let temporary = temporaryPath("input", "bin")
+      try Data(bytes).write(to: URL(fileURLWithPath: temporary))
+      try Files.publish(temporary, as: path)
+    }
+    lock.withLock { piped = path }
+    return path
   }
 
   /// Where a file or folder with this content was last seen, after making sure that it is still the same.

@@ -4,6 +4,7 @@ public final class External {
   let meaning: String
   let files: [String]
   let further: @Sendable (String) -> [String]
+  let takesFile: Bool
   let isPositional: Bool
   let isRequired: Bool
   let isList: Bool
@@ -12,13 +13,15 @@ public final class External {
   /// - Parameters:
   ///   - files: for a folder, the name patterns that count as content (`*.safetensors`); empty for a plain file.
   ///   - further: names that a folder's own files add to them, such as those in an index.
+  ///   - orFile: whether a plain file may stand in place of the folder.
   public init(
     _ meaning: String, files: [String] = [], further: @escaping @Sendable (_ folder: String) -> [String] = { _ in [] },
-    positional: Bool = true, required: Bool = true, list: Bool = false
+    orFile: Bool = false, positional: Bool = true, required: Bool = true, list: Bool = false
   ) {
     self.meaning = meaning
     self.files = files
     self.further = further
+    takesFile = orFile
     isPositional = positional
     isRequired = required
     isList = list
@@ -70,6 +73,8 @@ public final class Input<Value: InputValue> {
   public var references: [ArtifactReference] { handles.compactMap { $0.handle?.reference } }
   /// Whether anything was given.
   public var isGiven: Bool { !handles.isEmpty }
+  /// The language types of the values given, in order.
+  public var givenTypes: [ArtifactType] { handles.map(\.type) }
   /// The language type of the first value given.
   public var givenType: ArtifactType? { handles.first?.type }
 

@@ -5,12 +5,18 @@ public final class Param<Value: ParameterValue> {
   let unit: String?
   let range: Bounds<Value>?
   let defaultValue: Value?
+  let isLater: Bool
   var bound: Value?
 
-  public init(wrappedValue: Value, _ meaning: String, unit: String? = nil, in range: Bounds<Value>? = nil) {
+  /// - Parameter later: for a parameter that came after results without it: the step key names it only where it differs
+  ///   from its default, so that those results keep their keys.
+  public init(
+    wrappedValue: Value, _ meaning: String, unit: String? = nil, in range: Bounds<Value>? = nil, later: Bool = false
+  ) {
     self.meaning = meaning
     self.unit = unit
     self.range = range
+    isLater = later
     defaultValue = wrappedValue
   }
 
@@ -19,6 +25,7 @@ public final class Param<Value: ParameterValue> {
     self.meaning = meaning
     self.unit = unit
     self.range = range
+    isLater = false
     defaultValue = nil
   }
 
@@ -29,6 +36,12 @@ public final class Param<Value: ParameterValue> {
     }
     return value
   }
+
+  /// The wrapper itself: `$samples.isGiven` in `check`.
+  public var projectedValue: Param<Value> { self }
+
+  /// Whether the call gives it, even if as its default.
+  public var isGiven: Bool { bound != nil }
 }
 
 /// The legal values of a comparable parameter, with the text help prints.

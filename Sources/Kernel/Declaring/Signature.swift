@@ -36,6 +36,8 @@ public struct InputDeclaration: Sendable {
   public let files: [String]
   /// Names that a folder's own files add to them.
   public let further: @Sendable (String) -> [String]
+  /// Whether a plain file may stand in place of the folder.
+  public let takesFile: Bool
 
   /// "activations", "networks or activations", "path".
   public var typeName: String { isExternal ? "path" : accepts.map(\.name).joined(separator: " or ") }
@@ -112,7 +114,7 @@ final class BoundOp {
   }
 
   /// Parameters after defaults, as the step key records them.
-  var canonicalParameters: [String: JSONValue] { parameters.compactMapValues(\.canonical) }
+  var canonicalParameters: [String: JSONValue] { parameters.compactMapValues(\.recorded) }
 }
 
 /// `Param<Value>` with the type forgotten.
@@ -121,7 +123,8 @@ protocol ErasedParameter: AnyObject {
   func bind(_ literal: Literal) throws
   /// The literal in force: bound or default; nil when required and not bound yet.
   var literal: Literal? { get }
-  var canonical: JSONValue? { get }
+  /// What a step key records; nil for a later parameter at its default.
+  var recorded: JSONValue? { get }
   /// Some legal literal, standing in while the real value is not known.
   var standIn: Literal? { get }
   func declaration(named name: String) -> ParameterDeclaration
@@ -144,7 +147,10 @@ extension Param: ErasedParameter {
 
   private var inForce: Value? { bound ?? defaultValue }
   var literal: Literal? { inForce?.literal }
-  var canonical: JSONValue? { inForce?.canonical }
+  var recorded: JSONValue? {
+    let canonical = inForce?.canonical
+    return isLater && canonical == defaultValue?.canonical ? nil : canonical
+  }
 
   var standIn: Literal? {
     if let literal, literal != .none { return literal }
@@ -174,7 +180,7 @@ extension Input: ErasedInput {
   func declaration(named name: String) -> InputDeclaration {
     InputDeclaration(
       name: name, meaning: meaning, accepts: Value.accepts, arity: Value.arity, isNamed: isNamed, isExternal: false,
-      isLabelled: Value.isLabelled, allowsMissing: Value.allowsMissing, files: [], further: { _ in [] })
+      isLabelled: Value.isLabelled, allowsMissing: Value.allowsMissing, files: [], further: { _ in [] }, takesFile: false)
   }
 }
 
@@ -183,7 +189,7 @@ extension External {
     InputDeclaration(
       name: name, meaning: meaning, accepts: [], arity: isList ? .many : isRequired ? .one : .optional,
       isNamed: !isPositional, isExternal: true, isLabelled: false, allowsMissing: false, files: files,
-      further: further)
+      further: further, takesFile: takesFile)
   }
 }
 

@@ -257,7 +257,7 @@ struct CallBinder {
     spans[input.name] = expression.range
     guard let index = sources.firstIndex(where: { $0.declaration.name == input.name }) else { return }
     for (path, range) in try paths(expression, input) {
-      guard elaborator.written.contains(path) || elaborator.checker.fileExists(path) else {
+      guard path == "-" || elaborator.written.contains(path) || elaborator.checker.fileExists(path) else {
         throw elaborator.report(.missingFile(path), range)
       }
       sources[index].paths.append(path)

@@ -141,8 +141,17 @@ struct Lexer {
     case UInt8(ascii: "."):
       return peek(1) == UInt8(ascii: "/") || (peek(1) == UInt8(ascii: ".") && peek(2) == UInt8(ascii: "/"))
     case UInt8(ascii: "~"): return peek(1) == UInt8(ascii: "/")
+    case minus: return isPipe
     default: return false
     }
+  }
+
+  /// A lone `-`, which stands for standard input; behind a number it is meant as arithmetic.
+  private var isPipe: Bool {
+    if case .literal(.integer)? = tokens.last?.kind { return false }
+    if case .literal(.number)? = tokens.last?.kind { return false }
+    return position + 1 == bytes.count || [space, tab, newline, carriageReturn].contains(peek(1))
+      || peek(1) == UInt8(ascii: ",") || peek(1) == UInt8(ascii: ")") || peek(1) == UInt8(ascii: "]")
   }
 
   private mutating func scanPath() {

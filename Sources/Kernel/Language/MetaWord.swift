@@ -61,6 +61,7 @@ public struct MetaWord: Sendable {
       [
         parameter("rows", .literal, "how many rows of a table to print"),
         parameter("layers", .literal, "which layers to print, such as 0..3"),
+        parameter("by", .word, "what to set apart: the label or task of a report"),
       ]),
     MetaWord("info", "Print what a value is: type, shape, key, size, cost.", [required("value", .variable)]),
     MetaWord(

@@ -1,18 +1,73 @@
+import Glibc
 import Kernel
 import Transformer
 
 extension Report: Showable {
+  public static var groupings: [String] { ["label", "task"] }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
-    TableData(record: metrics.map { ($0.name, .number($0.value)) })
+    switch request.by {
+    case "label": try labelTable()
+    case "task": try taskTable()
+    default: TableData(record: measurements.map { ($0.name, .number($0.value)) })
+    }
+  }
+
+  /// A row for each kind of text: its targets, their mean loss with its standard error, and the perplexity.
+  private func labelTable() throws -> TableData {
+    guard let kinds = evidence.windows?.kinds else {
+      throw Diagnostic("the report knows no labels", hint: "evaluate with labels=", argument: "by")
+    }
+    return TableData(
+      columns: ["label", "tokens", "nll", "nll_stderr", "token_perplexity"],
+      rows: kinds.names.indices.map { index in
+        let samples = Samples(kinds.loss[index], weights: kinds.targets[index])
+        return [
+          .text(kinds.names[index]), .integer(Int(kinds.targets[index].reduce(0, +))),
+        ] + [samples.ratio, samples.standardError, exp(samples.ratio)].map { $0.isNaN ? .missing : .number($0) }
+      })
+  }
+
+  /// A row for each task and subject: its items, and each accuracy with its standard error.
+  private func taskTable() throws -> TableData {
+    guard let items = evidence.items else {
+      throw Diagnostic("the report is not of tasks", hint: "evaluate with tasks=", argument: "by")
+    }
+    let metrics = Metric.all.filter { $0.scope == "TASK" }
+    return TableData(
+      columns: ["task", "items"] + metrics.flatMap { [$0.name, $0.name + "_stderr"] },
+      rows: items.parts.enumerated().map { place, part in
+        let figures = metrics.flatMap { metric -> [TableData.Cell] in
+          let found = measurements.first { $0.name == "\(part.name).\(metric.name)" }
+          return [found.map { .number($0.value) } ?? .missing, found.map { .number($0.standardError) } ?? .missing]
+        }
+        return [.text(part.name), .integer(items.items.count { $0.part == place })] + figures
+      })
   }
 
   public func figure(_ request: PlotRequest) throws -> Figure {
-    Figure(
-      title: request.title, key: request.key,
-      .lines(
-        LinePlot(
-          x: PlotAxis("window", isWhole: true), y: PlotAxis("mean negative log-likelihood", unit: "nat/token"),
-          series: [.init("windows", x: windowLoss.indices.map(Double.init), y: windowLoss)])))
+    let content: Figure.Content
+    switch evidence {
+    case .windows(let windows):
+      content = line("window", "mean negative log-likelihood", unit: "nat/token", windows.loss)
+    case .pages(let pages):
+      content = line("page", "negative log-likelihood", unit: "nat/word", zip(pages.loss, pages.words).map(/))
+    case .items:
+      // A 95% interval: 1.96 standard errors to either side.
+      let intervals = measurements.map { ($0.value - 1.96 * $0.standardError)...($0.value + 1.96 * $0.standardError) }
+      content = .bars(
+        BarPlot(
+          x: PlotAxis("task"), y: PlotAxis("accuracy, with 95% interval"), names: measurements.map(\.name),
+          groups: [.init("accuracy", values: measurements.map(\.value), interval: intervals)]))
+    }
+    return Figure(title: request.title, key: request.key, content)
+  }
+
+  private func line(_ axis: String, _ quantity: String, unit: String, _ values: [Double]) -> Figure.Content {
+    .lines(
+      LinePlot(
+        x: PlotAxis(axis, isWhole: true), y: PlotAxis(quantity, unit: unit),
+        series: [.init("\(axis)s", x: values.indices.map(Double.init), y: values)]))
   }
 }
 

@@ -23,7 +23,7 @@ extension ResultTable: Showable {
     let errors = (try? numbers(y + "_stderr", "y")) ?? []
     // A 95% interval: 1.96 standard errors to either side. Of a value that is not there nothing is known.
     func interval(_ row: Int) -> ClosedRange<Double> {
-      guard !values[row].isNaN else { return -.infinity ... .infinity }
+      guard values[row].isFinite else { return -.infinity ... .infinity }
       let half = errors.indices.contains(row) && errors[row].isFinite ? 1.96 * errors[row] : 0
       return (values[row] - half)...(values[row] + half)
     }

@@ -1,25 +1,40 @@
 import Kernel
 import Transformer
 
-/// Tokens of a text, cut into windows or whole.
+/// Tokens of a text: whole, cut into windows, or page by page.
 public struct Corpus: Artifact, InputValue {
   public static let type = ArtifactType("corpus")
 
-  /// Every token of every window, one window after the other.
+  /// How long a page is as it was published, before it was detokenised.
+  public struct PageSize: Sendable, Equatable {
+    public let words: Int
+    public let bytes: Int
+  }
+
+  /// Every token of every window or page, one after the other.
   public let tokens: [Int32]
-  /// First token of each window, and the end: windows + 1 numbers.
+  /// First token of each window or page, and the end: one more than there are.
   public let starts: [Int]
   /// Hash of the file the tokens come from, to notice calibration on the text that is tested.
   public let textHash: String
   public let tokenizerHash: String
-  /// Whether this is one run of text for `eval` to cut, as opposed to windows already cut.
+  /// Whether this is text for `eval` to cut, as opposed to windows already cut.
   public let isWhole: Bool
+  /// The size of each page; nil for running text. The tokens of pages have nothing added around them.
+  public let pages: [PageSize]?
+
+  /// Bytes of the text, when the tokens are of one text as it is: what labels by bytes can be put on. Known from how the
+  /// corpus was made, so it is no part of the value.
+  public let textBytes: Int?
 
   public var windows: Int { starts.count - 1 }
   public var sequences: Sequences { Sequences(zip(starts, starts.dropFirst()).map { Array(tokens[$0..<$1]) }) }
-  public var summary: String { isWhole ? "\(tokens.count) tokens" : "\(windows) windows, \(tokens.count) tokens" }
+  public var summary: String {
+    let count = pages.map { "\($0.count) pages" } ?? "\(windows) windows"
+    return isWhole && pages == nil ? "\(tokens.count) tokens" : "\(count), \(tokens.count) tokens"
+  }
 
-  public static let fields = ["tokens": "number of tokens", "windows": "number of windows"]
+  public static let fields = ["tokens": "number of tokens", "windows": "number of windows or pages"]
   public func field(_ name: String) -> Literal? {
     switch name {
     case "tokens": return .integer(tokens.count)
@@ -28,21 +43,34 @@ public struct Corpus: Artifact, InputValue {
     }
   }
 
-  public init(tokens: [Int32], starts: [Int], textHash: String, tokenizerHash: String, isWhole: Bool) {
+  public init(
+    tokens: [Int32], starts: [Int], textHash: String, tokenizerHash: String, isWhole: Bool,
+    pages: [PageSize]? = nil, textBytes: Int? = nil
+  ) {
     self.tokens = tokens
     self.starts = starts
     self.textHash = textHash
     self.tokenizerHash = tokenizerHash
     self.isWhole = isWhole
+    self.pages = pages
+    self.textBytes = textBytes
   }
+
+  /// The tokens of window or page `index`.
+  public subscript(index: Int) -> ArraySlice<Int32> { tokens[starts[index]..<starts[index + 1]] }
 
   public func write(to writer: any ArtifactWriter) throws {
     try writer.vector("tokens", tokens, axis: "token", meaning: "token id")
     try writer.vector(
       "doc_start", starts.map(Int64.init), axis: "doc_bound", meaning: "first token of each window, then the end")
+    if let pages {
+      try writer.vector("page/words", pages.map { Int64($0.words) }, axis: "page", meaning: "words as published")
+      try writer.vector("page/bytes", pages.map { Int64($0.bytes) }, axis: "page", meaning: "bytes as published")
+    }
     try writer.attribute("text_sha256", .string(textHash))
     try writer.attribute("tokenizer_sha256", .string(tokenizerHash))
     try writer.attribute("whole", .integer(isWhole ? 1 : 0))
+    if let textBytes { try writer.note("text_bytes", .integer(textBytes)) }
     try writer.preview(title: "token ids", values: tokens.prefix(4096).map(Float.init), axis: "token")
   }
 
@@ -52,5 +80,22 @@ public struct Corpus: Artifact, InputValue {
     textHash = try reader.attribute("text_sha256").stringValue ?? ""
     tokenizerHash = try reader.attribute("tokenizer_sha256").stringValue ?? ""
     isWhole = try reader.attribute("whole").intValue == 1
+    textBytes = try? reader.attribute("text_bytes").intValue
+    pages =
+      reader.has("page/words")
+      ? try zip(
+        reader.array("page/words", as: Int64.self), reader.array("page/bytes", as: Int64.self)
+      ).map { PageSize(words: Int($0), bytes: Int($1)) } : nil
+  }
+}
+
+extension Corpus {
+  /// Token numbers mean something only to the tokenizer they come from.
+  /// - Throws: `Diagnostic` when the model's folder holds another one.
+  func requireTokenizer(of model: Model) throws {
+    guard let own = try? Text.tokenizerHash(model.network.checkpoint.folder), own != tokenizerHash else { return }
+    throw Diagnostic(
+      "the corpus was made with another tokenizer than the model's", hint: "make it with `text … model=` this model",
+      argument: "corpus")
   }
 }

@@ -4,69 +4,84 @@ import Kernel
 public struct Report: Artifact, InputValue {
   public static let type = ArtifactType("report")
 
-  public struct Metric: Sendable, Equatable {
-    public var name: String
-    public var value: Double
-    /// Standard error over windows or items.
-    public var standardError: Double
+  /// A figure with its standard error over windows, pages or items.
+  public struct Measurement: Sendable, Equatable {
+    public let name: String
+    public let value: Double
+    public let standardError: Double
   }
 
-  public let metrics: [Metric]
-  /// Mean negative log-likelihood of each window, nats per target.
-  public let windowLoss: [Double]
-  /// Targets scored in each window.
-  public let windowTargets: [Int32]
+  public let measurements: [Measurement]
+  public let evidence: Evidence
   /// Corpus, tokenizer, context length: everything two reports must share to be compared.
   public let conditions: [String: JSONValue]
   /// Whether the model was calibrated on the text it is tested on.
   public let calibrationOverlap: Bool
 
-  public var summary: String { metrics.map { "\($0.name) \(formatted($0.value))" }.joined(separator: ", ") }
+  /// The share of the test text that stands in other texts the model was calibrated on. It is found out only while those
+  /// are where they were read, so it is no part of the value.
+  public let sharedWithCalibration: Double
 
-  public static let fields = [
-    "token_perplexity": "exp of the mean negative log-likelihood per target",
-    "calibration_overlap": "whether the model was calibrated on the text it was tested on",
-  ]
-  public func field(_ name: String) -> Literal? {
-    if name == "calibration_overlap" { return .bool(calibrationOverlap) }
-    return metrics.first { $0.name == name }.map { .number($0.value) }
+  /// Whether the model was calibrated on the test text, or on a part of it.
+  var overlaps: Bool { calibrationOverlap || sharedWithCalibration > 0 }
+
+  public var summary: String {
+    let shown = measurements.prefix(4).map { "\($0.name) \(formatted($0.value))" }.joined(separator: ", ")
+    return shown + (measurements.count > 4 ? ", …" : "") + (terms.isEmpty ? "" : " (\(terms))")
   }
 
-  public init(
-    metrics: [Metric], windowLoss: [Double], windowTargets: [Int32], conditions: [String: JSONValue],
-    calibrationOverlap: Bool
+  /// What must be quoted with the figures of pages and tasks: "max_length 1024, bos tokenizer".
+  private var terms: String {
+    guard evidence.kind != .windows else { return "" }
+    return ["max_length", "bos", "shots", "limit"].compactMap { name in
+      conditions[name].flatMap { $0 == .null ? nil : "\(name) \($0.stringValue ?? $0.canonical)" }
+    }.joined(separator: ", ")
+  }
+
+  public static let fields = Dictionary(
+    uniqueKeysWithValues: Metric.all.map { metric in
+      (metric.scope.map { "\($0).\(metric.name)" } ?? metric.name, metric.meaning)
+    } + [
+      ("TASK.acc_norm_else_acc", "the papers' mean over tasks: acc_norm where a task has it, else acc"),
+      ("calibration_overlap", "whether the model was calibrated on the text it was tested on"),
+    ])
+  public func field(_ name: String) -> Literal? {
+    if name == "calibration_overlap" { return .bool(calibrationOverlap) }
+    return measurements.first { $0.name == name }.map { .number($0.value) }
+  }
+
+  /// - Parameter metrics: which figures to make of the evidence.
+  init(
+    _ evidence: Evidence, metrics: [Metric], conditions: [String: JSONValue], calibrationOverlap: Bool,
+    sharedWithCalibration: Double = 0
   ) {
-    self.metrics = metrics
-    self.windowLoss = windowLoss
-    self.windowTargets = windowTargets
+    measurements = metrics.flatMap { $0.measured(in: evidence) }
+    self.evidence = evidence
     self.conditions = conditions
     self.calibrationOverlap = calibrationOverlap
+    self.sharedWithCalibration = sharedWithCalibration
   }
 
   public func write(to writer: any ArtifactWriter) throws {
-    try writer.strings("metric/name", metrics.map(\.name), axis: "metric")
-    try writer.vector("metric/value", metrics.map(\.value), axis: "metric")
-    try writer.vector("metric/stderr", metrics.map(\.standardError), axis: "metric", meaning: "standard error")
-    try writer.vector(
-      "window/nll", windowLoss, axis: "window", meaning: "mean negative log-likelihood", units: "nat/token")
-    try writer.vector("window/tokens", windowTargets, axis: "window", meaning: "targets scored")
+    try writer.strings("metric/name", measurements.map(\.name), axis: "metric")
+    try writer.vector("metric/value", measurements.map(\.value), axis: "metric")
+    try writer.vector("metric/stderr", measurements.map(\.standardError), axis: "metric", meaning: "standard error")
+    try evidence.write(to: writer)
     let text = JSONValue.object(conditions).canonical
     try writer.text("protocol", text)
     try writer.attribute("protocol_sha256", .string(SHA256.hex(of: text)))
     try writer.attribute("calibration_overlap", .integer(calibrationOverlap ? 1 : 0))
-    try writer.preview(
-      title: "mean negative log-likelihood per window", values: windowLoss.prefix(4096).map { Float($0) },
-      axis: "window")
+    if sharedWithCalibration > 0 { try writer.note("shared_with_calibration", .number(sharedWithCalibration)) }
   }
 
   public init(from reader: any ArtifactReader) throws {
     let names = try reader.strings("metric/name")
     let values = try reader.array("metric/value", as: Double.self)
     let errors = try reader.array("metric/stderr", as: Double.self)
-    metrics = zip(names, zip(values, errors)).map { Metric(name: $0, value: $1.0, standardError: $1.1) }
-    windowLoss = try reader.array("window/nll", as: Double.self)
-    windowTargets = try reader.array("window/tokens", as: Int32.self)
+    measurements = zip(names, zip(values, errors)).map { Measurement(name: $0, value: $1.0, standardError: $1.1) }
+    evidence = try Evidence(from: reader)
     conditions = try JSONValue(parsing: reader.text("protocol")).objectValue ?? [:]
     calibrationOverlap = try reader.attribute("calibration_overlap").intValue == 1
+    sharedWithCalibration = (try? reader.attribute("shared_with_calibration").doubleValue) ?? 0
   }
 }

@@ -21,6 +21,9 @@ enum Workspace {
     store.isStrict = options.strict
     store.rehash = options.rehash
     store.warn = warn
+    store.standardInput = {
+      isatty(STDIN_FILENO) == 1 ? nil : Array(FileHandle.standardInput.readDataToEndOfFile())
+    }
     store.environment = [
       "prn": .string(Version.number), "blas": .string(Processor.core), "threads": .integer(Processor.threads),
     ]

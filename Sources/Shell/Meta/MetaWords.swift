@@ -93,8 +93,9 @@ final class MetaWords: MetaHandler {
   }
 
   private func show(_ call: MetaCall, _ session: Session) throws {
+    let request = ShowRequest(name: call.name, layers: try call.positions("layers"), by: call.text("by"))
     try ValuePresenter(session: session, store: store, console: console).show(
-      try call.value(), ShowRequest(name: call.name, layers: try call.positions("layers")), rows: try call.rows)
+      try call.value(), request, rows: try call.rows)
   }
 
   private func why(_ name: String) throws {

@@ -45,6 +45,9 @@ struct ValuePresenter {
     case .artifact(let node):
       guard let handle = node.handle else { throw Diagnostic("`\(request.name)` was not computed") }
       let artifact = try handle.load()
+      if let by = request.by {
+        try require(by, among: (type(of: artifact) as? any Showable.Type)?.groupings ?? [], handle)
+      }
       if let showable = artifact as? any Showable, let table = try showable.table(request) {
         try show(table, request, rows)
       } else {
@@ -71,6 +74,14 @@ struct ValuePresenter {
     var table = table
     if let rows { table.rows = try rows.rows(of: table.rows) }
     console.show(table, name: request.name, showsAll: rows != nil)
+  }
+
+  /// - Throws: when the value cannot be shown by that.
+  private func require(_ by: String, among groupings: [String], _ handle: ArtifactHandle) throws {
+    guard !groupings.contains(by) else { return }
+    let hint = groupings.isEmpty ? nil : "by= takes \(groupings.joined(separator: " or "))"
+    throw Diagnostic(
+      "a value of type \(handle.type.name) cannot be shown by `\(by)`", hint: hint, argument: "by", kind: .usage)
   }
 
   private func cells(_ value: PlanValue) throws -> [TableData.Cell] {
