@@ -7,8 +7,10 @@ extension Store {
   private var outputsFile: String { root + "/outputs.jsonl" }
 
   /// Whether a file is one that this workspace wrote and nobody changed since.
-  public func wrote(_ path: String) -> Bool {
-    let known = outputs.compactMap { $0["path"]?.stringValue == path ? $0["content"]?.stringValue : nil }
+  public func wrote(_ path: String) throws -> Bool {
+    let known = try explained { try outputs() }.compactMap {
+      $0["path"]?.stringValue == path ? $0["content"]?.stringValue : nil
+    }
     guard !known.isEmpty, let content = try? Sources.hash(of: path) else { return false }
     return known.contains(content)
   }
@@ -23,12 +25,12 @@ extension Store {
   public func noteStaging(_ path: String) throws { try note(["staging": .string(path)]) }
 
   /// The folders in which outputs were put together, as far as a killed run left them.
-  public var leftStagings: [String] {
-    outputs.compactMap { $0["staging"]?.stringValue }.filter(Files.exists)
+  public func leftStagings() throws -> [String] {
+    try explained { try outputs().compactMap { $0["staging"]?.stringValue }.filter(Files.exists) }
   }
 
-  private var outputs: [Journal.Entry] {
-    (Files.text(outputsFile) ?? "").split(separator: "\n").compactMap {
+  private func outputs() throws -> [Journal.Entry] {
+    (try Files.text(outputsFile) ?? "").split(separator: "\n").compactMap {
       try? JSONValue(parsing: String($0)).objectValue
     }
   }

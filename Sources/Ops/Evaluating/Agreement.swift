@@ -1,5 +1,6 @@
 import Kernel
 import Numerics
+import Transformer
 
 /// How far masks or scores agree, layer by layer and over all layers.
 enum Agreement {
@@ -76,7 +77,7 @@ enum Agreement {
     var numbers: [[Double]] = []
     for pair in pairs {
       let (a, b) = (structure(pair.first), structure(pair.second))
-      guard a.units == b.units, a.neurons == b.neurons else {
+      guard a.units == b.units else {
         throw Diagnostic("\(pair.label): the models have other layers, units or neurons", argument: "values")
       }
       let found = measures(pair)

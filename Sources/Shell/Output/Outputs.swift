@@ -45,7 +45,7 @@ final class Outputs {
     case (.special, .file): return
     case (.file, .file): try checkReplaceable(place.path, shown: path, argument)
     case (.folder, .folder):
-      if !store.wrote(place.path + "/config.json"), try store.isSource(place.path) {
+      if try !store.wrote(place.path + "/config.json"), try store.isSource(place.path) {
         throw refuse("is the folder of a model that was loaded", "choose another folder")
       }
       for name in place.names where Outputs.isModelFile(name) {
@@ -55,7 +55,7 @@ final class Outputs {
   }
 
   private func checkReplaceable(_ file: String, shown: String, _ argument: String?) throws {
-    if store.wrote(file) { return }
+    if try store.wrote(file) { return }
     if try store.isSource(file) {
       throw Diagnostic(
         "\(shown) was loaded and is not written over", hint: "choose another name", argument: argument, kind: .usage)
@@ -115,13 +115,13 @@ final class Outputs {
         try checkReplaceable(place.path + "/" + name, shown: path + "/" + name, "to")
       }
       let former = place.names.filter { !names.contains($0) }
-      let stale = former.filter { store.wrote(place.path + "/" + $0) }
+      let stale = try former.filter { try store.wrote(place.path + "/" + $0) }
       if let other = former.first(where: { Outputs.isModelFile($0) && !stale.contains($0) }) {
         throw Diagnostic(
           "\(path) holds weights of another model: \(other)", hint: "choose another folder", argument: "to")
       }
       try OutputPlace.makeFolders(place.path)
-      if store.wrote(place.path + "/config.json") || isForced { unlink(place.path + "/config.json") }
+      if try isForced || store.wrote(place.path + "/config.json") { unlink(place.path + "/config.json") }
       for name in stale { unlink(place.path + "/" + name) }
       for name in names { try self.place(staging.path + "/" + name, at: place.path + "/" + name) }
     }
@@ -229,7 +229,7 @@ private final class Staging {
   private let lock: Int32
 
   init(beside target: String, _ store: Store) throws {
-    Staging.sweep(store)
+    try Staging.sweep(store)
     let parent = (target as NSString).deletingLastPathComponent
     try OutputPlace.makeFolders(parent)
     path = parent + "/.prn-\(UUID().uuidString.prefix(13)).part"
@@ -245,8 +245,8 @@ private final class Staging {
   }
 
   /// Removes what killed runs left. One that another process uses is locked.
-  private static func sweep(_ store: Store) {
-    for path in store.leftStagings {
+  private static func sweep(_ store: Store) throws {
+    for path in try store.leftStagings() {
       let file = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
       guard file >= 0 else { continue }
       if flock(file, LOCK_EX | LOCK_NB) == 0 { try? FileManager.default.removeItem(atPath: path) }
