@@ -61,7 +61,8 @@ struct Cascade: Op {
   func estimate() throws -> Resources {
     let configuration = model.configuration
     let states = corpus.tokens.count * configuration.hiddenSize * 4
-    let widest = (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
+    let widest =
+      (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
     let grams = by == .obc || comp == .ls ? 3 * widest * widest * 8 : 0
     return Resources(memory: states + grams + 8 * configuration.blockParameters / max(1, configuration.layers))
   }

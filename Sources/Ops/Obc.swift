@@ -52,7 +52,8 @@ struct OBC: Op {
     let (score, _) = try captured.unitScores(context) { module, layer, part, W in
       let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
       return try criterion.scores(
-        module, layer: layer, part: part, W: W, width: captured.structure.columnsPerUnit[module], grouping: grouping, context)
+        module, layer: layer, part: part, W: W, width: captured.structure.columnsPerUnit[module], grouping: grouping,
+        context)
     }
     return Scores(
       structure: captured.structure, score: score, method: "obc \(how.rawValue)", comparesLayers: how == .oneshot,

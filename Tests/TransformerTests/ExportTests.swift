@@ -39,8 +39,10 @@ import Testing
     let whole = try fixture.model()
     guard name != "gpt2" || format == .masked else { return }
     var pruning = somePruning(whole.configuration, compensated: true)
-    pruning.blocks[0].ffn.weight = try whole.loadBlock(0)[.ffn].output.weight.gathering(columns: pruning.blocks[0].ffn.kept)
-      .map { $0 * 1.01 }
+    pruning.blocks[0].ffn.weight = try whole.loadBlock(0)[.ffn].output.weight.gathering(
+      columns: pruning.blocks[0].ffn.kept
+    )
+    .map { $0 * 1.01 }
     let model = try whole.pruned(by: pruning)
     let sequences = try fixture.sequences()
     let back = try roundTrip(model, format)

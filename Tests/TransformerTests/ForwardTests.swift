@@ -44,7 +44,8 @@ import Testing
     }
     #expect(order == Site.allCases)
     let block = try model.loadBlock(0)
-    let residual = try #require(seen[.blockIn]) + (try #require(seen[.attentionHeads])) * block[.attention].output.weight.T
+    let residual =
+      try #require(seen[.blockIn]) + (try #require(seen[.attentionHeads])) * block[.attention].output.weight.T
     #expect(relativeError(residual, try #require(seen[.feedForwardResidual])) < 1e-6)
     let up = try #require(seen[.feedForwardIn]) * block[.up].weight(.up).T
     #expect(relativeError(up, try #require(seen[.up])) < 1e-6)

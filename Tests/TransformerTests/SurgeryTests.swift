@@ -11,7 +11,8 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     for neuron in 0..<configuration.units(.ffn, layer: layer) where (neuron * 7 + layer) % 3 == 0 {
       pruning.blocks[layer].ffn.keep[neuron] = false
     }
-    for unit in 0..<configuration.units(.attention, layer: layer) where (unit + layer) % 2 == 1 || layer == configuration.layers - 1 {
+    for unit in 0..<configuration.units(.attention, layer: layer)
+    where (unit + layer) % 2 == 1 || layer == configuration.layers - 1 {
       pruning.blocks[layer].attention.keep[unit] = false
     }
     if compensated {
@@ -65,9 +66,10 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     var first = Pruning.keepingAll(configuration)
     var second = Pruning.keepingAll(configuration)
     first.blocks[0].ffn.keep[1] = false
-    first.blocks[0].ffn.weight = try whole.loadBlock(0)[.ffn].output.weight.gathering(columns: first.blocks[0].ffn.kept).map {
-      2 * $0
-    }
+    first.blocks[0].ffn.weight = try whole.loadBlock(0)[.ffn].output.weight.gathering(columns: first.blocks[0].ffn.kept)
+      .map {
+        2 * $0
+      }
     first.blocks[1].ffn.bias = Array(repeating: 1, count: configuration.hiddenSize)
     second.blocks[0].ffn.keep[4] = false
     second.blocks[0].attention.keep[1] = false
@@ -107,7 +109,8 @@ func somePruning(_ configuration: Configuration, compensated: Bool = false) -> P
     try walk.step(sites: [.attentionHeads, .gateBefore, .gate, .up, .activation]) { tap in
       #expect(tap.values.columns == tap.site.width(whole.configuration))
       let kept =
-        tap.site == .attentionHeads ? pruning.attention.kept.features(of: whole.configuration.featuresPerUnit(.queries)) : pruning.ffn.kept
+        tap.site == .attentionHeads
+        ? pruning.attention.kept.features(of: whole.configuration.featuresPerUnit(.queries)) : pruning.ffn.kept
       for column in 0..<tap.values.columns {
         #expect(tap.values.column(column).contains { $0 != 0 } == kept.contains(column))
       }

@@ -180,7 +180,8 @@ extension Input: ErasedInput {
   func declaration(named name: String) -> InputDeclaration {
     InputDeclaration(
       name: name, meaning: meaning, accepts: Value.accepts, arity: Value.arity, isNamed: isNamed, isExternal: false,
-      isLabelled: Value.isLabelled, allowsMissing: Value.allowsMissing, files: [], further: { _ in [] }, takesFile: false)
+      isLabelled: Value.isLabelled, allowsMissing: Value.allowsMissing, files: [], further: { _ in [] },
+      takesFile: false)
   }
 }
 

@@ -127,7 +127,8 @@ public struct Groups: Artifact, InputValue {
 
   public func write(to writer: any ArtifactWriter) throws {
     try structure.write(to: writer)
-    try PerUnit<Int32>(attention: nil, ffn: group).write("group", to: writer, padding: -2, meaning: "group of the neuron, -1 = shared")
+    try PerUnit<Int32>(attention: nil, ffn: group).write(
+      "group", to: writer, padding: -2, meaning: "group of the neuron, -1 = shared")
     try writer.vector("objective", objective, axis: "layer", meaning: "total affinity of the assignment")
     try writer.array(
       "affinity", affinity.flatMap(\.values), shape: [affinity.count, count + 1, affinity.first?.columns ?? 0],

@@ -67,7 +67,8 @@ extension Model {
     try writer.attribute("comp", .string(compensation))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.text("config", String(decoding: JSON.object(checkpoint.config.members).serialized(), as: UTF8.self))
-    try writer.vector("d_ff", (0..<configuration.layers).map { Int32(configuration.units(.ffn, layer: $0)) }, axis: "layer")
+    try writer.vector(
+      "d_ff", (0..<configuration.layers).map { Int32(configuration.units(.ffn, layer: $0)) }, axis: "layer")
     try writer.vector(
       "kv_heads", (0..<configuration.layers).map { Int32(configuration.units(.attention, layer: $0)) }, axis: "layer")
     let names = checkpoint.tensorNames.map(\.description).sorted()

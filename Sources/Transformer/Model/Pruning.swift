@@ -66,7 +66,9 @@ public struct Pruning: Sendable {
 
   public subscript(layer: Int) -> BlockPruning? { blocks.indices.contains(layer) ? blocks[layer] : nil }
 
-  public var isUncompensated: Bool { blocks.allSatisfy { block in Module.allCases.allSatisfy { block[$0].isUncompensated } } }
+  public var isUncompensated: Bool {
+    blocks.allSatisfy { block in Module.allCases.allSatisfy { block[$0].isUncompensated } }
+  }
 
   /// This pruning followed by `later`; see `BranchPruning.followed`.
   public func followed(by later: Pruning, _ configuration: Configuration) -> Pruning {
