@@ -103,3 +103,16 @@ public struct Scores: Artifact, InputValue {
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
   }
 }
+
+extension Scores.Scale {
+  /// Mean and standard deviation (ddof 1) of a layer's column scores; deviation 0 when all are equal.
+  init(_ scores: [Double]) {
+    let count = Double(max(1, scores.count))
+    let mean = scores.reduce(0, +) / count
+    let squares = scores.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    let deviation = (squares / max(1, count - 1)).squareRoot()
+    // Equal numbers may leave rounding errors; a true spread is far above them.
+    let size = scores.reduce(0) { max($0, abs($1)) }
+    self.init(mean: mean, deviation: deviation > 1e-14 * size ? deviation : 0)
+  }
+}

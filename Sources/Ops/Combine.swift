@@ -1,0 +1,71 @@
+import Kernel
+
+/// The op behind `| & ^ !`; scripts write the signs.
+struct Combine: Op {
+  static let name = "combine"
+  static let summary = "Combine masks piece by piece; written with | & ^ ! in scripts."
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=32 length=128
+    acts = capture m cal sites=ffn.act keep=moments
+    a = mask (flap acts) rate=20% scope=layer
+    b = mask (score acts how=wanda) rate=20% scope=layer
+    either = combine a b how=or
+    """
+
+  enum How: String, Choice {
+    /// Keep what any of the masks keeps.
+    case or
+    /// Keep what all keep.
+    case and
+    /// Keep what an odd number of them keeps.
+    case xor
+    /// Keep what the mask drops.
+    case not
+  }
+
+  @Input("masks of one model") var masks: [Mask]
+  @Param("how the masks combine") var how: How
+
+  init() {}
+
+  func check() throws -> Facts {
+    let records = Set($masks.allFacts.map { $0["record"] ?? .null })
+    return ["record": records.count == 1 ? records.first ?? .null : "mixed"]
+  }
+
+  func run(_ context: any RunContext) throws -> Mask {
+    guard let first = masks.first else { throw Diagnostic("combine needs at least one mask", argument: "masks") }
+    for other in masks.dropFirst() {
+      guard other.structure.model == first.structure.model else {
+        throw Diagnostic(
+          "the masks are of different models (\(first.structure.model.prefix(8)) and \(other.structure.model.prefix(8)))",
+          argument: "masks")
+      }
+      guard other.keep.modules() == first.keep.modules() else {
+        func names(_ mask: Mask) -> String { mask.keep.modules().map(\.rawValue).joined(separator: "+") }
+        throw Diagnostic(
+          "the masks cover different pieces (\(names(first)) and \(names(other)))", argument: "masks")
+      }
+    }
+    var keep = first.keep
+    if how == .not { keep = keep.mapUnits { !$0 } }
+    for other in masks.dropFirst() {
+      for module in keep.modules() {
+        keep[module] = zip(keep[module] ?? [], other.keep[module] ?? []).map { zip($0, $1).map(combined) }
+      }
+    }
+    let record = masks.allSatisfy { $0.record == first.record } ? first.record : nil
+    return Mask(
+      structure: first.structure, keep: keep, requested: nil, record: record,
+      calibration: masks.reduce([]) { merged($0, $1.calibration) })
+  }
+
+  private func combined(_ a: Bool, _ b: Bool) -> Bool {
+    switch how {
+    case .or: return a || b
+    case .and: return a && b
+    case .xor, .not: return a != b
+    }
+  }
+}
