@@ -21,21 +21,11 @@ struct KMeans: Op {
 
   init() {}
 
-  func check() throws -> Facts {
-    guard let facts = $activations.facts, let keep = facts["keep"]?.arrayValue else { return [:] }
-    guard keep.contains("values") else {
-      throw Diagnostic(
-        "kmeans needs the values of the activations, and this capture does not keep them",
-        hint: "capture with keep=values", argument: "activations", kind: .usage)
-    }
-    let sites = facts["sites"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    let wanted = site.map { [$0.rawValue] } ?? KMeans.preferred.map(\.rawValue)
-    guard wanted.contains(where: sites.contains) else {
-      throw Diagnostic(
-        "this capture does not look at \(wanted.joined(separator: " or "))", hint: "capture with sites=\(wanted[0])",
-        argument: site == nil ? "activations" : "site", kind: .usage)
-    }
-    return ["k": .integer(k)]
+  func check() throws -> Clusters.Facts {
+    try $activations.require(keep: [.values], by: Self.name)
+    try $activations.require(
+      sites: .any(site.map { [$0] } ?? KMeans.preferred), by: Self.name, argument: site == nil ? "activations" : "site")
+    return Clusters.Facts(k: k)
   }
 
   private static let preferred: [Site] = [.feedForwardIn, .feedForwardResidual]
@@ -67,9 +57,7 @@ struct KMeans: Op {
   }
 
   private func cluster(_ site: Site, layer: Int, _ context: any RunContext) throws -> LayerClusters {
-    guard let X = try activations.part(site, layer: layer).values?.load() else {
-      throw Diagnostic("the capture keeps no values of \(site.rawValue) in layer \(layer)", argument: "activations")
-    }
+    let X = try activations.part(site, layer: layer).kept(\.values, .values).load()
     guard pca <= min(X.rows, X.columns) else {
       throw Diagnostic(
         "\(pca) principal components are more than \(X.rows) tokens x \(X.columns) features allow", argument: "pca")

@@ -32,7 +32,7 @@ struct MakeMask: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> Mask.Facts {
     let given = [rate != nil, $rates.isGiven, threshold != nil].count { $0 }
     guard given == 1 else {
       throw Diagnostic(
@@ -44,8 +44,8 @@ struct MakeMask: Op {
         "within= prunes each layer at a rate of its own", hint: "add scope=layer or rates=", argument: "within",
         kind: .usage)
     }
-    try protect.checkLayers($scores.facts, for: "protect")
-    return ["record": $scores.facts?["record"] ?? .null]
+    try protect.check(among: $scores.facts?.layers, for: "protect")
+    return Mask.Facts(record: $scores.facts?.record)
   }
 
   func run(_ context: any RunContext) throws -> Mask {
