@@ -52,7 +52,7 @@ extension Scores: Showable {
         return [.integer(layer), .text(module.rawValue), .integer(structure.left(module, layer: layer).count)] + known
       }
     }
-    return TableData(columns: ["layer", "module", "pieces", "min", "median", "max"], rows: rows)
+    return TableData(columns: ["layer", "module", "units", "min", "median", "max"], rows: rows)
   }
 
   /// The scores there are, rising.

@@ -98,7 +98,7 @@ public struct Mask: Artifact, InputValue {
       try writer.annotate("\(module.rawValue)/keep", "flag_values", [0, 1])
       try writer.annotate("\(module.rawValue)/keep", "flag_meanings", "drop keep")
       try writer.vector(
-        "\(module.rawValue)/kept", rows.map { row in Int32(row.count { $0 }) }, axis: "layer", meaning: "pieces kept")
+        "\(module.rawValue)/kept", rows.map { row in Int32(row.count { $0 }) }, axis: "layer", meaning: "units kept")
     }
     try writer.attribute("rate_actual", .number(blockRate))
     try writer.attribute("rate_total", .number(totalRate))
