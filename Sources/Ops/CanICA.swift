@@ -7,7 +7,7 @@ extension UnmixingOrder: Choice {}
 
 struct CanICA: Op {
   static let name = "canica"
-  static let revision = 2
+  static let revision = 3
   static let summary = "Find functional networks: neurons, or attention heads, whose signals vary together."
   static let reference: String? = "CanICA pruning, section 3; group ICA (Varoquaux et al. 2010)"
   static let example = """

@@ -70,7 +70,7 @@ struct Cascade: Op {
   func run(_ context: any RunContext) throws -> Model {
     try corpus.requireTokenizer(of: model)
     let network = model.network
-    let structure = Structure(model.configuration, model: $model.references[0].content)
+    let structure = Structure(model.network, model: $model.references[0].content)
     for (name, other) in [("groups", groups?.structure.model), ("rates", rates?.structure.model)] {
       if let other, other != structure.model { throw Diagnostic("\(name)= is of another model", argument: name) }
     }

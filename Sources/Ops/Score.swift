@@ -7,6 +7,7 @@ struct Score: Op {
   static let summary = "Score neurons by the networks they are in, or neurons and heads by a baseline method."
   static let reference: String? =
     "CanICA pruning, section 3 (networks); Wanda (Sun et al. 2024); magnitude; block influence (ShortGPT)"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128

@@ -97,7 +97,7 @@ extension Model {
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
     let checkpoint = try Checkpoint(folder: reader.source(content: source))
     let configuration = try Configuration(checkpoint.config)
-    pruning = try Pruning(from: reader, structure: Structure(configuration, model: ""))
+    pruning = try Pruning(from: reader, structure: Structure(configuration, spans: [], model: ""))
     network = try LanguageModel(checkpoint: checkpoint, pruning: pruning)
   }
 }
