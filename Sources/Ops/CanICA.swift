@@ -48,7 +48,7 @@ struct CanICA: Op {
     }
   }
 
-  enum Kept: String, Choice {
+  enum Detail: String, Choice {
     /// Maps, time courses and what follows.
     case maps
     /// Per neuron the largest |z|, the sum of squares and the number of networks it is key in.
@@ -75,7 +75,7 @@ struct CanICA: Op {
   @Param("largest number of steps", in: .atLeast(1)) var iterations = 300
   @Param("how signals are put on one scale") var scale = Scaling.zscore
   @Param("size of z above which a neuron counts as key in a network", in: .above(0)) var key = 3.0
-  @Param("what to store") var keep = Kept.maps
+  @Param("what to store") var keep = Detail.maps
 
   init() {}
 
@@ -152,13 +152,13 @@ struct CanICA: Op {
     let found = try references.map { try LayerNetworks(from: context.open($0)) }
     for part in found { warn(part, context) }
     return Networks(
-      structure: activations.structure, recipe: recipe(runs.count, sites), layers: activations.layers,
+      structure: activations.structure, settings: settings(runs.count, sites), layers: activations.layers,
       parts: references, of: found, calibration: activations.calibration,
       open: context.open)
   }
 
-  private func recipe(_ runs: Int, _ sites: [Site]) -> Networks.Recipe {
-    Networks.Recipe(
+  private func settings(_ runs: Int, _ sites: [Site]) -> Networks.Settings {
+    Networks.Settings(
       components: components, runs: runs, perRun: perRun, seed: seed, sites: sites.map(\.rawValue),
       scope: scope.name, reduce: reduce.rawValue, ica: ica.rawValue, contrast: contrast.rawValue,
       algorithm: algorithm.rawValue,
@@ -247,7 +247,7 @@ extension CanICA {
     }
     if let dead = part.runs.map(\.dead).max(), dead > 0 {
       context.warn(
-        "\(part.title): up to \(dead) of \(part.signals.count * part.pieces) signals of a run never change and are in no network"
+        "\(part.title): up to \(dead) of \(part.signals.count * part.units) signals of a run never change and are in no network"
       )
     }
   }

@@ -22,14 +22,14 @@ struct Cascade: Op {
   @Input("a rate for each block, from allocate", named: true) var rates: Rates?
   @Param("the method") var by = By.obc
   @Param("share of the blocks' parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
-  @Param("how obc removes: all at once, or one piece at a time") var how = Criterion.OptimalBrain.How.oneshot
+  @Param("how obc removes: all at once, or one unit at a time") var how = Criterion.OptimalBrain.How.oneshot
   @Param("how the removed outputs are made up for; ls for obc and bias for flap when not given") var comp:
     Compensation? = nil
   @Param("damping of the Gram matrices, relative to their mean diagonal", in: .between(0.0, 1.0)) var damp: Ratio = 0.01
   @Param("flap's score: wifv, ifv or wifn") var metric = FluctuationMetric.wifv
   @Param("how token clusters count for each group") var weight: ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.softness
+    Temperature.softness
 
   init() {}
 

@@ -3,7 +3,7 @@ import Kernel
 /// The op behind `| & ^ !`; scripts write the signs.
 struct Combine: Op {
   static let name = "combine"
-  static let summary = "Combine masks piece by piece; written with | & ^ ! in scripts."
+  static let summary = "Combine masks unit by unit; written with | & ^ ! in scripts."
   static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
@@ -46,7 +46,7 @@ struct Combine: Op {
       guard other.keep.modules() == first.keep.modules() else {
         func names(_ mask: Mask) -> String { mask.keep.modules().map(\.rawValue).joined(separator: "+") }
         throw Diagnostic(
-          "the masks cover different pieces (\(names(first)) and \(names(other)))", argument: "masks")
+          "the masks cover different units (\(names(first)) and \(names(other)))", argument: "masks")
       }
     }
     var keep = first.keep

@@ -48,7 +48,7 @@ struct KMeans: Op {
       throw Diagnostic("\(activations.tokens) tokens cannot form \(k) clusters", argument: "k")
     }
     var layers: [LayerClusters] = []
-    let saved = try context.savedPieces(of: "layer", count: activations.layers.count) { try LayerClusters(from: $0) }
+    let saved = try context.checkpoints(of: "layer", count: activations.layers.count) { try LayerClusters(from: $0) }
     if !saved.isEmpty { context.resumed(at: saved.count, of: activations.layers.count, "layer") }
     for (done, layer) in activations.layers.enumerated() {
       try context.progress(done, of: activations.layers.count, "layer")

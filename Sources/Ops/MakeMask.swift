@@ -5,7 +5,7 @@ extension RateBase: Choice {}
 
 struct MakeMask: Op {
   static let name = "mask"
-  static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole pieces come."
+  static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole units come."
   static let reference: String? = "FLAP section 4.2 (scope); FANG eq. 8 (rates)"
   static let revision = 2
   static let example = """
@@ -110,7 +110,7 @@ struct MakeMask: Op {
     let isGlobal = scope == .global && !$rates.isGiven
     if isGlobal, !scores.comparesLayers {
       throw Diagnostic(
-        "\(scores.method) orders the pieces of each layer by themselves", hint: "use scope=layer or rates=",
+        "\(scores.method) orders the units of each layer by themselves", hint: "use scope=layer or rates=",
         argument: "scope")
     }
     let order = isGlobal && threshold == nil ? try standardised(scores) : scores.score.mapUnits(Double.init)
@@ -138,8 +138,8 @@ struct MakeMask: Op {
           groups: groups)
     }
     if selection.guarded > 0 {
-      let pieces = selection.guarded == 1 ? "1 piece" : "\(selection.guarded) pieces"
-      context.warn("\(pieces) stayed only because the layer would have been left empty")
+      let units = selection.guarded == 1 ? "1 unit" : "\(selection.guarded) units"
+      context.warn("\(units) stayed only because the layer would have been left empty")
     }
     var keep = PerUnit<Bool>()
     for module in scores.score.modules() {

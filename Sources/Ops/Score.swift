@@ -102,7 +102,7 @@ struct Score: Op {
       calibration: captured.calibration)
   }
 
-  /// Every piece of a block gets the block's influence, so whole blocks go first.
+  /// Every unit of a block gets the block's influence, so whole blocks go first.
   private func blockInfluence(_ activations: [Activations]) throws -> Scores {
     guard let capture = activations.first(where: { $0.sites.contains(.blockOut) }) else {
       throw Diagnostic("how=block_influence needs block.out", argument: "measured")

@@ -21,9 +21,9 @@ package struct PrincipalComponents: Sendable {
     let means = mean.map { Float($0) }
     // The mean is taken off before the product, so that a large one costs no digits.
     for rows in Parallel.ranges(X.rows, of: 4096) {
-      let piece = X.rows(rows).copy()
-      piece.addToRows(means, scaledBy: -1)
-      multiply(piece, directions, into: result.rows(rows))
+      let chunk = X.rows(rows).copy()
+      chunk.addToRows(means, scaledBy: -1)
+      multiply(chunk, directions, into: result.rows(rows))
     }
     return result
   }
@@ -33,9 +33,9 @@ package struct PrincipalComponents: Sendable {
 package func accumulateCovariance(_ X: Matrix<Float>, mean: [Double], into C: Matrix<Double>) {
   let means = mean.map { Float($0) }
   for rows in Parallel.ranges(X.rows, of: 2048) {
-    let piece = X.rows(rows).copy()
-    piece.addToRows(means, scaledBy: -1)
-    accumulateGram(piece, into: C)
+    let chunk = X.rows(rows).copy()
+    chunk.addToRows(means, scaledBy: -1)
+    accumulateGram(chunk, into: C)
   }
 }
 

@@ -53,7 +53,7 @@ extension Scores: Showable {
         ]
       }
     }
-    return TableData(columns: ["layer", "module", "pieces", "min", "median", "max"], rows: rows)
+    return TableData(columns: ["layer", "module", "units", "min", "median", "max"], rows: rows)
   }
 
   /// Sorted scores, one curve per layer.

@@ -3,7 +3,7 @@ import Numerics
 import Transformer
 
 extension Pruning {
-  /// Writes the masks as [layer, piece] and the compensation of each block under `delta/layer_NN`.
+  /// Writes the masks as [layer, unit] and the compensation of each block under `delta/layer_NN`.
   func write(to writer: any ArtifactWriter) throws {
     let keep = PerUnit<UInt8> { module in blocks.map { $0[module].keep.map { $0 ? 1 : 0 } } }
     try keep.write("keep", to: writer, padding: 0, meaning: "1 = kept")

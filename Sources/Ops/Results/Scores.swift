@@ -1,12 +1,12 @@
 import Kernel
 import Transformer
 
-/// How important each removable piece is; higher means keep.
+/// How important each removable unit is; higher means keep.
 public struct Scores: Artifact, InputValue {
   public static let type = ArtifactType("scores")
 
   public let structure: Structure
-  /// One score per piece; the sum over the piece's columns where it owns several.
+  /// One score per unit; the sum over the unit's columns where it owns several.
   public let score: PerUnit<Float>
   /// Mean and standard deviation of the column scores of each layer, for ranking across layers (FLAP's AL-AM); absent
   /// where scores of different layers compare as they are.
@@ -50,7 +50,7 @@ public struct Scores: Artifact, InputValue {
     self.calibration = calibration
   }
 
-  /// The numbers by which pieces of different layers and modules are ranked together.
+  /// The numbers by which units of different layers and modules are ranked together.
   public var comparable: PerUnit<Double> {
     var result = PerUnit<Double>()
     for module in score.modules() {

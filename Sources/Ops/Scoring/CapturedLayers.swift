@@ -48,19 +48,19 @@ struct CapturedLayers {
     for module in modules {
       scale[module] = Array(repeating: Scores.Scale(mean: 0, deviation: 1), count: structure.layers)
     }
-    let pieces = try context.savedPieces(of: "layer", count: structure.layers) { saved in
+    let saved = try context.checkpoints(of: "layer", count: structure.layers) { checkpoint in
       var scores: [Module: [Double]] = [:]
-      for module in modules where saved.has(module.rawValue) {
-        scores[module] = try saved.array(module.rawValue, as: Double.self)
+      for module in modules where checkpoint.has(module.rawValue) {
+        scores[module] = try checkpoint.array(module.rawValue, as: Double.self)
       }
       return scores
     }
-    if !pieces.isEmpty { context.resumed(at: pieces.count, of: structure.layers, "layer") }
+    if !saved.isEmpty { context.resumed(at: saved.count, of: structure.layers, "layer") }
     for layer in 0..<structure.layers {
       try context.progress(layer, of: structure.layers, "layer")
       guard modules.contains(where: { isCaptured($0, layer: layer) }) else { continue }
-      let block = try pieces[layer] == nil ? model.network.loadBlock(layer) : nil
-      var found = pieces[layer] ?? [:]
+      let block = try saved[layer] == nil ? model.network.loadBlock(layer) : nil
+      var found = saved[layer] ?? [:]
       for module in modules {
         if let block, let part = try part(module, layer: layer) {
           found[module] = try columns(module, layer, part, block.outputWeight(module))

@@ -49,7 +49,7 @@ private let signals = """
 
   @Test func samplesThatMakeLessThanHalfARunAreLeftOut() throws {
     let networks: Networks = try bench.value("n", signals + "n = canica acts components=4 per_run=3")
-    #expect(networks.recipe.runs == 1)
+    #expect(networks.settings.runs == 1)
     #expect(bench.warnings.contains("the last 1 of 4 samples are left out: fewer than half a run of 3"))
   }
 
