@@ -53,7 +53,7 @@ struct Exporter {
     if !formats.isEmpty, word.map(formats.contains) ?? true {
       guard !Exporter.fileEndings.contains(suffix) else {
         throw Diagnostic(
-          "a model is written as a folder, and \(path) names a file", hint: "for example to=./\(call.name)",
+          "`as=\(word ?? formats[0])` writes a folder, and \(path) names a file", hint: "for example to=./\(call.name)",
           argument: "to", kind: .usage)
       }
       return .folder(word)

@@ -75,8 +75,8 @@ struct NumPyArray {
   }
 
   /// The file of an array of rows × columns.
-  static func bytes(of values: [some BitwiseCopyable], type: String, rows: Int, columns: Int) -> [UInt8] {
-    var header = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
+  static func bytes<Number: NumPyNumber>(of values: [Number], rows: Int, columns: Int) -> [UInt8] {
+    var header = "{'descr': '\(Number.typeName)', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
     // The header ends in a newline, and the numbers begin at a multiple of 64 bytes.
     let length = (10 + header.utf8.count + 1 + 63) / 64 * 64 - 10
     header += String(repeating: " ", count: length - header.utf8.count - 1) + "\n"
@@ -84,3 +84,11 @@ struct NumPyArray {
     return values.withUnsafeBytes { head + Array($0) }
   }
 }
+
+/// A number type that is written, with NumPy's name for it.
+protocol NumPyNumber: BitwiseCopyable, AdditiveArithmetic {
+  static var typeName: String { get }
+}
+
+extension UInt8: NumPyNumber { static var typeName: String { "|u1" } }
+extension Float: NumPyNumber { static var typeName: String { "<f4" } }
