@@ -216,6 +216,11 @@ extension CanICA {
   /// - Throws: naming the first run that is too short for the networks asked for.
   private func checkRuns(_ runs: [TokenRun], _ corpus: Corpus, _ context: any RunContext) throws {
     for (index, run) in runs.enumerated() {
+      if reduce == .cca, run.subjects.count == 1, let subjectComponents, subjectComponents > components {
+        throw Diagnostic(
+          "run \(index) is a single subject, whose \(subjectComponents) directions without variances do not tell which \(components) to keep",
+          hint: "give each run more subjects, or leave out subject_components=", argument: "subject_components")
+      }
       let largest: Int
       switch reduce {
       // Centred signals of T tokens span T - 1 dimensions.

@@ -7,7 +7,7 @@ struct MakeMask: Op {
   static let name = "mask"
   static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole units come."
   static let reference: String? = "FLAP section 4.2 (scope); FANG eq. 8 (rates)"
-  static let revision = 2
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -32,7 +32,8 @@ struct MakeMask: Op {
   @Input("what this mask keeps stays", named: true) var spare: Mask?
   @Input("the model that a file's numbers belong to", named: true) var model: Model?
   @Param("share of parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
-  @Param("remove every score at or below this instead of aiming at a rate") var threshold: Double? = nil
+  @Param("remove every score at or below this instead of aiming at a rate; standardised per layer as with scope=global")
+  var threshold: Double? = nil
   @Param("who competes with whom") var scope = Scope.global
   @Param("layers that stay whole, such as 0..2,-1") var protect = Positions()
   @Param("what the rate is a share of: the linear parameters of the blocks, or all") var base = RateBase.block
@@ -67,14 +68,23 @@ struct MakeMask: Op {
     }
     if !isRanking {
       let idle = [
-        ("within", $within.isGiven), ("spare", $spare.isGiven), ("scope", scope != .global),
-        ("protect", !protect.ranges.isEmpty), ("base", base != .block),
+        ("within", $within.isGiven), ("spare", $spare.isGiven), ("scope", $scope.isGiven),
+        ("protect", $protect.isGiven), ("base", $base.isGiven),
       ]
       if let (name, _) = idle.first(where: \.1) {
         throw Diagnostic(
           "\(name)= has no effect on a mask that is there already", hint: "scores need a rate= or a threshold=",
           argument: name, kind: .usage)
       }
+    }
+    if threshold != nil, $scope.isGiven {
+      throw Diagnostic("threshold= compares all layers, so scope= can do nothing", argument: "scope", kind: .usage)
+    }
+    if rate == nil, $base.isGiven {
+      throw Diagnostic("base= belongs to rate=", argument: "base", kind: .usage)
+    }
+    if $within.isGiven, threshold != nil {
+      throw Diagnostic("within= and threshold= exclude each other", argument: "within", kind: .usage)
     }
     if $within.isGiven, scope == .global, !$rates.isGiven {
       throw Diagnostic(
@@ -97,8 +107,8 @@ struct MakeMask: Op {
         Scores(structure: structure, score: scores, method: units.name, calibration: model.calibration), context)
     }
     return Mask(
-      structure: structure, keep: try units.values(.keep).mapUnits { $0 == 1 }, requested: nil, record: .plain,
-      calibration: model.calibration)
+      structure: structure, keep: try units.values(.keep).mapUnits { $0 == 1 }, requested: nil,
+      record: .plain, calibration: model.calibration)
   }
 
   private func ranked(_ scores: Scores, _ context: any RunContext) throws -> Mask {
@@ -113,7 +123,7 @@ struct MakeMask: Op {
         "\(scores.method) orders the units of each layer by themselves", hint: "use scope=layer or rates=",
         argument: "scope")
     }
-    let order = isGlobal && threshold == nil ? try standardised(scores) : scores.score.mapUnits(Double.init)
+    let order = isGlobal ? try standardised(scores, guarded) : scores.score.mapUnits(Double.init)
     let layers = (0..<structure.layers).map { layer in
       scoredLayer(layer, order, structure, protected: guarded.contains(layer))
     }
@@ -141,36 +151,45 @@ struct MakeMask: Op {
       let units = selection.guarded == 1 ? "1 unit" : "\(selection.guarded) units"
       context.warn("\(units) stayed only because the layer would have been left empty")
     }
+    if selection.removed == 0, (rate?.value ?? rates?.target) != 0 { context.warn("the mask removes nothing") }
     var keep = PerUnit<Bool>()
     for module in scores.score.modules() {
-      keep[module] = selection.layers.map { $0[module] }
+      keep[module] = selection.layers.enumerated().map { layer, kept in
+        var flags = structure.isLeft[module][layer]
+        for (unit, stays) in zip(structure.left(module, layer: layer), kept[module]) { flags[unit] = stays }
+        return flags
+      }
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value ?? rates?.target,
-      threshold: isGlobal || threshold != nil ? selection.largestPruned : nil, record: scores.record,
+      threshold: isGlobal ? selection.largestPruned : nil, record: scores.record,
       calibration: scores.calibration)
   }
 
-  private func standardised(_ scores: Scores) throws -> PerUnit<Double> {
+  private func standardised(_ scores: Scores, _ guarded: Set<Int>) throws -> PerUnit<Double> {
     for (module, scales) in scores.scale ?? [:] {
-      if let layer = scales.firstIndex(where: { $0.deviation == 0 }) {
-        throw FluctuationError.constantScores(site: module.site.rawValue, layer: layer)
+      for (layer, scale) in scales.enumerated() where scale.deviation == 0 && !guarded.contains(layer) {
+        throw Diagnostic(
+          "\(FluctuationError.constantScores(site: module.site.rawValue, layer: layer))",
+          hint: "use scope=layer, or protect=\(layer)", argument: "scores")
       }
     }
     return scores.comparable
   }
 
-  /// A layer without scores (it was not captured) stays whole.
+  /// What the layer still has; without scores (it was not captured) it stays whole.
   private func scoredLayer(_ layer: Int, _ order: PerUnit<Double>, _ structure: Structure, protected: Bool)
     -> ScoredLayer
   {
     let units = PerModule { module in
-      let row = order[module]?[layer] ?? []
+      let all = order[module]?[layer] ?? []
+      let left = all.isEmpty ? [] : structure.left(module, layer: layer)
+      let row = left.map { all[$0] }
       let isOpen = !protected && !row.contains(where: \.isNaN)
-      let spared = spare?.keep[module]?[layer] ?? []
+      let spared = (spare?.keep[module]?[layer]).map { flags in left.map { flags[$0] } } ?? []
       return ScoredUnits(
         scores: row.map { $0.isNaN ? 0 : $0 }, parameters: structure.parametersPerUnit[module],
-        protected: isOpen ? (row.isEmpty ? [] : spared) : row.map { _ in true })
+        protected: isOpen ? spared : row.map { _ in true })
     }
     return ScoredLayer(units: units, parameters: structure.blockParameters[layer])
   }
@@ -190,6 +209,6 @@ struct MakeMask: Op {
     if !scores.record.groups.isEmpty, scores.record.groups != $within.references.first?.content {
       throw Diagnostic("the scores were made with other groups than within= gives", argument: "within")
     }
-    return within.neuronGroups
+    return (0..<scores.structure.layers).map { within.selectable(layer: $0) }
   }
 }

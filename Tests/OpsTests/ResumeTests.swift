@@ -42,6 +42,9 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
       op: "score", done: 3,
       text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=wanda"),
     Stop(
+      op: "score", done: 3,
+      text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=random seed=1"),
+    Stop(
       op: "canica", done: 5,
       text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=flap rate=20%"),

@@ -29,7 +29,7 @@ extension Pruning {
       self = .none
       return
     }
-    let keep = try PerUnit<UInt8>("keep", from: reader, structure: structure)
+    let keep = try PerUnit<UInt8>("keep", from: reader, counts: structure.units)
     self.init(
       blocks: try (0..<structure.layers).map { layer in
         let folder = Pruning.folder(layer)

@@ -7,7 +7,8 @@ public struct Scores: Artifact, InputValue {
 
   public let structure: Structure
   /// One score per unit; the sum over the unit's columns where it owns several.
-  public let score: PerUnit<Float>
+  /// NaN for what was not captured, or is pruned away already.
+  public private(set) var score: PerUnit<Float>
   /// Mean and standard deviation of the column scores of each layer, for ranking across layers (FLAP's AL-AM); absent
   /// where scores of different layers compare as they are.
   public let scale: [Module: [Scale]]?
@@ -43,6 +44,11 @@ public struct Scores: Artifact, InputValue {
   ) {
     self.structure = structure
     self.score = score
+    for module in score.modules() {
+      for (layer, row) in structure.isLeft[module].enumerated() {
+        for unit in row.indices where !row[unit] { self.score[module]?[layer][unit] = .nan }
+      }
+    }
     self.scale = scale
     self.method = method
     self.comparesLayers = comparesLayers
@@ -86,7 +92,7 @@ public struct Scores: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     let structure = try Structure(from: reader)
     self.structure = structure
-    score = try PerUnit("score", from: reader, structure: structure)
+    score = try PerUnit("score", from: reader, counts: structure.units)
     var scale: [Module: [Scale]] = [:]
     for module in Module.allCases where reader.has("\(module.rawValue)/column_mean") {
       let means = try reader.array("\(module.rawValue)/column_mean", as: Double.self)

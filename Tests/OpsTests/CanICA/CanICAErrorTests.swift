@@ -59,4 +59,13 @@ private let signals = """
     #expect(found?.kind == .failure)
     #expect(found?.summary.contains("%") == true)
   }
+
+  @Test func directionsOfASingleSubjectAreRefused() throws {
+    let found = try problem("n = canica acts components=4 per_run=4 per_subject=4 reduce=cca subject_components=8")
+    #expect(found?.summary.hasPrefix("run 0 is a single subject") == true)
+    #expect(found?.argument == "subject_components")
+    let short = try problem("n = canica acts components=4 per_run=3 per_subject=2 reduce=cca subject_components=8")
+    #expect(short == nil)
+    #expect(try problem("n = canica acts components=4 per_run=4 per_subject=4 reduce=cca") == nil)
+  }
 }

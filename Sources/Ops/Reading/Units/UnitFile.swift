@@ -120,10 +120,11 @@ struct UnitFile {
                 + "and a mask holds 0 and 1", hint: "scores need a rate= or a threshold=", argument: "path")
           }
         case .score:
-          let absent = row.count(where: \.isNaN)
-          if absent > 0, absent < row.count {
+          let left = structure.left(module, layer: layer)
+          let absent = left.count { row[$0].isNaN }
+          if absent > 0, absent < left.count {
             throw Diagnostic(
-              "\(name) has no score for \(absent) of the \(row.count) \(module.unitName)s of layer \(layer)",
+              "\(name) has no score for \(absent) of the \(left.count) \(module.unitName)s of layer \(layer)",
               argument: "path")
           }
         }
