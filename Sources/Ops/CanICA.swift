@@ -7,7 +7,7 @@ extension UnmixingOrder: Choice {}
 
 struct CanICA: Op {
   static let name = "canica"
-  static let revision = 2
+  static let revision = 3
   static let summary = "Find functional networks: neurons, or attention heads, whose signals vary together."
   static let reference: String? = "CanICA pruning, section 3; group ICA (Varoquaux et al. 2010)"
   static let example = """
@@ -118,9 +118,10 @@ struct CanICA: Op {
       keep == .maps ? 4 * components * (runs.count * signals + parts * corpus.tokens.count) : 0
     }
     let kept = isTogether ? maps(all, signals.count) : maps(widest, 1)
-    // At the peak: the run's signals, its token-by-token products with their eigenvectors, the reduced signals as found,
-    // whitened, in tiles and as maps; and the maps that are not yet published.
-    let peak = 4 * longest * widest + 3 * 8 * longest * longest + 5 * 8 * components * widest + kept
+    // At the peak: the run's signals, the products of its tokens or of its signals with their eigenvectors, the reduced
+    // signals as found, whitened, in tiles and as maps; and the maps that are not yet published.
+    let side = min(longest, widest)
+    let peak = 4 * longest * widest + 3 * 8 * side * side + 5 * 8 * components * widest + kept
     return Resources(memory: states + block + peak, disk: maps(all, signals.count))
   }
 
