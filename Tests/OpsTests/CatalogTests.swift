@@ -34,6 +34,19 @@ import Testing
     }
   }
 
+  /// An op that no script shows is not finished, and one that the catalog leaves out does not exist.
+  @Test func everyOpHasALineInTheCatalogAndAScript() throws {
+    var root = URL(fileURLWithPath: #filePath)
+    for _ in 0..<3 { root.deleteLastPathComponent() }
+    for op in catalog.names {
+      let script = root.appendingPathComponent("Tests/Scripts/\(op).prn").path
+      #expect(FileManager.default.fileExists(atPath: script), "there is no Tests/Scripts/\(op).prn")
+    }
+    let folder = root.appendingPathComponent("Sources/Ops").path
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".swift") }
+    #expect(files.count == catalog.names.count + 1, "one file an op, and the catalog")
+  }
+
   /// Scripts kept beside the project; not everyone has them.
   private static let contract: String? = {
     var root = URL(fileURLWithPath: #filePath)

@@ -34,7 +34,7 @@ private let start = """
       "how=block_influence needs block.in and block.out, and this capture looks at attn.heads, ffn.act"
     ),
     ("allocate wide rate=20%", "how=clip needs block.in and block.out, and this capture looks at ffn.in"),
-    ("kmeans ends k=2", "kmeans needs the values of the activations, and this capture does not keep them"),
+    ("kmeans parted k=2", "kmeans needs the signals of the activations, and this capture does not keep them"),
     ("kmeans acts k=2", "kmeans needs ffn.in or ffn.resid, and this capture looks at attn.heads, ffn.act"),
     ("kmeans wide k=2 site=block.in", "kmeans needs block.in, and this capture looks at ffn.in"),
     ("canica parted", "canica needs the signals of the activations, and this capture does not keep them"),
