@@ -252,7 +252,7 @@ import Testing
     #expect(try store.perform(recipe(seed: 2), observer: StepListener()).summary == "3 x 4")
   }
 
-  @Test(.enabled(if: getuid() != 0)) func aReadOnlyFolderIsOneSentence() throws {
+  @Test(.enabled(if: getuid() != 0, "root may write anywhere")) func aReadOnlyFolderIsOneSentence() throws {
     chmod(workspace.folder, 0o555)
     defer { chmod(workspace.folder, 0o755) }
     let problem = diagnostic { _ = try workspace.store().perform(recipe(seed: 0), observer: StepListener()) }

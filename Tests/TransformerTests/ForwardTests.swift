@@ -118,7 +118,8 @@ import Testing
 }
 
 /// The trained model beside the project.
-@Suite(.serialized, .enabled(if: wikiLlama != nil)) struct TrainedModelTests {
+@Suite(.serialized, .enabled(if: wikiLlama != nil, "there is no ../shared/models/wiki-llama")) struct TrainedModelTests
+{
   /// Printed by `make.py wiki`: the first windows of 256 tokens of WikiText-2's test text.
   static let perplexity = 47.177528
   static let windows = 200
@@ -145,7 +146,9 @@ import Testing
     #expect(one == two)
   }
 
-  @Test(.enabled(if: wikiText != nil)) func perplexityEqualsTransformers() throws {
+  @Test(.enabled(if: wikiText != nil, "there is no ../shared/data/wikitext-2")) func perplexityEqualsTransformers()
+    throws
+  {
     let folder = try #require(wikiLlama)
     let model = try LanguageModel(folder: folder)
     let text = try Data(contentsOf: URL(fileURLWithPath: try #require(wikiText)))

@@ -3,7 +3,7 @@ import Testing
 @testable import Transformer
 
 /// A LLaMA-3-like tokenizer of 4096 tokens over real text. Numbers by `tokenizers` 0.23.3; see make_tokenizers.py.
-@Suite(.enabled(if: TestFolder.shared != nil)) struct TokenizerWikiTextTests {
+@Suite(.enabled(if: TestFolder.shared != nil, "there is no folder ../shared")) struct TokenizerWikiTextTests {
   @Test func idsOfWikiTextEqualTheReference() throws {
     let shared = try #require(TestFolder.shared)
     let tokenizer = try Tokenizer(folder: shared + "/models/wiki-llama")
