@@ -20,11 +20,9 @@ struct Load: Op {
 
   /// The number of layers, so that positions among them are checked before anything runs. What is wrong with the folder
   /// is told when it is loaded.
-  func check() throws -> Facts {
-    guard let folder = path.first?.path, let checkpoint = try? Checkpoint(folder: folder),
-      let configuration = try? Configuration(checkpoint.config)
-    else { return [:] }
-    return ["layers": .integer(configuration.layers)]
+  func check() throws -> Model.Facts {
+    let checkpoint = path.first.flatMap { try? Checkpoint(folder: $0.path) }
+    return Model.Facts(layers: checkpoint.flatMap { try? Configuration($0.config) }?.layers)
   }
 
   func run(_ context: any RunContext) throws -> Model {

@@ -41,7 +41,7 @@ struct Text: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> Corpus.Facts {
     // `samples=none` says by name that nothing is cut, so that a script can have it as a parameter.
     if !$samples.isGiven {
       try refuse("length", length != nil, "the text is cut into windows only with samples=")
@@ -51,7 +51,7 @@ struct Text: Op {
       try refuse("seed", seed != 0 && take == .order, "windows in order have no random starts")
       try refuse("join", join == .pages, "pages stay whole, and samples= cuts windows")
     }
-    return ["whole": .bool(samples == nil)]
+    return Corpus.Facts(whole: samples == nil)
   }
 
   /// - Throws: when a parameter that cannot take effect is given.
