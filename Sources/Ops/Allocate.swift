@@ -84,7 +84,7 @@ struct Allocate: Op {
 
   /// The rate at which a layer would run out of neurons, attention losing its share too.
   private func cap(_ structure: Structure, layer: Int) -> Double {
-    let n = structure.units.ffn[layer]
+    let n = structure.left(.ffn, layer: layer).count
     // More groups than neurons leave nothing to lose, however many they are.
     let most = groups.map { $0 < n ? n - n / ($0 + 1) - $0 : 0 } ?? n - 1
     return Double(max(0, most)) / Double(max(1, n))

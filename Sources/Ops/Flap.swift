@@ -24,7 +24,7 @@ struct Flap: Op {
   @Param("how token clusters count for each neuron group (F-FANG); none counts all tokens alike") var weight:
     ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.softness
+    Temperature.softness
 
   enum Compat: String, Choice { case none, flap }
 

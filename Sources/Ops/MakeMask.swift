@@ -5,7 +5,8 @@ extension RateBase: Choice {}
 
 struct MakeMask: Op {
   static let name = "mask"
-  static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole pieces come."
+  static let revision = 2
+  static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole units come."
   static let reference: String? = "FLAP section 4.2 (scope); FANG eq. 8 (rates)"
   static let example = """
     m = load ./data/tiny-llama
@@ -25,7 +26,8 @@ struct MakeMask: Op {
   @Input("a rate for each block, from allocate", named: true) var rates: Rates?
   @Input("neuron groups; every group loses the same share and the shared one nothing", named: true) var within: Groups?
   @Param("share of parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
-  @Param("remove every score at or below this instead of aiming at a rate") var threshold: Double? = nil
+  @Param("remove every score at or below this instead of aiming at a rate; standardised per layer as with scope=global")
+  var threshold: Double? = nil
   @Param("who competes with whom") var scope = Scope.global
   @Param("layers that stay whole, such as 0..2,-1") var protect = Positions()
   @Param("what the rate is a share of: the linear parameters of the blocks, or all") var base = RateBase.block
@@ -38,6 +40,15 @@ struct MakeMask: Op {
       throw Diagnostic(
         given == 0 ? "mask needs a rate=, a threshold= or rates=" : "rate=, threshold= and rates= exclude each other",
         argument: given == 0 ? nil : "rate", kind: .usage)
+    }
+    if threshold != nil, $scope.isGiven {
+      throw Diagnostic("threshold= compares all layers, so scope= can do nothing", argument: "scope", kind: .usage)
+    }
+    if rate == nil, $base.isGiven {
+      throw Diagnostic("base= belongs to rate=", argument: "base", kind: .usage)
+    }
+    if $within.isGiven, threshold != nil {
+      throw Diagnostic("within= and threshold= exclude each other", argument: "within", kind: .usage)
     }
     if $within.isGiven, scope == .global, !$rates.isGiven {
       throw Diagnostic(
@@ -54,10 +65,10 @@ struct MakeMask: Op {
     let isGlobal = scope == .global && !$rates.isGiven
     if isGlobal, !scores.comparesLayers {
       throw Diagnostic(
-        "\(scores.method) orders the pieces of each layer by themselves", hint: "use scope=layer or rates=",
+        "\(scores.method) orders the units of each layer by themselves", hint: "use scope=layer or rates=",
         argument: "scope")
     }
-    let ranked = isGlobal && threshold == nil ? try standardised() : scores.score.mapUnits(Double.init)
+    let ranked = isGlobal ? try standardised(guarded) : scores.score.mapUnits(Double.init)
     let layers = (0..<structure.layers).map { layer in
       scoredLayer(layer, ranked, protected: guarded.contains(layer))
     }
@@ -82,32 +93,40 @@ struct MakeMask: Op {
           groups: groups)
     }
     if selection.guarded > 0 {
-      let pieces = selection.guarded == 1 ? "1 piece" : "\(selection.guarded) pieces"
-      context.warn("\(pieces) stayed only because the layer would have been left empty")
+      let units = selection.guarded == 1 ? "1 unit" : "\(selection.guarded) units"
+      context.warn("\(units) stayed only because the layer would have been left empty")
     }
+    if selection.removed == 0, (rate?.value ?? rates?.target) != 0 { context.warn("the mask removes nothing") }
     var keep = PerUnit<Bool>()
     for module in scores.score.modules() {
-      keep[module] = selection.layers.map { $0[module] }
+      keep[module] = selection.layers.enumerated().map { layer, kept in
+        var flags = structure.isLeft[module][layer]
+        for (unit, stays) in zip(structure.left(module, layer: layer), kept[module]) { flags[unit] = stays }
+        return flags
+      }
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value ?? rates?.target,
-      threshold: isGlobal || threshold != nil ? selection.largestPruned : nil, record: scores.record,
+      threshold: isGlobal ? selection.largestPruned : nil, record: scores.record,
       calibration: scores.calibration)
   }
 
-  private func standardised() throws -> PerUnit<Double> {
+  private func standardised(_ guarded: Set<Int>) throws -> PerUnit<Double> {
     for (module, scales) in scores.scale ?? [:] {
-      if let layer = scales.firstIndex(where: { $0.deviation == 0 }) {
-        throw FluctuationError.constantScores(site: module.site.rawValue, layer: layer)
+      for (layer, scale) in scales.enumerated() where scale.deviation == 0 && !guarded.contains(layer) {
+        throw Diagnostic(
+          "\(FluctuationError.constantScores(site: module.site.rawValue, layer: layer))",
+          hint: "use scope=layer, or protect=\(layer)", argument: "scores")
       }
     }
     return scores.comparable
   }
 
-  /// A layer without scores (it was not captured) stays whole.
+  /// What the layer still has; without scores (it was not captured) it stays whole.
   private func scoredLayer(_ layer: Int, _ ranked: PerUnit<Double>, protected: Bool) -> ScoredLayer {
     let units = PerModule { module in
-      let row = ranked[module]?[layer] ?? []
+      let all = ranked[module]?[layer] ?? []
+      let row = all.isEmpty ? [] : scores.structure.left(module, layer: layer).map { all[$0] }
       let isOpen = !protected && !row.contains(where: \.isNaN)
       return ScoredUnits(
         scores: row.map { $0.isNaN ? 0 : $0 }, parameters: scores.structure.parametersPerUnit[module],
@@ -131,6 +150,6 @@ struct MakeMask: Op {
     if !scores.record.groups.isEmpty, scores.record.groups != $within.references.first?.content {
       throw Diagnostic("the scores were made with other groups than within= gives", argument: "within")
     }
-    return within.neuronGroups
+    return (0..<structure.layers).map { within.selectable(layer: $0) }
   }
 }

@@ -4,6 +4,7 @@ import Transformer
 
 struct Taylor: Op {
   static let name = "taylor"
+  static let revision = 2
   static let summary = "Score how much every neuron matters to every token cluster, by a backward pass."
   static let reference: String? = "FANG eq. 5"
   static let example = """
@@ -74,7 +75,7 @@ struct Taylor: Op {
       }
     }
     return Affinity(
-      structure: Structure(model.configuration, model: $model.references[0].content), score: sums.map(\.scores),
+      structure: Structure(model.network, model: $model.references[0].content), score: sums.map(\.scores),
       counts: sums.map { $0.counts.map(Int64.init) }, clusters: $by.references[0],
       calibration: merged(by.calibration, [corpus.textHash]))
   }
