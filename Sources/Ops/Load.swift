@@ -30,6 +30,7 @@ struct Load: Op {
   func run(_ context: any RunContext) throws -> Model {
     guard let folder = path.first else { throw Diagnostic("load needs a path", argument: "path") }
     let network = try LanguageModel(folder: folder.path)
+    network.checkpoint.warnings.forEach(context.warn)
     // A broken weight is found now, not an hour into a capture.
     let names = network.tensorNames
     for (done, name) in names.enumerated() {
