@@ -25,6 +25,7 @@ struct Load: Op {
   func run(_ context: any RunContext) throws -> Model {
     guard let folder = path.first else { throw Diagnostic("load needs a path", argument: "path") }
     let network = try LanguageModel(folder: folder.path)
+    network.checkpoint.warnings.forEach(context.warn)
     // A tokenizer that cannot be used or a broken weight is found now, not an hour into a capture.
     if try Tokenizer.exists(in: folder.path) { _ = try Tokenizer(folder: folder.path) }
     let names = network.tensorNames
