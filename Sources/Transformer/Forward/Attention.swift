@@ -26,7 +26,7 @@ struct Attention: Sendable {
   /// Queries per tile. 128 to 256 keep the scores in the cache; fixed, so that results never depend on the machine.
   static let queryTile = 128
 
-  /// One piece of the work: a tile of one head's queries against the keys they may see.
+  /// One chunk of the work: a tile of one head's queries against the keys they may see.
   struct Tile {
     /// Rows of the queries.
     let queries: Range<Int>

@@ -19,7 +19,7 @@ public final class Decoder {
   ///
   /// - Parameters:
   ///   - text: the text so far; it grows by the tokens.
-  ///   - pulse: called between pieces of work; throw from it to stop, and leave the text as it was.
+  ///   - pulse: called between chunks of work; throw from it to stop, and leave the text as it was.
   public func logits(
     adding tokens: [Int32], to text: KeyValueCache, pulse: () throws -> Void = {}
   ) throws -> [Float] {
