@@ -165,7 +165,8 @@ extension Param: ErasedParameter {
   func declaration(named name: String) -> ParameterDeclaration {
     ParameterDeclaration(
       name: name, meaning: meaning, kind: Value.kind, unit: unit, range: range?.text, choices: Value.choices,
-      words: Value.words, defaultValue: defaultValue?.literal, isPositional: isPositional, illegal: Value.illegal + (range?.outside ?? []))
+      words: Value.words, defaultValue: defaultValue?.literal, isPositional: isPositional,
+      illegal: Value.illegal + (range?.outside ?? []))
   }
 }
 

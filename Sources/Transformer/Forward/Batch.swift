@@ -20,7 +20,7 @@ struct Batch {
     }
     rows = base..<sequences.offsets[range.upperBound]
     self.spans = spans
-    positions = range.flatMap { i in sequences[i].indices.map { Int32(past + starts[i] + $0) } }
+    positions = range.flatMap { i in (0..<sequences[i].count).map { Int32(past + starts[i] + $0) } }
   }
 }
 
