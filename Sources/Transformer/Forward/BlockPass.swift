@@ -13,6 +13,8 @@ struct BlockPass {
   let batch: Batch
   let rotation: RotationTables?
   let scratch: Scratch
+  /// Keys and values of what stands before the batch; each pass adds its own.
+  let cache: KeyValueCache?
   /// Where what the backward pass needs is kept: what the maps read and what they make.
   let kept: Scratch
   /// Called between chunks of work; may throw to stop.
@@ -20,12 +22,13 @@ struct BlockPass {
 
   init(
     _ block: Block, _ batch: Batch, _ rotation: RotationTables?, _ scratch: Scratch, kept: Scratch? = nil,
-    pulse: @escaping () throws -> Void
+    cache: KeyValueCache? = nil, pulse: @escaping () throws -> Void
   ) {
     self.block = block
     self.batch = batch
     self.rotation = rotation
     self.scratch = scratch
+    self.cache = cache
     self.kept = kept ?? scratch
     self.pulse = pulse
   }
@@ -63,7 +66,8 @@ struct BlockPass {
     let mixed = kept.matrix(.mixed(branch.module), tokens, branch.output.inputs)
     switch branch.mix {
     case .attention:
-      attention.run(projected, into: mixed)
+      let own = attention.keysAndValues(projected)
+      attention.run(projected, cache?.adding(own, layer: block.layer) ?? own, into: mixed)
       try pulse()
     case .gated(let activation):
       activate(
@@ -107,7 +111,7 @@ struct BlockPass {
     return gate
   }
 
-  var attention: Attention { Attention(block, batch.sequences, scratch.scores) }
+  var attention: Attention { Attention(block, batch.spans, scratch.scores) }
 
   /// Turns queries and keys in place by their positions, or back with `direction` -1.
   func rotate(_ projected: Matrix<Float>, _ branch: Branch, direction: Float) {

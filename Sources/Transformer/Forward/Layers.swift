@@ -126,7 +126,7 @@ func turn(
       tables.cosines.withUnsafeBufferPointer { cosines in
         tables.sines.withUnsafeBufferPointer { sines in
           guard let cosine = cosines.baseAddress, let sine = sines.baseAddress else { return }
-          let angles = Int(positions[row]) * tables.pairs
+          let angles = (Int(positions[row]) - tables.positions.lowerBound) * tables.pairs
           for head in 0..<heads {
             let part = rows[row] + head * headSize
             switch tables.pairing {
