@@ -85,6 +85,7 @@ interop: build venv
 	PRN_TOKENIZERS=$(CURDIR)/.build/interop-tokenizers $(SWIFT) test --skip-build --filter TokenizerInteropTests
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)
 	.venv/bin/python Tests/Interop/jupyter.py $(PRN)
+	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 
 venv:
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
