@@ -165,7 +165,9 @@ final class StepRunner: StepObserver {
           let content: JSONValue = input.handle.map { .string($0.reference.content) } ?? .null
           guard source.declaration.isLabelled else { return content }
           let coordinates = input.coordinates.map { Coordinate(name: $0.name, value: $0.value) }
-          return ["content": content, "as": labelRecord(input.label, coordinates)]
+          var entry: [String: JSONValue] = ["content": content, "as": labelRecord(input.label, coordinates)]
+          entry["failure"] = input.failure.map(JSONValue.string)
+          return .object(entry)
         })
     }
     return [

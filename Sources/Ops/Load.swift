@@ -2,10 +2,7 @@ import Kernel
 import Transformer
 
 /// The files of a model folder that make up its content.
-let modelFiles = [
-  "config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json", "tokenizer.model",
-  "tokenizer_config.json",
-]
+let modelFiles = ["config.json", "*.safetensors", "model.safetensors.index.json"] + Tokenizer.files
 
 struct Load: Op {
   static let name = "load"
@@ -28,7 +25,9 @@ struct Load: Op {
   func run(_ context: any RunContext) throws -> Model {
     guard let folder = path.first else { throw Diagnostic("load needs a path", argument: "path") }
     let network = try LanguageModel(folder: folder.path)
-    // A broken weight is found now, not an hour into a capture.
+    network.checkpoint.warnings.forEach(context.warn)
+    // A tokenizer that cannot be used or a broken weight is found now, not an hour into a capture.
+    if try Tokenizer.exists(in: folder.path) { _ = try Tokenizer(folder: folder.path) }
     let names = network.tensorNames
     for (done, name) in names.enumerated() {
       try context.progress(done, of: names.count, "tensor")

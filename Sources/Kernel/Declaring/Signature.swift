@@ -57,6 +57,8 @@ public struct ParameterDeclaration: Sendable {
   public let words: BareWord
   /// Nil when the parameter must be given.
   public let defaultValue: Literal?
+  /// Whether it can also be given without its name, behind the inputs.
+  public let isPositional: Bool
   /// Literals a call must refuse: of the wrong kind, or just outside the range.
   public let illegal: [Literal]
 
@@ -169,7 +171,8 @@ extension Param: ErasedParameter {
   func declaration(named name: String) -> ParameterDeclaration {
     ParameterDeclaration(
       name: name, meaning: meaning, kind: Value.kind, unit: unit, range: range?.text, choices: Value.choices,
-      words: Value.words, defaultValue: defaultValue?.literal, illegal: Value.illegal + (range?.outside ?? []))
+      words: Value.words, defaultValue: defaultValue?.literal, isPositional: isPositional,
+      illegal: Value.illegal + (range?.outside ?? []))
   }
 }
 

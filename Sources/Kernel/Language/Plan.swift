@@ -208,11 +208,11 @@ final class PlanStep {
   }
 }
 
-/// How labels and coordinates enter identities and keys.
+/// How labels and coordinates enter identities and keys: as written, for that is how a result shows them.
 func labelRecord(_ label: String?, _ coordinates: [Coordinate]) -> JSONValue {
   [
     "label": label.map(JSONValue.string) ?? .null,
-    "coordinates": .array(coordinates.map { [.string($0.name), $0.value.canonical] }),
+    "coordinates": .array(coordinates.map { [.string($0.name), .string($0.value.rendered)] }),
   ]
 }
 
