@@ -10,7 +10,7 @@ from torch import nn
 
 SETTINGS = dict(
     model_type="chatglm", architectures=["ChatGLMModel"], num_layers=2, hidden_size=32, num_attention_heads=4,
-    multi_query_attention=True, multi_query_group_num=2, kv_channels=8, ffn_hidden_size=24, padded_vocab_size=61,
+    multi_query_attention=True, multi_query_group_num=2, kv_channels=8, ffn_hidden_size=48, padded_vocab_size=61,
     seq_length=64, layernorm_epsilon=1e-5, add_qkv_bias=True, add_bias_linear=False, rmsnorm=True,
     post_layer_norm=True, original_rope=True, apply_residual_connection_post_layernorm=False, torch_dtype="bfloat16")
 
@@ -65,8 +65,8 @@ class FeedForward(nn.Module):
         self.dense_4h_to_h = nn.Linear(c.ffn_hidden_size, c.hidden_size, bias=False)
 
     def forward(self, x):
-        gate, up = self.dense_h_to_4h(x).chunk(2, -1)
-        return self.dense_4h_to_h(nn.functional.silu(gate) * up)
+        gate, up = self.dense_h_to_4h(x[None]).chunk(2, -1)
+        return self.dense_4h_to_h(nn.functional.silu(gate) * up)[0]
 
 
 class Layer(nn.Module):
