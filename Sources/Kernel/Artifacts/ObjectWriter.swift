@@ -10,7 +10,7 @@ struct ObjectRecord {
   var summary: String
   /// What the key is the hash of.
   var step: JSONValue
-  var facts: Facts
+  var facts: RecordedFacts
   var warnings: [String]
   /// The steps of all ancestors and its own, by key.
   var lineage: [String: JSONValue]

@@ -95,7 +95,7 @@ public indirect enum PlanValue {
 public final class PlanNode {
   public let type: ArtifactType
   /// What is known of it before it exists.
-  public internal(set) var facts: Facts
+  public internal(set) var facts: RecordedFacts
   /// Set once it is there.
   public internal(set) var handle: ArtifactHandle?
   /// Why there is none, in a run that goes on past failures.
@@ -113,7 +113,7 @@ public final class PlanNode {
   /// Tells nodes of one plan apart.
   var identity: String { String(UInt(bitPattern: ObjectIdentifier(self)), radix: 16) }
 
-  init(step: PlanStep, facts: Facts) {
+  init(step: PlanStep, facts: RecordedFacts) {
     type = step.bound.signature.output
     self.facts = facts
     self.step = step
