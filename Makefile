@@ -2,6 +2,7 @@
 # make demo     install what is missing, build, and run the first notebook
 # make test     everything CI checks
 # make check    format, lint and the fast tests: before every commit
+# make torture  kills, signals, full disks and fuzzed inputs, for an hour at most
 # make smollm2  fetch a real language model of 135 million parameters
 # make bench docs install interop clean
 
@@ -25,7 +26,7 @@ define tests
 [ "$$(cat .build/status)" = 0 ] || { echo "--- failed" >&2; grep '^✘' .build/tests.log >&2; exit 1; }
 endef
 
-.PHONY: all build demo test check smollm2 format bench docs install interop clean deps toolchain venv
+.PHONY: all build demo test check smollm2 format bench torture docs install interop clean deps toolchain venv
 
 all: build
 
@@ -65,6 +66,10 @@ format: toolchain
 bench: toolchain deps venv
 	$(SWIFT) build -c release --product prn-bench
 	.venv/bin/python Tests/Benchmarks/bench.py .build/release/prn-bench $(BENCH)
+
+# SIZE=0.1 takes a tenth of the time. Stopped, it goes on where it was.
+torture: build
+	$(PYTHON) Tests/Torture/torture.py $(PRN) --size $(or $(SIZE),1)
 
 docs: build
 	@mkdir -p docs

@@ -43,6 +43,12 @@ import Testing
     #expect(text("mk.csv") == "edited")
   }
 
+  @Test func aWorkspaceThatWroteOutputsIsInOrder() throws {
+    #expect(try prn("export mk to=./mk.csv").status == 0)
+    let check = try Program.run(["fsck"], in: folder)
+    #expect(check.status == 0 && !check.out.contains("stray"), "\(check.out)")
+  }
+
   @Test func whatARunReadsIsNoTargetEvenWhenForced() throws {
     let copied = folder + "/model"
     try FileManager.default.copyItem(atPath: CommandTests.model, toPath: copied)

@@ -115,7 +115,7 @@ extension Store {
     }
     let known = [
       "workspace.json", "objects", "vars", "journal", "partial", "locks", "tmp", "trash", "quarantine", "inputs",
-      "sources.json", "index.h5", "pins",
+      "sources.json", "outputs.jsonl", "index.h5", "pins",
     ]
     for name in try Files.names(in: root) where !known.contains(name) { stray(name, "not a part of a workspace") }
     return findings
