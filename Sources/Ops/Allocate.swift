@@ -8,6 +8,7 @@ struct Allocate: Op {
   static let name = "allocate"
   static let summary = "Decide how much each block loses: complex blocks lose less."
   static let reference: String? = "FANG eq. 8; OWL (Yin et al. 2024) for how=owl"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128

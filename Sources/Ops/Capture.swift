@@ -4,9 +4,9 @@ import Transformer
 
 struct Capture: Op {
   static let name = "capture"
-  static let revision = 2
   static let summary = "Run a model over a corpus, layer by layer, and keep what its sites show."
   static let reference: String? = "FANG, context clustering and group-wise reweighting (by=, groups=)"
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128

@@ -4,6 +4,7 @@ import Kernel
 struct Combine: Op {
   static let name = "combine"
   static let summary = "Combine masks unit by unit; written with | & ^ ! in scripts."
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128

@@ -7,6 +7,7 @@ struct Flap: Op {
   static let name = "flap"
   static let summary = "Score neurons and heads by how much their input fluctuates."
   static let reference: String? = "FLAP (An et al., AAAI 2024); FANG eq. 12-15"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128

@@ -5,6 +5,7 @@ struct OBC: Op {
   static let name = "obc"
   static let summary = "Score neurons and heads by the loss their removal costs after the rest is refitted."
   static let reference: String? = "structured OBC (ZipLM); FANG eq. 9-11, Algorithms 1 and 2"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128

@@ -4,10 +4,10 @@ import Transformer
 
 struct Score: Op {
   static let name = "score"
-  static let revision = 2
   static let summary = "Score neurons by the networks they are in, or neurons and heads by a baseline method."
   static let reference: String? =
     "CanICA pruning, section 3 (networks); Wanda (Sun et al. 2024); magnitude; block influence (ShortGPT)"
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128

@@ -4,9 +4,9 @@ import Transformer
 
 struct Taylor: Op {
   static let name = "taylor"
-  static let revision = 2
   static let summary = "Score how much every neuron matters to every token cluster, by a backward pass."
   static let reference: String? = "FANG eq. 5"
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128

@@ -28,11 +28,14 @@ public struct Structure: Sendable, Equatable {
   public let blockParameters: [Int]
   /// Every parameter that the model still has.
   public let totalParameters: Int
+  /// The rows and columns of the model's tensors that go with each unit.
+  public let spans: [UnitSpan]
 
   public var layers: Int { blockParameters.count }
 
   public init(_ network: LanguageModel, model: String) {
     self.model = model
+    spans = network.unitSpans
     let configuration = network.configuration
     let pruning = network.pruning.blocks.isEmpty ? .keepingAll(configuration) : network.pruning
     let layers = 0..<configuration.layers
@@ -98,6 +101,21 @@ public struct Structure: Sendable, Equatable {
     }
     try writer.attribute("columns_per_unit", .integer(columnsPerUnit.attention))
     try writer.attribute("total_parameters", .integer(totalParameters))
+    try writeSpans(to: writer)
+  }
+
+  /// One row per tensor: unit u of `module` takes the positions from `start + u width` on of `axis`.
+  private func writeSpans(to writer: any ArtifactWriter) throws {
+    try writer.strings("structure/tensor/name", spans.map(\.tensor), axis: "tensor")
+    try writer.strings("structure/tensor/module", spans.map(\.module.rawValue), axis: "tensor")
+    func column(_ name: String, _ value: KeyPath<UnitSpan, Int>, _ meaning: String) throws {
+      try writer.vector(
+        "structure/tensor/\(name)", spans.map { Int32($0[keyPath: value]) }, axis: "tensor", meaning: meaning)
+    }
+    try column("layer", \.layer, "the block it belongs to")
+    try column("axis", \.axis, "0 = rows, 1 = columns of the stored tensor")
+    try column("start", \.start, "where unit 0 begins")
+    try column("width", \.width, "positions of one unit")
   }
 
   init(from reader: any ArtifactReader) throws {
@@ -113,6 +131,19 @@ public struct Structure: Sendable, Equatable {
     parametersPerUnit = try PerModule { try number("\($0.axis)_parameters") }
     columnsPerUnit = PerModule(attention: try number("columns_per_unit"), ffn: 1)
     totalParameters = try number("total_parameters")
+    let names = try reader.strings("structure/tensor/name")
+    let modules = try reader.strings("structure/tensor/module")
+    func column(_ name: String) throws -> [Int] {
+      try reader.array("structure/tensor/\(name)", as: Int32.self).map(Int.init)
+    }
+    let (layer, axis, start, width) = (
+      try column("layer"), try column("axis"), try column("start"), try column("width")
+    )
+    spans = names.indices.map { index in
+      UnitSpan(
+        layer: layer[index], module: Module(rawValue: modules[index]) ?? .ffn, tensor: names[index],
+        axis: axis[index], start: start[index], width: width[index])
+    }
   }
 }
 

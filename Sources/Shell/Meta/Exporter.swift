@@ -53,7 +53,7 @@ struct Exporter {
     if !formats.isEmpty, word.map(formats.contains) ?? true {
       guard !Exporter.fileEndings.contains(suffix) else {
         throw Diagnostic(
-          "a model is written as a folder, and \(path) names a file", hint: "for example to=./\(call.name)",
+          "`as=\(word ?? formats[0])` writes a folder, and \(path) names a file", hint: "for example to=./\(call.name)",
           argument: "to", kind: .usage)
       }
       return .folder(word)
@@ -117,7 +117,7 @@ struct Exporter {
     guard let showable = artifact as? any Showable else {
       throw Diagnostic("a value of type \(type(of: artifact).type.name) has no table", argument: "value", kind: .usage)
     }
-    if let table = try showable.table(ShowRequest(name: call.name)) { return table }
+    if let table = try showable.exportedTable(ShowRequest(name: call.name)) { return table }
     return try showable.figure(PlotRequest(name: call.name)).table
   }
 }
