@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from transformers import AutoModelForCausalLM, logging
+from transformers.models.glm import modeling_glm as glm
 from transformers.models.llama import modeling_llama as llama
+from transformers.pytorch_utils import Conv1D
 
 logging.disable_progress_bar()
 
@@ -31,8 +33,8 @@ def in_double():
         angle = torch.cat([angle, angle], -1)
         return angle.cos(), angle.sin()
 
-    llama.LlamaRMSNorm.forward = norm
-    llama.LlamaRotaryEmbedding.forward = rotation
+    llama.LlamaRMSNorm.forward = glm.GlmRMSNorm.forward = norm
+    llama.LlamaRotaryEmbedding.forward = glm.GlmRotaryEmbedding.forward = rotation
 
 
 def load(folder, dtype=torch.float64):
@@ -47,12 +49,40 @@ def windows(ids, samples, length, seed=0):
     return [ids[s:s + length] for s in starts], starts
 
 
+def blocks(model):
+    return model.transformer.h if hasattr(model, "transformer") else model.model.layers
+
+
+def parts(block):
+    """The norms before attention and FFN, the first map of the FFN, and the output maps of both."""
+    if hasattr(block, "ln_1"):
+        return block.ln_1, block.ln_2, block.mlp.c_fc, (block.attn.c_proj, block.mlp.c_proj)
+    first = block.mlp.gate_proj if hasattr(block.mlp, "gate_proj") else block.mlp.gate_up_proj
+    return (block.input_layernorm, block.post_attention_layernorm, first,
+            (block.self_attn.o_proj, block.mlp.down_proj))
+
+
+def matrix(module):
+    """The weight as d x columns; GPT-2 stores it the other way round."""
+    return module.weight.T if isinstance(module, Conv1D) else module.weight
+
+
+def change(module, W=None, bias=None):
+    """Replaces the weight, and adds to the bias, of an output map."""
+    with torch.no_grad():
+        if W is not None:
+            matrix(module).copy_(torch.from_numpy(W))
+        if bias is not None:
+            bias = torch.from_numpy(bias)
+            module.bias = torch.nn.Parameter(bias if module.bias is None else module.bias + bias)
+
+
 SITES = ("block.in", "attn.heads", "ffn.resid", "ffn.in", "ffn.act", "block.out")
 
 
 def activations(model, sequences, gradients=False):
     """Every site of every layer, tokens x features; with gradients also dL/dh at ffn.act, L = mean loss of a window."""
-    layers = model.model.layers
+    layers = blocks(model)
     kept = [{site: [] for site in SITES + ("gradient",)} for _ in layers]
     alive = []
 
@@ -67,12 +97,13 @@ def activations(model, sequences, gradients=False):
 
     handles = []
     for l, block in enumerate(layers):
+        first_norm, second_norm, first, (output, down) = parts(block)
         handles += [
-            block.input_layernorm.register_forward_pre_hook(keep(l, "block.in")),
-            block.self_attn.o_proj.register_forward_pre_hook(keep(l, "attn.heads")),
-            block.post_attention_layernorm.register_forward_pre_hook(keep(l, "ffn.resid")),
-            block.mlp.gate_proj.register_forward_pre_hook(keep(l, "ffn.in")),
-            block.mlp.down_proj.register_forward_pre_hook(keep(l, "ffn.act")),
+            first_norm.register_forward_pre_hook(keep(l, "block.in")),
+            output.register_forward_pre_hook(keep(l, "attn.heads")),
+            second_norm.register_forward_pre_hook(keep(l, "ffn.resid")),
+            first.register_forward_pre_hook(keep(l, "ffn.in")),
+            down.register_forward_pre_hook(keep(l, "ffn.act")),
             block.register_forward_hook(
                 lambda module, inputs, output, l=l: kept[l]["block.out"].append(
                     (output[0] if isinstance(output, tuple) else output).detach()[0]))]
@@ -111,35 +142,31 @@ class Shape:
     """What a piece is and what it weighs."""
 
     def __init__(self, config):
-        self.d, self.n, self.layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
-        self.units = config.num_key_value_heads
+        self.d, self.layers = config.hidden_size, config.num_hidden_layers
+        self.n = getattr(config, "intermediate_size", None) or config.n_inner
+        self.is_gated = hasattr(config, "intermediate_size")
+        self.units = getattr(config, "num_key_value_heads", config.num_attention_heads)
         g = config.num_attention_heads // self.units
         head = getattr(config, "head_dim", None) or self.d // config.num_attention_heads
         self.width = g * head
         self.unit = self.d * head * (2 * g + 2)
-        self.neuron = 3 * self.d
+        self.neuron = (3 if self.is_gated else 2) * self.d
         self.block = self.units * self.unit + self.n * self.neuron
 
 
 def weights(model):
     """(W_o, W_down) of every layer, d x columns, double."""
-    return [(b.self_attn.o_proj.weight.detach().double().numpy().copy(),
-             b.mlp.down_proj.weight.detach().double().numpy().copy()) for b in model.model.layers]
+    return [tuple(matrix(module).detach().double().numpy().copy() for module in parts(b)[3]) for b in blocks(model)]
 
 
 def pruned(folder, units, neurons, width, W_o=None, W_down=None, bias_o=None, bias_down=None):
     """The model with dropped columns set to zero, the rest replaced where given, and biases added."""
     model = load(folder)
-    with torch.no_grad():
-        for l, block in enumerate(model.model.layers):
-            for module, keep, W, bias in (
-                    (block.self_attn.o_proj, np.repeat(units[l], width), W_o, bias_o),
-                    (block.mlp.down_proj, neurons[l], W_down, bias_down)):
-                if W is not None:
-                    module.weight.copy_(torch.from_numpy(W[l]))
-                module.weight[:, ~torch.from_numpy(keep)] = 0
-                if bias is not None:
-                    module.bias = torch.nn.Parameter(torch.from_numpy(bias[l]))
+    old = weights(model)
+    for l, block in enumerate(blocks(model)):
+        for i, (module, keep, W, bias) in enumerate(zip(
+                parts(block)[3], (np.repeat(units[l], width), neurons[l]), (W_o, W_down), (bias_o, bias_down))):
+            change(module, (old[l][i] if W is None else W[l]) * keep, None if bias is None else bias[l])
     return model
 
 
@@ -154,6 +181,15 @@ def fluctuation(metric, X, W):
     return np.abs(W).mean(0) * np.sqrt((X**2).mean(0))
 
 
+def program_fluctuation(X, length):
+    """What FLAP's own program sums up instead of the variance: every window about the mean of all up to it, the first
+    left out."""
+    samples = X.reshape(-1, length, X.shape[1])
+    means = np.cumsum(samples.mean(1), 0) / np.arange(1, len(samples) + 1)[:, None]
+    total = sum((s / (s + 1)) * ((x - means[s])**2).sum(0) for s, x in enumerate(samples))
+    return total / (len(samples) - 1)
+
+
 def standardised(S):
     return (S - S.mean()) / S.std(ddof=1)
 
@@ -166,8 +202,9 @@ def half_up(x):
     return int(np.floor(x + 0.5 + 1e-9))
 
 
-def al_am(attention, ffn, shape, rate):
-    """All layers and modules in one list; the prefix nearest to the target in parameters goes."""
+def al_am(attention, ffn, shape, target):
+    """All layers and modules in one list; the prefix nearest to the target in parameters goes, and the best of a layer
+    that would be left empty stays."""
     pieces = []
     for l in range(shape.layers):
         z = by_unit(standardised(attention[l]), shape.width).mean(1)
@@ -176,14 +213,15 @@ def al_am(attention, ffn, shape, rate):
         pieces += [(z[j], l, 1, j, shape.neuron) for j in range(shape.n)]
     pieces.sort()
     total = np.cumsum([0] + [p[4] for p in pieces])
-    cut = int(np.argmin(np.abs(total - rate * shape.block * shape.layers)))
+    cut = int(np.argmin(np.abs(total - target)))
     units = np.ones((shape.layers, shape.units), bool)
     neurons = np.ones((shape.layers, shape.n), bool)
     for _, l, kind, i, _ in pieces[:cut]:
         (neurons if kind else units)[l, i] = False
     gap = pieces[cut][0] - pieces[cut - 1][0]
-    for l in range(shape.layers):
-        assert units[l].any() and neurons[l].any(), "the guard is not reached by these tests"
+    for _, l, kind, i, _ in reversed(pieces[:cut]):
+        keep = (neurons if kind else units)[l]
+        keep[i] |= not keep.any()
     return units, neurons, gap
 
 
@@ -198,20 +236,28 @@ def lowest(S, count):
     return keep
 
 
+def partition(total, sizes):
+    """In proportion: the floor to each, the rest by largest remainder, ties to the first."""
+    parts = total * sizes // sizes.sum()
+    order = np.argsort(-(total * sizes % sizes.sum()), kind="stable")
+    parts[order[:total - parts.sum()]] += 1
+    return parts
+
+
+def lowest_in_groups(S, group, count):
+    keep = np.ones(len(S), bool)
+    members = [np.flatnonzero(group == k) for k in range(group.max() + 1)]
+    for own, share in zip(members, partition(count, np.array([len(m) for m in members]))):
+        keep[own] = lowest(S[own], share)
+    return keep
+
+
 def per_layer(unit_scores, neuron_scores, shape, rates, groups=None):
     units, neurons = [], []
     for l in range(shape.layers):
         a, p = counts(shape, rates[l])
         units.append(lowest(unit_scores[l], a))
-        if groups is None:
-            neurons.append(lowest(neuron_scores[l], p))
-            continue
-        K = groups[l].max() + 1
-        keep = np.ones(shape.n, bool)
-        for k in range(K):
-            members = np.flatnonzero(groups[l] == k)
-            keep[members] = lowest(neuron_scores[l][members], p // K + (k < p % K))
-        neurons.append(keep)
+        neurons.append(lowest(neuron_scores[l], p) if groups is None else lowest_in_groups(neuron_scores[l], groups[l], p))
     return np.array(units), np.array(neurons)
 
 
@@ -292,6 +338,12 @@ def shared_neurons(S, m):
     return np.sort(order[:m])
 
 
+def group_sizes(n, K):
+    """(of the K groups, of the shared one); what does not divide goes to the first groups."""
+    m = n // (K + 1)
+    return np.array([(n - m) // K + (k < (n - m) % K) for k in range(K)]), m
+
+
 def optimum(S, sizes):
     """The best balanced assignment by an LAP in which each group stands as many times as it has places."""
     columns = np.repeat(np.arange(len(sizes)), sizes)
@@ -299,12 +351,15 @@ def optimum(S, sizes):
     return S.T[rows, columns[picked]].sum(), columns[picked]
 
 
-def context_weights(h, labels, tau=None, relative=None):
-    """Eq. 6."""
+def context_weights(h, labels, tau=None, relative=None, how="context"):
+    """Eq. 6 and its ablations."""
     K = labels.max() + 1
+    if how in ("uniform", "matched"):
+        return np.full((K, K), 1 / K) if how == "uniform" else np.eye(K)
     c = np.array([h[labels == k].mean(0) for k in range(K)])
     D = np.linalg.norm(c[:, None] - c[None], axis=2)
     tau = tau if tau is not None else relative * D.sum() / (K * (K - 1))
+    D = D if how == "context" else D.max() - D
     e = np.exp(-D / tau)
     return e / e.sum(1, keepdims=True)
 
@@ -340,6 +395,15 @@ def refit_in_groups(W, h, labels, alpha, group, keep):
     return out
 
 
+def greedy_in_groups(W, h, labels, alpha, group):
+    """The order of removal in each group, its members by number."""
+    orders = []
+    for k in range(len(alpha)):
+        members = np.flatnonzero(group == k)
+        orders.append(members[greedy(W[:, members], group_hessian(h, labels, alpha, k, members))])
+    return orders
+
+
 def complexity(x, y):
     """FC of eq. 8."""
     cosine = (x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
@@ -356,3 +420,42 @@ def clip(FC, sp, cap):
         s = np.clip(sp * (0.5 + u) + delta, 0.5 * sp, high)
         low, top = (delta, top) if s.mean() < sp else (low, delta)
     return s
+
+
+# -------------------------------------------------------------------------------------------------- CanICA, methods 2
+
+
+def signals(block, x):
+    """What canica reads: the activated gate and the up projection, or without a gate what goes into the activation."""
+    x = torch.from_numpy(x)
+    with torch.no_grad():
+        y = parts(block)[2](x)
+        if hasattr(block.mlp, "gate_proj"):
+            y = [torch.nn.functional.silu(y), block.mlp.up_proj(x)]
+        elif hasattr(block.mlp, "gate_up_proj"):
+            gate, up = y.chunk(2, -1)
+            y = [torch.nn.functional.silu(gate), up]
+        else:
+            y = [y]
+    return [part.numpy() for part in y]
+
+
+def standard_signals(parts):
+    """Signals side by side (tokens x signals), each with mean 0 and standard deviation 1 (ddof 1)."""
+    X = np.concatenate(parts, 1)
+    return (X - X.mean(0)) / X.std(0, ddof=1)
+
+
+def whitened(Z, k):
+    """The k leading right singular vectors, centred and whitened symmetrically: rows of Y with Y Yᵀ = N I."""
+    B = np.linalg.svd(Z, full_matrices=False)[2][:k]
+    B = B - B.mean(1, keepdims=True)
+    values, E = np.linalg.eigh(B @ B.T)
+    return np.sqrt(Z.shape[1]) * (E / np.sqrt(values)) @ E.T @ B
+
+
+def turn_of_one_step(Y):
+    """How far one more step of FastICA (cube) would turn what it found."""
+    A = Y**3 @ Y.T / Y.shape[1] - 3 * np.eye(len(Y))
+    values, E = np.linalg.eigh(A @ A.T)
+    return np.abs(np.abs(np.diag((E / np.sqrt(values)) @ E.T @ A)) - 1).max()
