@@ -82,6 +82,7 @@ interop: build venv
 	PRN_INTEROP=$(CURDIR)/.build/interop $(SWIFT) test --skip-build --filter 'TransformerTests.Export' >.build/interop.log
 	.venv/bin/python Tests/Fixtures/transformer/interop.py .build/interop/*
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)
+	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 
 venv:
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv

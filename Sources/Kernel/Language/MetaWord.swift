@@ -84,7 +84,7 @@ public struct MetaWord: Sendable {
         parameter("to", .path, "the file or folder to write"),
         parameter(
           "as", .word, "the format, when the file name does not say it",
-          choices: ["hf", "masked", "csv", "tsv", "json", "md", "h5", "script"]),
+          choices: ["hf", "masked", "npy", "csv", "tsv", "json", "md", "h5", "script"]),
       ]),
     MetaWord("time", "Run a statement and print how long it took.", []),
     MetaWord(
