@@ -44,6 +44,10 @@ struct Verify {
     guard let handle = try store.value(named: name, back: 0) else {
       throw Diagnostic("there is no value named `\(name)`", kind: .usage)
     }
+    let ops = try store.ancestry(of: handle.reference.key).compactMap { $0.step["op"]?.stringValue }
+    if let op = ops.first(where: { catalog.signature($0)?.isRepeatable == false }) {
+      throw Diagnostic("`\(name)` comes from `\(op)`, which measures anew each time", kind: .usage)
+    }
     let script = try ReplayScript(store: store, catalog: catalog).text(of: handle.reference.key, name: name)
     let verifying = VerifyingStore(store, key: handle.reference.key)
     let session = Session(catalog: catalog, store: verifying, observer: console, meta: meta)
