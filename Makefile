@@ -75,13 +75,16 @@ install: toolchain deps
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PRN) $(DESTDIR)$(PREFIX)/bin/prn
 
-# Exported models in transformers, and every method once more in double precision.
+# Exported models in transformers, tokens of 2000 texts a kind, and every method once more in double precision.
 interop: build venv
 	$(SWIFT) build --build-tests
 	rm -rf .build/interop && mkdir -p .build/interop
 	PRN_INTEROP=$(CURDIR)/.build/interop $(SWIFT) test --skip-build --filter 'TransformerTests.Export' >.build/interop.log
 	.venv/bin/python Tests/Fixtures/transformer/interop.py .build/interop/*
+	.venv/bin/python Tests/Fixtures/tokenizers/make_tokenizers.py into .build/interop-tokenizers 2000
+	PRN_TOKENIZERS=$(CURDIR)/.build/interop-tokenizers $(SWIFT) test --skip-build --filter TokenizerInteropTests
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)
+	.venv/bin/python Tests/Interop/jupyter.py $(PRN)
 	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 
 venv:

@@ -43,7 +43,7 @@ struct Compare: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     let types = ($values.givenTypes + $baseline.givenTypes).map(\.name).uniqued
     guard types.count <= 1 else {
       throw Diagnostic("compare takes values of one type, not \(types.joined(separator: " and "))", kind: .usage)
@@ -53,7 +53,7 @@ struct Compare: Op {
         "seed= has no effect here: only differences of reports from a baseline= are drawn again", argument: "seed",
         kind: .usage)
     }
-    return [:]
+    return NoFacts()
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {

@@ -41,7 +41,7 @@ struct Eval: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     let (hasText, hasTasks) = ($corpus.isGiven, !tasks.isEmpty)
     guard hasText || hasTasks else {
       throw Diagnostic("eval needs a text or tasks= to judge by", argument: "corpus", kind: .usage)
@@ -66,7 +66,7 @@ struct Eval: Op {
       throw Diagnostic("\(twice.element.name) is asked for twice", argument: "metric", kind: .usage)
     }
     try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
-    return [:]
+    return NoFacts()
   }
 
   /// - Throws: when a figure was asked for that no report of these kinds has.

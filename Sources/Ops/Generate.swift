@@ -22,7 +22,7 @@ struct Generate: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     guard !prompt.isEmpty else { throw Diagnostic("there is no prompt", argument: "prompt", kind: .usage) }
     if let place = prompt.firstIndex(of: "") {
       let which = prompt.count > 1 ? "prompt \(place + 1)" : "the prompt"
@@ -31,7 +31,7 @@ struct Generate: Op {
     if seed != 0, temperature == 0 {
       throw Diagnostic("seed= has no effect here: nothing is drawn at temperature 0", argument: "seed", kind: .usage)
     }
-    return [:]
+    return NoFacts()
   }
 
   func estimate() throws -> Resources {

@@ -112,6 +112,12 @@ final class BoundOp {
     return open(type)
   }
 
+  /// Asks the op whether the call makes sense, and what its result will be like.
+  func check() throws -> RecordedFacts {
+    func open<T: Op>(_ op: T) throws -> RecordedFacts { try RecordedFacts(recording: op.check()) }
+    return try open(op)
+  }
+
   func run(_ context: any RunContext) throws -> any Artifact {
     func open<T: Op>(_ op: T) throws -> any Artifact { try op.run(context) }
     return try open(op)

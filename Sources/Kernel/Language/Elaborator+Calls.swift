@@ -93,9 +93,9 @@ extension Elaborator {
       guard let parameter = step.bound.parameters[late.parameter], let value = parameter.standIn else { continue }
       try? parameter.bind(value)
     }
-    var facts: Facts = [:]
+    var facts: RecordedFacts = [:]
     do {
-      facts = try step.bound.op.check()
+      facts = try step.bound.check()
     } catch {
       var diagnostic = explained(error, op: binder.op.text)
       let isLate = step.deferred.contains { $0.parameter == diagnostic.argument }

@@ -44,9 +44,15 @@ struct Verify {
     guard let handle = try store.value(named: name, back: 0) else {
       throw Diagnostic("there is no value named `\(name)`", kind: .usage)
     }
-    let ops = try store.ancestry(of: handle.reference.key).compactMap { $0.step["op"]?.stringValue }
-    if let op = ops.first(where: { catalog.signature($0)?.isRepeatable == false }) {
-      throw Diagnostic("`\(name)` comes from `\(op)`, which measures anew each time", kind: .usage)
+    for step in try store.ancestry(of: handle.reference.key).map(\.step) {
+      guard let op = step["op"]?.stringValue, let signature = catalog.signature(op) else { continue }
+      guard signature.isRepeatable else {
+        throw Diagnostic("`\(name)` comes from `\(op)`, which measures anew each time", kind: .usage)
+      }
+      guard step["revision"] == .integer(signature.revision) else {
+        throw Diagnostic(
+          "`\(name)` was made by another revision of `\(op)` than the one this prn has", hint: "make it again")
+      }
     }
     let script = try ReplayScript(store: store, catalog: catalog).text(of: handle.reference.key, name: name)
     let verifying = VerifyingStore(store, key: handle.reference.key)
@@ -57,7 +63,7 @@ struct Verify {
       return outcome.exitCode
     }
     guard let result = verifying.result else {
-      throw Diagnostic("the lineage of `\(name)` leads to another step; its op may have a new revision")
+      throw Diagnostic("the lineage of `\(name)` leads to another step")
     }
     var rows: [(name: String, value: TableData.Cell)] = [
       ("content", .text(result.isSameContent ? "same" : "different")),

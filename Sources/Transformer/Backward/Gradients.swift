@@ -102,7 +102,7 @@ private final class BackwardWalk {
       let trace = try keepsAll ? traces[layer] : pass.trace(inputs[layer])
       for module in Module.allCases.reversed() {
         let branch = pass.block[module]
-        let derivative = pass.mixedGradient(gradient, branch)
+        let derivative = try pass.mixedGradient(gradient, trace[module], branch)
         if module.site == GradientTap.site {
           let space = module.output.columns
           try tap(

@@ -5,6 +5,8 @@ import Numerics
 ///     norm(x)  →  projected = norm(x) Wᵀ + b  →  mixed = attention(rotate(projected)), act(gate) ∘ up or act(up)
 ///     x ← x + mixed Woᵀ + b
 ///
+/// In a family whose branches end with their norms, the first stage leaves x as it is and the last adds norm(mixed Woᵀ + b).
+///
 /// Work is cut by sizes alone, so the bits do not depend on the number of threads.
 struct BlockPass {
   let block: Block
@@ -33,20 +35,29 @@ struct BlockPass {
 
   var tokens: Int { batch.rows.count }
 
-  /// The residual stream behind the branch's norm.
+  /// The residual stream behind the branch's norm; the stream itself where the norm comes last.
   ///
   /// - Parameter x: tokens × d, the stream that enters the branch.
   func normalized(_ x: Matrix<Float>, _ branch: Branch) -> Matrix<Float> {
+    if block.configuration.family.normsOutput { return x }
     let normalized = scratch.matrix(.normalized, tokens, x.columns)
     normalize(x, branch.norm, block.configuration, into: normalized)
     return normalized
   }
 
-  /// What the input maps make of the normalised stream: queries and keys already rotated, the gate not yet activated.
+  /// What the input maps make of the normalised stream: queries and keys already normed and rotated, the gate not yet
+  /// activated.
   func projected(_ normalized: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
     let projected = kept.matrix(.projected(branch.module), tokens, branch.input.outputs)
     try branch.input.apply(normalized, into: projected, pulse: pulse)
-    if case .attention = branch.mix { rotate(projected, branch, direction: 1) }
+    if case .attention = branch.mix {
+      for part in normedParts(branch) {
+        let raw = kept.matrix(.unnormalized(part.role), tokens, part.columns.count)
+        raw.assign(projected.columns(part.columns))
+        part.normalize(raw, into: projected.columns(part.columns))
+      }
+      rotate(projected, branch, direction: 1)
+    }
     return projected
   }
 
@@ -67,9 +78,28 @@ struct BlockPass {
     return mixed
   }
 
+  /// The columns of `projected` that pass a norm of their own.
+  func normedParts(_ branch: Branch) -> [NormedPart] {
+    branch.outputNorms.keys.sorted { $0.rawValue < $1.rawValue }.map { NormedPart(branch, $0, layer: block.layer) }
+  }
+
   /// `x ← x + mixed Woᵀ + b`
   func add(_ mixed: Matrix<Float>, _ branch: Branch, to x: Matrix<Float>) throws {
+    if block.configuration.family.normsOutput {
+      let normalized = scratch.matrix(.normalized, tokens, x.columns)
+      normalize(try branchOutput(mixed, branch), branch.norm, block.configuration, into: normalized)
+      x.add(normalized)
+      return
+    }
     try branch.output.apply(mixed, into: x, adding: true, pulse: pulse)
+  }
+
+  /// `mixed Woᵀ + b`
+  func branchOutput(_ mixed: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
+    let output = scratch.matrix(.branchOutput, tokens, branch.output.outputs)
+    if mixed.columns == 0 { output.assign(Matrix(rows: tokens, columns: output.columns)) }
+    try branch.output.apply(mixed, into: output, pulse: pulse)
+    return output
   }
 
   /// What a site between the maps shows of `projected`.
