@@ -148,7 +148,8 @@ final class StepRunner: StepObserver {
     }
   }
 
-  /// What the step is: op, revision, parameters after defaults, contents of inputs. No names, paths or clocks.
+  /// What the step is: op, revision, parameters after defaults, contents of inputs. No names, paths or clocks; what is
+  /// not repeatable is told apart by a number drawn for it.
   private func keyRecord() -> JSONValue {
     var inputs: [String: JSONValue] = [:]
     for source in step.sources {
@@ -170,10 +171,14 @@ final class StepRunner: StepObserver {
           return .object(entry)
         })
     }
-    return [
+    var record: [String: JSONValue] = [
       "op": .string(op), "revision": .integer(step.bound.signature.revision),
       "parameters": .object(step.bound.canonicalParameters), "inputs": .object(inputs), "precision": "float32",
     ]
+    if !step.bound.signature.isRepeatable {
+      record["taken"] = .string(String(UInt64.random(in: .min ... .max), radix: 16))
+    }
+    return .object(record)
   }
 
   /// `flap 3fa91c02 metric=wifv`, ASCII.

@@ -19,6 +19,9 @@ public protocol Op: SendableMetatype {
   static var reference: String? { get }
   /// Raised by hand whenever the same inputs give another result.
   static var revision: Int { get }
+  /// Whether the same inputs give the same result. What is measured of the machine does not: it is never taken from the
+  /// store, and every time it is run it is another step.
+  static var isRepeatable: Bool { get }
   /// Statements that run in a workspace where the bundled model is at hand.
   static var example: String { get }
   init()
@@ -32,6 +35,7 @@ public protocol Op: SendableMetatype {
 extension Op {
   public static var reference: String? { nil }
   public static var revision: Int { 1 }
+  public static var isRepeatable: Bool { true }
   public func estimate() throws -> Resources { Resources() }
 }
 

@@ -4,6 +4,7 @@ public struct Signature: Sendable {
   public let summary: String
   public let reference: String?
   public let revision: Int
+  public let isRepeatable: Bool
   public let example: String
   /// Inputs given by position, in order, then those given by name.
   public let inputs: [InputDeclaration]
@@ -99,7 +100,8 @@ final class BoundOp {
     self.inputs = inputs
     self.externals = externals
     signature = Signature(
-      name: type.name, summary: type.summary, reference: type.reference, revision: type.revision, example: type.example,
+      name: type.name, summary: type.summary, reference: type.reference, revision: type.revision,
+      isRepeatable: type.isRepeatable, example: type.example,
       inputs: declared.filter { !$0.isNamed } + declared.filter(\.isNamed),
       parameters: parameters.map { $0.1.declaration(named: $0.0) }, output: BoundOp.output(of: type).type)
   }

@@ -8,20 +8,24 @@ public enum Evidence: Sendable {
   case pages(PageLosses)
   /// Multiple-choice items of tasks.
   case items(TaskItems)
+  /// What the model costs.
+  case costs(Costs)
 
   enum Kind: Sendable {
-    case windows, pages, items
+    case windows, pages, items, costs
   }
   var kind: Kind {
     switch self {
     case .windows: .windows
     case .pages: .pages
     case .items: .items
+    case .costs: .costs
     }
   }
 
   var windows: WindowLosses? { if case .windows(let windows) = self { windows } else { nil } }
   var pages: PageLosses? { if case .pages(let pages) = self { pages } else { nil } }
+  var costs: Costs? { if case .costs(let costs) = self { costs } else { nil } }
   var items: TaskItems? { if case .items(let items) = self { items } else { nil } }
 
   func write(to writer: any ArtifactWriter) throws {
@@ -29,6 +33,7 @@ public enum Evidence: Sendable {
     case .windows(let windows): try windows.write(to: writer)
     case .pages(let pages): try pages.write(to: writer)
     case .items(let items): try items.write(to: writer)
+    case .costs(let costs): try costs.write(to: writer)
     }
   }
 
@@ -37,6 +42,8 @@ public enum Evidence: Sendable {
       self = .pages(try PageLosses(from: reader))
     } else if reader.has("item/gold") {
       self = .items(try TaskItems(from: reader))
+    } else if reader.has("run/decode") {
+      self = .costs(try Costs(from: reader))
     } else {
       self = .windows(try WindowLosses(from: reader))
     }

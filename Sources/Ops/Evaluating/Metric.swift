@@ -1,12 +1,13 @@
 import Glibc
 import Kernel
+import Numerics
 
 /// A way to judge: what it averages, how the average becomes the figure, and which way is better. A row of `all` is
 /// all that eval, compare, plot and show know of a metric.
 public struct Metric: Sendable {
   /// What becomes of the average.
   enum Figure: Sendable {
-    case average, exponential
+    case average, exponential, median
   }
 
   public let name: String
@@ -23,7 +24,10 @@ public struct Metric: Sendable {
   /// kind of report has nothing of it.
   let samples: @Sendable (Evidence) -> [(name: String, samples: Samples)]
 
-  static let all = [
+  static let all = judgements + costs
+
+  /// What `eval` measures.
+  static let judgements = [
     Metric(
       "token_perplexity", "exp of the mean negative log-likelihood per target", of: [.windows, .pages], average: "nll"
     ) { evidence in
@@ -31,7 +35,7 @@ public struct Metric: Sendable {
       // Windows count alike, as in the papers' code.
       case .windows(let windows): Samples(windows.loss)
       case .pages(let pages): Samples(pages.loss, weights: pages.tokens)
-      case .items: nil
+      case .items, .costs: nil
       }
     },
     Metric(
@@ -65,12 +69,21 @@ public struct Metric: Sendable {
     },
   ]
 
-  static func named(_ name: String) -> Metric? { all.first { $0.name == name } }
+  /// What `measure` measures.
+  private static let costs = [
+    Metric(
+      costing: "prefill_tokens_per_s", "tokens of a prompt read per second, median", isHigherBetter: true, \.prefill),
+    Metric(costing: "decode_tokens_per_s", "tokens made one by one per second, median", isHigherBetter: true, \.decode),
+    Metric(costing: "macs_per_token", "multiply-accumulates for a token of a prompt") { [Double($0.macsPerToken)] },
+    Metric(costing: "parameters", "number of parameters left") { [Double($0.parameters)] },
+    Metric(costing: "bytes", "weights in the number types of the checkpoint") { [Double($0.bytes)] },
+    Metric(costing: "peak_bytes", "the most memory that was resident meanwhile") { [Double($0.peakBytes)] },
+  ]
 
   /// The figures this metric has in a report.
   func measured(in evidence: Evidence) -> [Report.Measurement] {
     samples(evidence).map { name, samples in
-      Report.Measurement(name: name, value: value(of: samples.ratio), standardError: standardError(of: samples))
+      Report.Measurement(name: name, value: value(of: samples), standardError: standardError(of: samples))
     }
   }
 
@@ -82,11 +95,22 @@ public struct Metric: Sendable {
     return nil
   }
 
-  private func value(of average: Double) -> Double { figure == .average ? average : exp(average) }
+  private func value(of samples: Samples) -> Double {
+    switch figure {
+    case .average: samples.ratio
+    case .exponential: exp(samples.ratio)
+    case .median: quantile(samples.values, 0.5)
+    }
+  }
 
-  /// To first order: the error of exp(x) is exp(x) times that of x.
+  /// To first order the error of exp(x) is exp(x) times that of x; the median of normal values errs by √(π/2) as much as
+  /// their mean.
   private func standardError(of samples: Samples) -> Double {
-    figure == .average ? samples.standardError : exp(samples.ratio) * samples.standardError
+    switch figure {
+    case .average: samples.standardError
+    case .exponential: exp(samples.ratio) * samples.standardError
+    case .median: (.pi / 2).squareRoot() * samples.standardError
+    }
   }
 }
 
@@ -102,6 +126,17 @@ extension Metric {
     ) { evidence in samples(evidence).map { [(name, $0)] } ?? [] }
   }
 
+  /// One cost of a model: of each run, or one number.
+  fileprivate init(
+    costing name: String, _ meaning: String, isHigherBetter: Bool = false,
+    _ values: @escaping @Sendable (Costs) -> [Double]
+  ) {
+    self.init(
+      name: name, meaning: meaning, kinds: [.costs], isHigherBetter: isHigherBetter, figure: .median, average: nil,
+      scope: nil
+    ) { evidence in evidence.costs.map { [(name, Samples(values($0)))] } ?? [] }
+  }
+
   /// An average for each of several.
   fileprivate init(
     _ name: String, _ meaning: String, of kinds: Set<Evidence.Kind>, per scope: String, isHigherBetter: Bool = false,
@@ -114,12 +149,12 @@ extension Metric {
 }
 
 extension Metric: ParameterValue {
-  public static var kind: String { "one of " + all.map(\.name).joined(separator: ", ") }
-  public static var choices: [String]? { all.map(\.name) }
+  public static var kind: String { "one of " + judgements.map(\.name).joined(separator: ", ") }
+  public static var choices: [String]? { judgements.map(\.name) }
   public init(literal: Literal) throws {
     guard let word = literal.word else { throw Mismatch(expected: Metric.kind, found: literal) }
-    guard let metric = Metric.named(word) else {
-      let near = nearest(to: word, among: Metric.all.map(\.name))
+    guard let metric = Metric.judgements.first(where: { $0.name == word }) else {
+      let near = nearest(to: word, among: Metric.judgements.map(\.name))
       throw Mismatch(expected: Metric.kind, found: literal, hint: near.map { "did you mean `\($0)`?" })
     }
     self = metric

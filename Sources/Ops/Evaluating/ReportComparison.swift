@@ -69,9 +69,14 @@ struct ReportComparison {
   }
 
   /// How the average behind a figure differs from the baseline's, with its standard error, a 95 % interval and, for
-  /// accuracies, the exact test. Both sides are of the same windows, pages or items, so this says more than two errors do.
+  /// accuracies, the exact test; of a cost how many times the baseline's it is. Both sides are of the same windows, pages or items, so this says more than two errors do.
   private func differences(_ name: String, _ baseline: Report) -> [(name: String, column: ResultTable.Column)] {
     guard let (metric, base) = Metric.behind(name, in: baseline.evidence) else { return [] }
+    if metric.kinds == [.costs] {
+      let values = rows.map { row in row.report?.measurements.first { $0.name == name }?.value ?? .nan }
+      let own = baseline.measurements.first { $0.name == name }?.value ?? .nan
+      return [(name + "_over_baseline", .numbers(values.map { $0 / own }))]
+    }
     let paired = rows.map { row in
       row.report.flatMap { Metric.behind(name, in: $0.evidence)?.samples.minus(base) }
     }
@@ -110,7 +115,7 @@ extension Report {
     guard conditions != other.conditions else { return }
     let names = Set(conditions.keys).union(other.conditions.keys).sorted()
     // The context says more than the number of windows that follows from it.
-    let order = ["context", "max_length", "limit", "tasks"] + names
+    let order = ["context", "max_length", "limit", "tasks", "length", "tokens", "runs"] + names
     guard let name = order.first(where: { conditions[$0] != other.conditions[$0] }) else { return }
     let hints = [
       "corpus": "the reports are of different texts or windows", "items": "the reports are of different items",

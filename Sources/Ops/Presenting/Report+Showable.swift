@@ -52,6 +52,11 @@ extension Report: Showable {
       content = line("window", "mean negative log-likelihood", unit: "nat/token", windows.loss)
     case .pages(let pages):
       content = line("page", "negative log-likelihood", unit: "nat/word", zip(pages.loss, pages.words).map(/))
+    case .costs(let costs):
+      content = .bars(
+        BarPlot(
+          x: PlotAxis("run"), y: PlotAxis("speed", unit: "token/s"), names: costs.decode.indices.map { "\($0 + 1)" },
+          groups: [.init("prefill", values: costs.prefill), .init("decode", values: costs.decode)]))
     case .items:
       // A 95% interval: 1.96 standard errors to either side.
       let intervals = measurements.map { ($0.value - 1.96 * $0.standardError)...($0.value + 1.96 * $0.standardError) }

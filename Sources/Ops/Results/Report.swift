@@ -33,7 +33,7 @@ public struct Report: Artifact, InputValue {
   /// What must be quoted with the figures of pages and tasks: "max_length 1024, bos tokenizer".
   private var terms: String {
     guard evidence.kind != .windows else { return "" }
-    return ["max_length", "bos", "shots", "limit"].compactMap { name in
+    return ["max_length", "bos", "shots", "limit", "length", "threads", "kernels"].compactMap { name in
       conditions[name].flatMap { $0 == .null ? nil : "\(name) \($0.stringValue ?? $0.canonical)" }
     }.joined(separator: ", ")
   }

@@ -46,6 +46,9 @@ struct Verify {
     }
     for step in try store.ancestry(of: handle.reference.key).map(\.step) {
       guard let op = step["op"]?.stringValue, let signature = catalog.signature(op) else { continue }
+      guard signature.isRepeatable else {
+        throw Diagnostic("`\(name)` comes from `\(op)`, which measures anew each time", kind: .usage)
+      }
       guard step["revision"] == .integer(signature.revision) else {
         throw Diagnostic(
           "`\(name)` was made by another revision of `\(op)` than the one this prn has", hint: "make it again")
