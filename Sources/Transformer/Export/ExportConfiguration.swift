@@ -14,7 +14,9 @@ extension ExportTarget {
     keepRotation(&members)
     let isSameClass = configuration.family.name == model.configuration.family.name
     if isSameClass && configuration.blocks == model.configuration.blocks { return members.json }
-    for key in ["sliding_window", "use_sliding_window", "max_window_layers", "layer_types"] { members.remove(key) }
+    for key in [
+      "sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "original_max_position_embeddings",
+    ] { members.remove(key) }
     members["rms_norm_eps"] = members["rms_norm_eps"] ?? .number(Double(configuration.epsilon))
     if configuration.family.name == Family.pruned.name {
       members["model_type"] = .text(Family.pruned.name)

@@ -56,16 +56,20 @@ struct ExportTarget {
     let needsNewBiases = zip(blocks, source.blocks).contains { $0.biases != $1.biases }
     if format == .masked && !needsNewBiases { return family }
 
-    guard [Family.llama, .mistral, .qwen2].contains(where: { $0.name == family.name }) else {
+    guard [Family.llama, .mistral, .qwen2, .phi3].contains(where: { $0.name == family.name }) else {
       throw ModelError.cannotExport(
         reason: format == .huggingFace
-          ? "as=hf can write llama, mistral and qwen2 models, not \(family.name)"
+          ? "as=hf can write llama, mistral, qwen2 and phi3 models, not \(family.name)"
           : "the \(family.name) class has no place for the compensation biases of this model; prune with comp=none or comp=ls"
       )
     }
     if source.slidingWindow != nil {
       throw ModelError.cannotExport(
         reason: "this \(family.name) model has sliding-window attention, which the class to be written does not have")
+    }
+    if let rotary = source.rotary, rotary.rotatedFeatures < source.headSize {
+      throw ModelError.cannotExport(
+        reason: "this \(family.name) model turns only a part of each head, and the class to be written turns all of it")
     }
     return format == .huggingFace ? .pruned : .llama
   }
