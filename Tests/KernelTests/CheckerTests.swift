@@ -124,6 +124,12 @@ private let prelude = """
     if let span = result.diagnostics.first?.span { #expect(span.text == marked) }
   }
 
+  @Test func whatAnEarlierStatementWritesIsThereForLaterOnes() {
+    #expect(errors("export mk to=./missing\nx = load ./missing") == [])
+    #expect(errors("export mk to=./missing\nx = load ./a/../missing/model") == [])
+    #expect(errors("x = load ./missing\nexport mk to=./missing") == ["there is no file or folder `./missing`"])
+  }
+
   @Test func errorsOfManyStatementsAreReportedAtOnceAndConsequencesAreNot() {
     let found = errors("x = kmens acts\ny = mask x rate=20%\nz = flap acts k=3\nw = prune m (mask s rate=20) q\nshow y")
     #expect(found.count == 4)

@@ -18,9 +18,7 @@ extension Elaborator {
   fileprivate func writes(_ path: String) -> Bool {
     let path = Files.absolute(path)
     return plan.statements.contains { statement in
-      guard case .meta(let call) = statement.action, case .path(let target)? = call.parameters["to"] else {
-        return false
-      }
+      guard case .meta(let call) = statement.action, let target = call.parameters["to"]?.text else { return false }
       let written = Files.absolute(target)
       return path == written || path.hasPrefix(written + "/")
     }
@@ -290,7 +288,7 @@ struct CallBinder {
     spans[input.name] = expression.range
     guard let index = sources.firstIndex(where: { $0.declaration.name == input.name }) else { return }
     for (path, range) in try paths(expression, input) {
-      guard path == "-" || elaborator.written.contains(path) || elaborator.checker.fileExists(path) else {
+      guard path == "-" || elaborator.writes(path) || elaborator.checker.fileExists(path) else {
         throw elaborator.report(.missingFile(path), range)
       }
       sources[index].paths.append(path)

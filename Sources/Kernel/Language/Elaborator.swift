@@ -19,8 +19,6 @@ final class Elaborator {
   private var including: [String] = []
   private var usedOverrides: Set<String> = []
   private var declaredParameters: Set<String> = []
-  /// Paths that earlier statements write: later ones may read them.
-  private(set) var written: Set<String> = []
   /// The most steps one script may unroll to.
   let stepLimit = 100_000
   /// Cells unrolled so far.
@@ -133,7 +131,6 @@ final class Elaborator {
     case .meta(let meta):
       let call = try self.meta(meta, statement.range)
       try check(call)
-      if let path = call.parameters["to"]?.text { written.insert(path) }
       emit(.meta(call), statement.range)
     case .time(let inner):
       let first = plan.statements.count
