@@ -168,10 +168,11 @@ final class StepRunner: StepObserver {
           return ["content": content, "as": labelRecord(input.label, coordinates)]
         })
     }
-    return [
+    let own: [String: JSONValue] = [
       "op": .string(op), "revision": .integer(step.bound.signature.revision),
-      "parameters": .object(step.bound.canonicalParameters), "inputs": .object(inputs), "precision": "float32",
+      "parameters": .object(step.bound.canonicalParameters), "inputs": .object(inputs),
     ]
+    return .object(session.catalog.conditions.merging(own) { _, own in own })
   }
 
   /// `flap 3fa91c02 metric=wifv`, ASCII.
