@@ -13,8 +13,6 @@ public protocol Exportable: Artifact {
 /// One way to write a value: an `as=` word of `export`.
 public struct ExportForm: Sendable {
   public let name: String
-  /// What is written, as in "a model": "a model is written as a folder".
-  public let subject: String
   /// How the name of the file may end; empty when a folder is written.
   public let suffixes: [String]
   /// What else `export` takes for this form.
@@ -22,9 +20,8 @@ public struct ExportForm: Sendable {
 
   public var isFolder: Bool { suffixes.isEmpty }
 
-  public init(_ name: String, subject: String, suffixes: [String] = [], parameters: [MetaWord.Parameter] = []) {
+  public init(_ name: String, suffixes: [String] = [], parameters: [MetaWord.Parameter] = []) {
     self.name = name
-    self.subject = subject
     self.suffixes = suffixes
     self.parameters = parameters
   }
@@ -51,4 +48,8 @@ public struct ExportRequest {
     self.parameters = parameters
     self.progress = progress
   }
+}
+
+extension Exportable {
+  public static func checkExport(as form: ExportForm, _ parameters: [String: Literal]) throws {}
 }

@@ -6,8 +6,10 @@ public protocol Showable: Artifact {
   static var figureParameters: Set<String> { get }
   /// What `show … by=` can set apart: labels, tasks.
   static var groupings: [String] { get }
-  /// What `show` prints and `export x to=….csv` writes. nil: `show` prints the summary line.
+  /// What `show` prints. nil: `show` prints the summary line.
   func table(_ request: ShowRequest) throws -> TableData?
+  /// What `export x to=….csv` writes: the shown table, unless a program wants more of the value than a reader.
+  func exportedTable(_ request: ShowRequest) throws -> TableData?
   /// What `plot` draws.
   /// - Throws: `Diagnostic` naming the option at fault (a column that does not exist).
   func figure(_ request: PlotRequest) throws -> Figure
@@ -18,6 +20,7 @@ extension Showable {
   public static var figureParameters: Set<String> { [] }
   public static var groupings: [String] { [] }
   public func table(_ request: ShowRequest) throws -> TableData? { nil }
+  public func exportedTable(_ request: ShowRequest) throws -> TableData? { try table(request) }
   public func figure(_ request: PlotRequest) throws -> Figure {
     throw Diagnostic("a value of type \(Self.type.name) has no plot", hint: "try `show \(request.name)`", kind: .usage)
   }

@@ -48,10 +48,10 @@ private func multiplyVector<Element: Scalar>(
   C.withUnsafeMutablePointer { y, stride in
     nonisolated(unsafe) let y = y
     let yStep = C.columns == 1 ? stride : 1
-    let pieces = Parallel.ranges(M.rows, of: max(64, (1 << 18) / max(M.columns, 1)))
-    Parallel.forEach(pieces.count) { piece in
+    let chunks = Parallel.ranges(M.rows, of: max(64, (1 << 18) / max(M.columns, 1)))
+    Parallel.forEach(chunks.count) { chunk in
       withExtendedLifetime((M, x)) {
-        let I = pieces[piece]
+        let I = chunks[chunk]
         let side = M.operand.advanced(rows: I.lowerBound, columns: 0)
         let (rows, columns) = M.isTransposed ? (M.columns, I.count) : (I.count, M.columns)
         if M.columns == 0 {

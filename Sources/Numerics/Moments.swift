@@ -13,7 +13,7 @@ public struct Moments: Sendable, Equatable {
 
   /// Rows of one block.
   private static let block = 512
-  /// Columns of one piece of parallel work.
+  /// Columns of one chunk of parallel work.
   private static let strip = 512
 
   /// Of no rows.

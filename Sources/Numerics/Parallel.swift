@@ -6,7 +6,7 @@ import Synchronization
 /// Work spread over the cores.
 ///
 /// How work is cut never depends on `threads`, so the number of threads changes the time and not one bit of a result.
-/// The cut belongs to the caller; this type only hands out the pieces, each to whichever worker is free.
+/// The cut belongs to the caller; this type only hands out the chunks, each to whichever worker is free.
 public enum Parallel {
   private static let chosen = Atomic<Int>(0)
 

@@ -8,6 +8,7 @@ struct Allocate: Op {
   static let name = "allocate"
   static let summary = "Decide how much each block loses: complex blocks lose less."
   static let reference: String? = "FANG eq. 8; OWL (Yin et al. 2024) for how=owl"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128
@@ -84,7 +85,7 @@ struct Allocate: Op {
 
   /// The rate at which a layer would run out of neurons, attention losing its share too.
   private func cap(_ structure: Structure, layer: Int) -> Double {
-    let n = structure.units.ffn[layer]
+    let n = structure.left(.ffn, layer: layer).count
     // More groups than neurons leave nothing to lose, however many they are.
     let most = groups.map { $0 < n ? n - n / ($0 + 1) - $0 : 0 } ?? n - 1
     return Double(max(0, most)) / Double(max(1, n))

@@ -8,6 +8,7 @@ struct Assign: Op {
   static let name = "assign"
   static let summary = "Divide the neurons of every layer into functional groups of equal size."
   static let reference: String? = "FANG, neuron-to-function assignment and shared neuron group retention"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128

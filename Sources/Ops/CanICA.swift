@@ -7,7 +7,7 @@ extension UnmixingOrder: Choice {}
 
 struct CanICA: Op {
   static let name = "canica"
-  static let revision = 2
+  static let revision = 3
   static let summary = "Find functional networks: neurons, or attention heads, whose signals vary together."
   static let reference: String? = "CanICA pruning, section 3; group ICA (Varoquaux et al. 2010)"
   static let example = """
@@ -48,7 +48,7 @@ struct CanICA: Op {
     }
   }
 
-  enum Kept: String, Choice {
+  enum Detail: String, Choice {
     /// Maps, time courses and what follows.
     case maps
     /// Per neuron the largest |z|, the sum of squares and the number of networks it is key in.
@@ -75,7 +75,7 @@ struct CanICA: Op {
   @Param("largest number of steps", in: .atLeast(1)) var iterations = 300
   @Param("how signals are put on one scale") var scale = Scaling.zscore
   @Param("size of z above which a neuron counts as key in a network", in: .above(0)) var key = 3.0
-  @Param("what to store") var keep = Kept.maps
+  @Param("what to store") var keep = Detail.maps
 
   init() {}
 
@@ -133,9 +133,10 @@ struct CanICA: Op {
       keep == .maps ? 4 * components * (runs.count * signals + parts * corpus.tokens.count) : 0
     }
     let kept = isTogether ? maps(all, signals.count) : maps(widest, 1)
-    // At the peak: the run's signals, its token-by-token products with their eigenvectors, the reduced signals as found,
-    // whitened, in tiles and as maps; and the maps that are not yet published.
-    let peak = 4 * longest * widest + 3 * 8 * longest * longest + 5 * 8 * components * widest + kept
+    // At the peak: the run's signals, the products of its tokens or of its signals with their eigenvectors, the reduced
+    // signals as found, whitened, in tiles and as maps; and the maps that are not yet published.
+    let side = min(longest, widest)
+    let peak = 4 * longest * widest + 3 * 8 * side * side + 5 * 8 * components * widest + kept
     return Resources(memory: states + block + peak, disk: maps(all, signals.count))
   }
 
@@ -152,13 +153,13 @@ struct CanICA: Op {
     let found = try references.map { try LayerNetworks(from: context.open($0)) }
     for part in found { warn(part, context) }
     return Networks(
-      structure: activations.structure, recipe: recipe(runs.count, sites), layers: activations.layers,
+      structure: activations.structure, settings: settings(runs.count, sites), layers: activations.layers,
       parts: references, of: found, calibration: activations.calibration,
       open: context.open)
   }
 
-  private func recipe(_ runs: Int, _ sites: [Site]) -> Networks.Recipe {
-    Networks.Recipe(
+  private func settings(_ runs: Int, _ sites: [Site]) -> Networks.Settings {
+    Networks.Settings(
       components: components, runs: runs, perRun: perRun, seed: seed, sites: sites.map(\.rawValue),
       scope: scope.name, reduce: reduce.rawValue, ica: ica.rawValue, contrast: contrast.rawValue,
       algorithm: algorithm.rawValue,
@@ -216,6 +217,11 @@ extension CanICA {
   /// - Throws: naming the first run that is too short for the networks asked for.
   private func checkRuns(_ runs: [TokenRun], _ corpus: Corpus, _ context: any RunContext) throws {
     for (index, run) in runs.enumerated() {
+      if reduce == .cca, run.subjects.count == 1, let subjectComponents, subjectComponents > components {
+        throw Diagnostic(
+          "run \(index) is a single subject, whose \(subjectComponents) directions without variances do not tell which \(components) to keep",
+          hint: "give each run more subjects, or leave out subject_components=", argument: "subject_components")
+      }
       let largest: Int
       switch reduce {
       // Centred signals of T tokens span T - 1 dimensions.
@@ -247,7 +253,7 @@ extension CanICA {
     }
     if let dead = part.runs.map(\.dead).max(), dead > 0 {
       context.warn(
-        "\(part.title): up to \(dead) of \(part.signals.count * part.pieces) signals of a run never change and are in no network"
+        "\(part.title): up to \(dead) of \(part.signals.count * part.units) signals of a run never change and are in no network"
       )
     }
   }

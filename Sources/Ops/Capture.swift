@@ -6,6 +6,7 @@ struct Capture: Op {
   static let name = "capture"
   static let summary = "Run a model over a corpus, layer by layer, and keep what its sites show."
   static let reference: String? = "FANG, context clustering and group-wise reweighting (by=, groups=)"
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -63,7 +64,7 @@ struct Capture: Op {
     try corpus.requireTokenizer(of: model)
     let count = model.configuration.layers
     let chosen = layers.ranges.isEmpty ? Array(0..<count) : try layers.layers(of: count, for: "layers")
-    let structure = Structure(model.configuration, model: $model.references[0].content)
+    let structure = Structure(model.network, model: $model.references[0].content)
     if let by { try checkBelonging(by.corpus, by.model, structure) }
     if let groups, groups.clusters.content != $by.references.first?.content {
       throw Diagnostic("the groups were made from other clusters than by= gives", argument: "groups")

@@ -4,6 +4,7 @@ import Transformer
 
 struct Cascade: Op {
   static let name = "cascade"
+  static let revision = 2
   static let summary = "Prune block by block, each block seeing the already pruned ones before it."
   static let reference: String? = "sequential layer-wise pruning as in SparseGPT; FANG eq. 4"
   static let example = """
@@ -16,20 +17,25 @@ struct Cascade: Op {
     case flap, obc
   }
 
+  enum Refit: String, Choice {
+    /// The method's own: ls for obc, bias for flap.
+    case own
+    case none, bias, ls
+  }
+
   @Input("the model to prune") var model: Model
   @Input("calibration text, as windows") var corpus: Corpus
   @Input("neuron groups; every group loses the same share and the shared one nothing", named: true) var groups: Groups?
   @Input("a rate for each block, from allocate", named: true) var rates: Rates?
   @Param("the method") var by = By.obc
   @Param("share of the blocks' parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
-  @Param("how obc removes: all at once, or one piece at a time") var how = Criterion.OptimalBrain.How.oneshot
-  @Param("how the removed outputs are made up for; ls for obc and bias for flap when not given") var comp:
-    Compensation? = nil
+  @Param("how obc removes: all at once, or one unit at a time") var how = Criterion.OptimalBrain.How.oneshot
+  @Param("how the removed outputs are made up for; own is ls for obc and bias for flap") var comp = Refit.own
   @Param("damping of the Gram matrices, relative to their mean diagonal", in: .between(0.0, 1.0)) var damp: Ratio = 0.01
   @Param("flap's score: wifv, ifv or wifn") var metric = FluctuationMetric.wifv
   @Param("how token clusters count for each group") var weight: ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.softness
+    Temperature.softness
 
   init() {}
 
@@ -70,7 +76,7 @@ struct Cascade: Op {
   func run(_ context: any RunContext) throws -> Model {
     try corpus.requireTokenizer(of: model)
     let network = model.network
-    let structure = Structure(model.configuration, model: $model.references[0].content)
+    let structure = Structure(model.network, model: $model.references[0].content)
     for (name, other) in [("groups", groups?.structure.model), ("rates", rates?.structure.model)] {
       if let other, other != structure.model { throw Diagnostic("\(name)= is of another model", argument: name) }
     }
@@ -86,6 +92,9 @@ struct Cascade: Op {
       try context.progress(walk.layer, of: network.layers, "block")
       try save(walk, pruning, context)
     }
+    if pruning.removedParameters(model.configuration) == 0, share.contains(where: { $0 > 0 }) {
+      context.warn("the cascade removes nothing")
+    }
     return Model(
       network: try network.pruned(by: pruning), source: model.source,
       pruning: model.pruning.followed(by: pruning, model.configuration),
@@ -93,7 +102,14 @@ struct Cascade: Op {
       compensation: compensation.rawValue)
   }
 
-  var compensation: Compensation { comp ?? (by == .obc ? .ls : .bias) }
+  var compensation: Compensation {
+    switch comp {
+    case .own: by == .obc ? .ls : .bias
+    case .none: .none
+    case .bias: .bias
+    case .ls: .ls
+    }
+  }
   var criterion: Criterion {
     by == .flap
       ? .flap(metric, squareAttention: false, asInProgram: false)
@@ -104,7 +120,7 @@ struct Cascade: Op {
     let layers = (0..<structure.layers).map { structure.scoredLayer($0) }
     return try uniformRates(
       layers, model: structure.totalParameters, rate: rate?.value ?? 0, base: .block,
-      groups: groups?.neuronGroups ?? [])
+      groups: groups.map { groups in (0..<structure.layers).map { groups.selectable(layer: $0) } } ?? [])
   }
 
   private func loadClusters() throws -> Clusters? {
@@ -155,14 +171,20 @@ private struct BlockCascade {
     var pruning = BlockPruning.keepingAll(op.model.configuration, layer: layer)
     var scored = structure.scoredLayer(layer)
     for module in Module.allCases {
+      let left = structure.left(module, layer: layer)
+      guard !left.isEmpty else {
+        try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
+        continue
+      }
       let part = try captured(module, walk, block)
       let W = block.outputWeight(module)
-      scored.units[module].scores = try unitScores(module, part, W)
+      let scores = try unitScores(module, part, W)
+      scored.units[module].scores = left.map { scores[$0] }
       let keep = try selectPerLayer(
         [scored], model: structure.totalParameters, rates: [rate],
-        groups: op.groups.map { [$0.neuronGroups[layer]] } ?? []
+        groups: op.groups.map { [$0.selectable(layer: layer)] } ?? []
       ).layers[0]
-      pruning[module].keep = keep[module]
+      for (unit, stays) in zip(left, keep[module]) { pruning[module].keep[unit] = stays }
       try pruning[module].compensate(
         module, op.compensation, W: W, part: part, grouping: part.groupGrams == nil ? nil : grouping(module),
         damping: op.damp.value, structure: structure, context)
@@ -204,14 +226,17 @@ extension Structure {
   func scoredLayer(_ layer: Int) -> ScoredLayer {
     ScoredLayer(
       units: PerModule {
-        ScoredUnits(scores: Array(repeating: 0, count: units[$0][layer]), parameters: parametersPerUnit[$0])
+        ScoredUnits(
+          scores: Array(repeating: 0, count: left($0, layer: layer).count), parameters: parametersPerUnit[$0])
       }, parameters: blockParameters[layer])
   }
 }
 
 extension Groups {
-  /// As selection reads them: the shared neurons form group `count`.
-  var neuronGroups: [NeuronGroups] {
-    group.map { row in NeuronGroups(group: row.map { $0 < 0 ? count : Int($0) }, count: count) }
+  /// As selection reads them, of the neurons that are left: the shared ones form group `count`.
+  func selectable(layer: Int) -> NeuronGroups {
+    NeuronGroups(
+      group: structure.left(.ffn, layer: layer).map { group[layer][$0] < 0 ? count : Int(group[layer][$0]) },
+      count: count)
   }
 }

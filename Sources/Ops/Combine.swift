@@ -3,7 +3,8 @@ import Kernel
 /// The op behind `| & ^ !`; scripts write the signs.
 struct Combine: Op {
   static let name = "combine"
-  static let summary = "Combine masks piece by piece; written with | & ^ ! in scripts."
+  static let summary = "Combine masks unit by unit; written with | & ^ ! in scripts."
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -45,7 +46,7 @@ struct Combine: Op {
       guard other.keep.modules() == first.keep.modules() else {
         func names(_ mask: Mask) -> String { mask.keep.modules().map(\.rawValue).joined(separator: "+") }
         throw Diagnostic(
-          "the masks cover different pieces (\(names(first)) and \(names(other)))", argument: "masks")
+          "the masks cover different units (\(names(first)) and \(names(other)))", argument: "masks")
       }
     }
     var keep = first.keep
@@ -56,9 +57,23 @@ struct Combine: Op {
       }
     }
     let record = masks.allSatisfy { $0.record == first.record } ? first.record : nil
-    return Mask(
+    let mask = Mask(
       structure: first.structure, keep: keep, requested: nil, record: record,
       calibration: masks.reduce([]) { merged($0, $1.calibration) })
+    warnOfEmptiedLayers(mask, context)
+    return mask
+  }
+
+  private func warnOfEmptiedLayers(_ mask: Mask, _ context: any RunContext) {
+    for module in mask.keep.modules() {
+      let emptied = (0..<mask.structure.layers).filter { layer in
+        let left = mask.structure.left(module, layer: layer)
+        return !left.isEmpty && mask.dropped(module, layer: layer) == left
+      }
+      if emptied.isEmpty { continue }
+      let layers = "layer\(emptied.count == 1 ? "" : "s") \(emptied.map(String.init).joined(separator: ", "))"
+      context.warn("the mask keeps nothing of \(module.site.rawValue) in \(layers)")
+    }
   }
 
   private func combined(_ a: Bool, _ b: Bool) -> Bool {

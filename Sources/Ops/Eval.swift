@@ -13,7 +13,7 @@ struct Eval: Op {
     dense = eval m held length=128
     """
 
-  enum Kept: String, Choice {
+  enum Detail: String, Choice {
     /// The loss of every target of running text.
     case tokens
   }
@@ -32,7 +32,7 @@ struct Eval: Op {
   @Param("what pages and prompts start with", later: true) var bos = StartOfText.tokenizer
   @External("which kind each part of the text is of, as data/*.labels.tsv", positional: false, required: false)
   var labels
-  @Param("what a report holds besides its figures", later: true) var keep: [Kept] = []
+  @Param("what a report holds besides its figures", later: true) var keep: [Detail] = []
   @Param("items of each task and subject, the first ones", unit: "item", in: .ifGiven(.atLeast(1)), later: true)
   var limit: Int? = nil
   @Param("examples before each question, from the task's dev file", unit: "item", in: .atLeast(0), later: true)

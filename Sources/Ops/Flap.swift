@@ -7,6 +7,7 @@ struct Flap: Op {
   static let name = "flap"
   static let summary = "Score neurons and heads by how much their input fluctuates."
   static let reference: String? = "FLAP (An et al., AAAI 2024); FANG eq. 12-15"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -24,7 +25,7 @@ struct Flap: Op {
   @Param("how token clusters count for each neuron group (F-FANG); none counts all tokens alike") var weight:
     ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.softness
+    Temperature.softness
 
   enum Compat: String, Choice { case none, flap }
 

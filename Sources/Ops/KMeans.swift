@@ -9,10 +9,10 @@ struct KMeans: Op {
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128
-    cl = kmeans (capture m cal sites=ffn.in keep=values) k=7 pca=64 seed=0
+    cl = kmeans (capture m cal sites=ffn.in keep=stream) k=7 pca=64 seed=0
     """
 
-  @Input("values of ffn.in or ffn.resid") var activations: Activations
+  @Input("ffn.in or ffn.resid, kept as a stream or as values") var activations: Activations
   @Param("number of clusters", unit: "cluster", in: .atLeast(2)) var k = 7
   @Param("principal components the tokens are reduced to first", in: .atLeast(1)) var pca = 64
   @Param("seed of the starts", in: .atLeast(0)) var seed = 0
@@ -23,10 +23,10 @@ struct KMeans: Op {
 
   func check() throws -> Facts {
     guard let facts = $activations.facts, let keep = facts["keep"]?.arrayValue else { return [:] }
-    guard keep.contains("values") else {
+    guard keep.contains("stream") || keep.contains("values") else {
       throw Diagnostic(
-        "kmeans needs the values of the activations, and this capture does not keep them",
-        hint: "capture with keep=values", argument: "activations", kind: .usage)
+        "kmeans needs the tokens themselves, and this capture keeps \(keep.compactMap(\.stringValue).joined(separator: ","))",
+        hint: "capture with keep=stream", argument: "activations", kind: .usage)
     }
     let sites = facts["sites"]?.arrayValue?.compactMap(\.stringValue) ?? []
     let wanted = site.map { [$0.rawValue] } ?? KMeans.preferred.map(\.rawValue)
@@ -47,37 +47,72 @@ struct KMeans: Op {
     guard activations.tokens >= k else {
       throw Diagnostic("\(activations.tokens) tokens cannot form \(k) clusters", argument: "k")
     }
-    var layers: [LayerClusters] = []
-    let saved = try context.savedPieces(of: "layer", count: activations.layers.count) { try LayerClusters(from: $0) }
-    if !saved.isEmpty { context.resumed(at: saved.count, of: activations.layers.count, "layer") }
-    for (done, layer) in activations.layers.enumerated() {
-      try context.progress(done, of: activations.layers.count, "layer")
-      if let found = saved[done] {
-        layers.append(found)
-        continue
-      }
-      let found = try cluster(site, layer: layer, context)
-      try context.checkpoint("layer-\(done)") { try found.write(to: $0) }
-      layers.append(found)
-    }
+    let found = try clusters(site, context)
+    let layers = activations.layers.indices.compactMap { found[$0] }
     return Clusters(
       label: layers.map(\.label), center: layers.map(\.center), basis: layers.map(\.basis), size: layers.map(\.size),
       inertia: layers.map(\.inertia), layers: activations.layers, corpus: activations.corpus.content,
       model: activations.structure.model, site: site.rawValue, seed: seed, calibration: activations.calibration)
   }
 
-  private func cluster(_ site: Site, layer: Int, _ context: any RunContext) throws -> LayerClusters {
-    guard let X = try activations.part(site, layer: layer).values?.load() else {
-      throw Diagnostic("the capture keeps no values of \(site.rawValue) in layer \(layer)", argument: "activations")
+  func estimate() throws -> Resources {
+    let configuration = try activations.loadModel().configuration
+    let site = site ?? KMeans.preferred.first(where: activations.sites.contains) ?? .feedForwardIn
+    let width = activations.layers.map { site.width(configuration, layer: $0) }.max() ?? 0
+    let isStreamed = !activations.keep.contains(.values)
+    let block = isStreamed ? 4 * (activations.structure.blockParameters.max() ?? 0) : 0
+    let rows = activations.tokens * (isStreamed ? configuration.hiddenSize : width)
+    return Resources(memory: 4 * rows + block + 3 * 8 * width * width + 12 * activations.tokens * min(pca, width))
+  }
+
+  /// The clusters of every layer, by its place among the captured ones.
+  private func clusters(_ site: Site, _ context: any RunContext) throws -> [Int: LayerClusters] {
+    let layers = activations.layers
+    var found = try context.checkpoints(of: "layer", count: layers.count) { try LayerClusters(from: $0) }
+    func keep(_ place: Int, _ pass: RowPass) throws {
+      let clusters = try cluster(site, layer: layers[place], context, pass)
+      try context.checkpoint("layer-\(place)") { try clusters.write(to: $0) }
+      found[place] = clusters
     }
-    guard pca <= min(X.rows, X.columns) else {
+    func pulse(_ place: Int) throws { try context.progress(place, of: layers.count, "layer") }
+    let missing = layers.indices.filter { found[$0] == nil }
+    guard activations.keep.contains(.values) else {
+      let model = try activations.loadModel().network
+      let walk = ResumableWalk(network: model, sequences: try activations.loadCorpus().sequences, context: context)
+      try walk.visit(missing.map { layers[$0] }, of: layers, pulse: { _ in try context.checkCancelled() }) { walk in
+        let place = layers.firstIndex(of: walk.layer) ?? 0
+        try pulse(place)
+        try walk.step(lookingAt: site, pulse: { _ in try pulse(place) }) { try keep(place, $0) }
+      }
+      return found
+    }
+    if !found.isEmpty { context.resumed(at: found.count, of: layers.count, "layer") }
+    for place in missing {
+      try pulse(place)
+      guard let X = try activations.part(site, layer: layers[place]).values?.load() else {
+        throw Diagnostic(
+          "the capture keeps no values of \(site.rawValue) in layer \(layers[place])", argument: "activations")
+      }
+      try keep(place) { look in try look(X, 0..<X.rows) }
+    }
+    return found
+  }
+
+  private func cluster(
+    _ site: Site, layer: Int, _ context: any RunContext, _ pass: RowPass
+  ) throws -> LayerClusters {
+    let width = site.width(try activations.loadModel().configuration, layer: layer)
+    guard pca <= min(activations.tokens, width) else {
       throw Diagnostic(
-        "\(pca) principal components are more than \(X.rows) tokens x \(X.columns) features allow", argument: "pca")
+        "\(pca) principal components are more than \(activations.tokens) tokens x \(width) features allow",
+        argument: "pca")
     }
     do {
-      let components = try principalComponents(X, count: pca)
+      let components = try principalComponents(columns: width, count: pca, pass)
+      let points = Matrix<Float>(rows: activations.tokens, columns: pca)
+      try pass { X, rows in points.rows(rows).assign(components.projected(X)) }
       let found = try contextClusters(
-        components.projected(X), clusters: k, restarts: restarts, seed: seed, name: "kmeans layer \(layer)",
+        points, clusters: k, restarts: restarts, seed: seed, name: "kmeans layer \(layer)",
         progress: { done, total in try context.checkCancelled() })
       if !found.hasConverged { context.warn("the clusters of layer \(layer) were still moving after the last step") }
       return LayerClusters(
@@ -86,6 +121,31 @@ struct KMeans: Op {
     } catch let error as ClusterError {
       throw Diagnostic("layer \(layer): \(error)", argument: "activations")
     }
+  }
+}
+
+extension Walk {
+  /// Runs the next block; on the way `body` may look at all tokens at one site as often as it likes.
+  fileprivate func step(
+    lookingAt site: Site, pulse: @escaping (WalkProgress) throws -> Void, _ body: (RowPass) throws -> Void
+  ) throws {
+    let layer = self.layer
+    let block = try model.loadBlock(layer)
+    func show(_ X: Matrix<Float>, _ rows: Range<Int>, _ look: (Matrix<Float>, Range<Int>) throws -> Void) throws {
+      try requireFinite(X, site, layer: layer, from: rows.lowerBound, argument: "activations")
+      try look(X, rows)
+    }
+    for module in Module.allCases {
+      if module == site.module, site != .blockOut {
+        try body { look in
+          try run(
+            module, of: block, advancing: false, sites: [site],
+            tap: { try show($0.values, $0.rows, look) }, pulse: pulse)
+        }
+      }
+      try run(module, of: block, advancing: true, pulse: pulse)
+    }
+    if site == .blockOut { try body { try show(states, 0..<states.rows, $0) } }
   }
 }
 

@@ -5,8 +5,9 @@ extension RateBase: Choice {}
 
 struct MakeMask: Op {
   static let name = "mask"
-  static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole pieces come."
+  static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole units come."
   static let reference: String? = "FLAP section 4.2 (scope); FANG eq. 8 (rates)"
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -21,23 +22,69 @@ struct MakeMask: Op {
     case layer
   }
 
-  @Input("what to rank by") var scores: Scores
+  @Input("what to rank by") var scores: Scores?
+  @External(
+    "in place of scores, a file of another program: a mask, with rate= scores, or a list of what goes (HDF5, NumPy, CSV)",
+    required: false)
+  var path
   @Input("a rate for each block, from allocate", named: true) var rates: Rates?
   @Input("neuron groups; every group loses the same share and the shared one nothing", named: true) var within: Groups?
+  @Input("what this mask keeps stays", named: true) var spare: Mask?
+  @Input("the model that a file's numbers belong to", named: true) var model: Model?
   @Param("share of parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
-  @Param("remove every score at or below this instead of aiming at a rate") var threshold: Double? = nil
+  @Param("remove every score at or below this instead of aiming at a rate; standardised per layer as with scope=global")
+  var threshold: Double? = nil
   @Param("who competes with whom") var scope = Scope.global
   @Param("layers that stay whole, such as 0..2,-1") var protect = Positions()
   @Param("what the rate is a share of: the linear parameters of the blocks, or all") var base = RateBase.block
+  @Param("the dataset of an HDF5 file; not given, attention/keep and ffn/keep (or score), or the only one", later: true)
+  var dataset: String? = nil
 
   init() {}
 
+  /// Whether units are ranked, as opposed to a mask taken as it is.
+  private var isRanking: Bool { rate != nil || $rates.isGiven || threshold != nil }
+
   func check() throws -> Facts {
     let given = [rate != nil, $rates.isGiven, threshold != nil].count { $0 }
-    guard given == 1 else {
+    guard given <= 1 else {
+      throw Diagnostic("rate=, threshold= and rates= exclude each other", argument: "rate", kind: .usage)
+    }
+    guard $scores.isGiven != !path.isEmpty else {
       throw Diagnostic(
-        given == 0 ? "mask needs a rate=, a threshold= or rates=" : "rate=, threshold= and rates= exclude each other",
-        argument: given == 0 ? nil : "rate", kind: .usage)
+        path.isEmpty ? "mask needs scores or a file" : "scores and a file exclude each other",
+        argument: path.isEmpty ? nil : "path", kind: .usage)
+    }
+    guard $model.isGiven != path.isEmpty else {
+      throw Diagnostic(
+        path.isEmpty ? "model= belongs to a file, and scores know their model" : "a file needs model=",
+        argument: path.isEmpty ? "model" : "path", kind: .usage)
+    }
+    if path.isEmpty {
+      if dataset != nil {
+        throw Diagnostic("dataset= names a part of a file, and there is none", argument: "dataset", kind: .usage)
+      }
+      if !isRanking { throw Diagnostic("mask needs a rate=, a threshold= or rates=", kind: .usage) }
+    }
+    if !isRanking {
+      let idle = [
+        ("within", $within.isGiven), ("spare", $spare.isGiven), ("scope", $scope.isGiven),
+        ("protect", $protect.isGiven), ("base", $base.isGiven),
+      ]
+      if let (name, _) = idle.first(where: \.1) {
+        throw Diagnostic(
+          "\(name)= has no effect on a mask that is there already", hint: "scores need a rate= or a threshold=",
+          argument: name, kind: .usage)
+      }
+    }
+    if threshold != nil, $scope.isGiven {
+      throw Diagnostic("threshold= compares all layers, so scope= can do nothing", argument: "scope", kind: .usage)
+    }
+    if rate == nil, $base.isGiven {
+      throw Diagnostic("base= belongs to rate=", argument: "base", kind: .usage)
+    }
+    if $within.isGiven, threshold != nil {
+      throw Diagnostic("within= and threshold= exclude each other", argument: "within", kind: .usage)
     }
     if $within.isGiven, scope == .global, !$rates.isGiven {
       throw Diagnostic(
@@ -45,23 +92,42 @@ struct MakeMask: Op {
         kind: .usage)
     }
     try protect.checkLayers($scores.facts, for: "protect")
-    return ["record": $scores.facts?["record"] ?? .null]
+    return ["record": path.isEmpty ? $scores.facts?["record"] ?? .null : "plain"]
   }
 
   func run(_ context: any RunContext) throws -> Mask {
+    if let scores { return try ranked(scores, context) }
+    guard let model, let file = path.first else { throw Diagnostic("mask needs scores or a file") }
+    let structure = Structure(model.network, model: $model.references[0].content)
+    let units = UnitFile(
+      path: file.path, dataset: dataset, structure: structure, headsPerUnit: model.configuration.queriesPerUnit)
+    if isRanking {
+      let scores = try units.values(.score).mapUnits(Float.init)
+      return try ranked(
+        Scores(structure: structure, score: scores, method: units.name, calibration: model.calibration), context)
+    }
+    return Mask(
+      structure: structure, keep: try units.values(.keep).mapUnits { $0 == 1 }, requested: nil,
+      record: .plain, calibration: model.calibration)
+  }
+
+  private func ranked(_ scores: Scores, _ context: any RunContext) throws -> Mask {
     let structure = scores.structure
     let guarded = Set(try protect.layers(of: structure.layers, for: "protect"))
+    if let spare, spare.structure.model != structure.model {
+      throw Diagnostic("the mask belongs to another model", argument: "spare")
+    }
     let isGlobal = scope == .global && !$rates.isGiven
     if isGlobal, !scores.comparesLayers {
       throw Diagnostic(
-        "\(scores.method) orders the pieces of each layer by themselves", hint: "use scope=layer or rates=",
+        "\(scores.method) orders the units of each layer by themselves", hint: "use scope=layer or rates=",
         argument: "scope")
     }
-    let ranked = isGlobal && threshold == nil ? try standardised() : scores.score.mapUnits(Double.init)
+    let order = isGlobal ? try standardised(scores, guarded) : scores.score.mapUnits(Double.init)
     let layers = (0..<structure.layers).map { layer in
-      scoredLayer(layer, ranked, protected: guarded.contains(layer))
+      scoredLayer(layer, order, structure, protected: guarded.contains(layer))
     }
-    let groups = try neuronGroups(structure)
+    let groups = try neuronGroups(scores)
     let selection: Selection
     if let threshold {
       selection = try selectBelow(threshold: threshold, layers, model: structure.totalParameters)
@@ -82,41 +148,53 @@ struct MakeMask: Op {
           groups: groups)
     }
     if selection.guarded > 0 {
-      let pieces = selection.guarded == 1 ? "1 piece" : "\(selection.guarded) pieces"
-      context.warn("\(pieces) stayed only because the layer would have been left empty")
+      let units = selection.guarded == 1 ? "1 unit" : "\(selection.guarded) units"
+      context.warn("\(units) stayed only because the layer would have been left empty")
     }
+    if selection.removed == 0, (rate?.value ?? rates?.target) != 0 { context.warn("the mask removes nothing") }
     var keep = PerUnit<Bool>()
     for module in scores.score.modules() {
-      keep[module] = selection.layers.map { $0[module] }
+      keep[module] = selection.layers.enumerated().map { layer, kept in
+        var flags = structure.isLeft[module][layer]
+        for (unit, stays) in zip(structure.left(module, layer: layer), kept[module]) { flags[unit] = stays }
+        return flags
+      }
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value ?? rates?.target,
-      threshold: isGlobal || threshold != nil ? selection.largestPruned : nil, record: scores.record,
+      threshold: isGlobal ? selection.largestPruned : nil, record: scores.record,
       calibration: scores.calibration)
   }
 
-  private func standardised() throws -> PerUnit<Double> {
+  private func standardised(_ scores: Scores, _ guarded: Set<Int>) throws -> PerUnit<Double> {
     for (module, scales) in scores.scale ?? [:] {
-      if let layer = scales.firstIndex(where: { $0.deviation == 0 }) {
-        throw FluctuationError.constantScores(site: module.site.rawValue, layer: layer)
+      for (layer, scale) in scales.enumerated() where scale.deviation == 0 && !guarded.contains(layer) {
+        throw Diagnostic(
+          "\(FluctuationError.constantScores(site: module.site.rawValue, layer: layer))",
+          hint: "use scope=layer, or protect=\(layer)", argument: "scores")
       }
     }
     return scores.comparable
   }
 
-  /// A layer without scores (it was not captured) stays whole.
-  private func scoredLayer(_ layer: Int, _ ranked: PerUnit<Double>, protected: Bool) -> ScoredLayer {
+  /// What the layer still has; without scores (it was not captured) it stays whole.
+  private func scoredLayer(_ layer: Int, _ order: PerUnit<Double>, _ structure: Structure, protected: Bool)
+    -> ScoredLayer
+  {
     let units = PerModule { module in
-      let row = ranked[module]?[layer] ?? []
+      let all = order[module]?[layer] ?? []
+      let left = all.isEmpty ? [] : structure.left(module, layer: layer)
+      let row = left.map { all[$0] }
       let isOpen = !protected && !row.contains(where: \.isNaN)
+      let spared = (spare?.keep[module]?[layer]).map { flags in left.map { flags[$0] } } ?? []
       return ScoredUnits(
-        scores: row.map { $0.isNaN ? 0 : $0 }, parameters: scores.structure.parametersPerUnit[module],
-        protected: isOpen ? [] : row.map { _ in true })
+        scores: row.map { $0.isNaN ? 0 : $0 }, parameters: structure.parametersPerUnit[module],
+        protected: isOpen ? spared : row.map { _ in true })
     }
-    return ScoredLayer(units: units, parameters: scores.structure.blockParameters[layer])
+    return ScoredLayer(units: units, parameters: structure.blockParameters[layer])
   }
 
-  private func neuronGroups(_ structure: Structure) throws -> [NeuronGroups] {
+  private func neuronGroups(_ scores: Scores) throws -> [NeuronGroups] {
     guard let within else {
       if !scores.record.groups.isEmpty {
         throw Diagnostic(
@@ -125,12 +203,12 @@ struct MakeMask: Op {
       }
       return []
     }
-    guard within.structure.model == structure.model else {
+    guard within.structure.model == scores.structure.model else {
       throw Diagnostic("the groups divide the neurons of another model", argument: "within")
     }
     if !scores.record.groups.isEmpty, scores.record.groups != $within.references.first?.content {
       throw Diagnostic("the scores were made with other groups than within= gives", argument: "within")
     }
-    return within.neuronGroups
+    return (0..<scores.structure.layers).map { within.selectable(layer: $0) }
   }
 }

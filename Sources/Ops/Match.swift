@@ -39,8 +39,8 @@ struct Match: Op {
     }
     let other = otherRun ?? run
     for (set, run, argument) in [(networks, run, "run"), (others, other, otherRun == nil ? "run" : "other_run")] {
-      guard run < set.recipe.runs else {
-        throw Diagnostic("there is no run \(run); the networks have \(set.recipe.runs) runs", argument: argument)
+      guard run < set.settings.runs else {
+        throw Diagnostic("there is no run \(run); the networks have \(set.settings.runs) runs", argument: argument)
       }
     }
     let pairs = try shared.enumerated().map { done, layers -> NetworkMatch in

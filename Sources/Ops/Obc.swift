@@ -5,6 +5,7 @@ struct OBC: Op {
   static let name = "obc"
   static let summary = "Score neurons and heads by the loss their removal costs after the rest is refitted."
   static let reference: String? = "structured OBC (ZipLM); FANG eq. 9-11, Algorithms 1 and 2"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -13,14 +14,14 @@ struct OBC: Op {
     """
 
   @Input("Gram matrices of attn.heads, ffn.act or both") var activations: [Activations]
-  @Param("score once, or remove one piece at a time") var how = Criterion.OptimalBrain.How.oneshot
+  @Param("score once, or remove one unit at a time") var how = Criterion.OptimalBrain.How.oneshot
   @Param("added to the diagonal of the Gram matrix, relative to its mean", in: .between(0.0, 1.0)) var damp: Ratio =
     0.01
   @Param("how the columns of an attention unit make one score") var headScore = Criterion.OptimalBrain.HeadScore.block
   @Param("how token clusters count for each neuron group (O-FANG); none counts all tokens alike") var weight:
     ContextWeighting? = nil
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
-    Scale.softness
+    Temperature.softness
 
   init() {}
 

@@ -4,6 +4,7 @@ import Transformer
 
 struct Prune: Op {
   static let name = "prune"
+  static let revision = 2
   static let summary = "Take out what masks drop, and make up for it."
   static let reference: String? = "FLAP eq. 5 and FANG eq. 13 (bias); FANG eq. 10 (ls)"
   static let example = """
@@ -102,6 +103,9 @@ struct Prune: Op {
     }
     var pruning = Pruning.none
     for mask in masks { pruning = pruning.followed(by: mask.pruning, model.configuration) }
+    if pruning.removedParameters(model.configuration) == 0, masks.contains(where: { $0.requested != 0 }) {
+      context.warn("the masks remove nothing of this model")
+    }
     let isStreamed = comp == .bias && (stream ?? (acts?.keep.contains(.moments) == true ? .dense : .pruned)) == .pruned
     if comp != .none { pruning = try compensated(pruning, isStreamed: isStreamed, context) }
     let combined = model.pruning.followed(by: pruning, model.configuration)

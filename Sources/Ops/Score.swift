@@ -7,6 +7,7 @@ struct Score: Op {
   static let summary = "Score neurons by the networks they are in, or neurons and heads by a baseline method."
   static let reference: String? =
     "CanICA pruning, section 3 (networks); Wanda (Sun et al. 2024); magnitude; block influence (ShortGPT)"
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -86,14 +87,15 @@ struct Score: Op {
     }
     if how == .blockInfluence { return try blockInfluence(activations) }
     let captured = try CapturedLayers(activations)
-    var generator = RandomStream(seed: seed, name: "score random")
-    let (score, scale) = try captured.unitScores(context) { _, layer, part, W in
+    let (score, scale) = try captured.unitScores(context) { module, layer, part, W in
       switch how {
       case .wanda:
         guard let moments = part.moments else { throw Diagnostic("the capture keeps no moments of layer \(layer)") }
         return wanda(W, meanSquare: zip(moments.mean, moments.variance(ddof: 0)).map { $0 * $0 + $1 })
       case .magnitude: return columnNorms(W)
-      default: return randomScores(W.columns, using: &generator)
+      default:
+        var generator = RandomStream(seed: seed, name: "score random \(module.rawValue) of layer \(layer)")
+        return randomScores(W.columns, using: &generator)
       }
     }
     return Scores(
@@ -101,7 +103,7 @@ struct Score: Op {
       calibration: captured.calibration)
   }
 
-  /// Every piece of a block gets the block's influence, so whole blocks go first.
+  /// Every unit of a block gets the block's influence, so whole blocks go first.
   private func blockInfluence(_ activations: [Activations]) throws -> Scores {
     guard let capture = activations.first(where: { $0.sites.contains(.blockOut) }) else {
       throw Diagnostic("how=block_influence needs block.out", argument: "measured")

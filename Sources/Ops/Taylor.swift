@@ -6,6 +6,7 @@ struct Taylor: Op {
   static let name = "taylor"
   static let summary = "Score how much every neuron matters to every token cluster, by a backward pass."
   static let reference: String? = "FANG eq. 5"
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128
@@ -74,7 +75,7 @@ struct Taylor: Op {
       }
     }
     return Affinity(
-      structure: Structure(model.configuration, model: $model.references[0].content), score: sums.map(\.scores),
+      structure: Structure(model.network, model: $model.references[0].content), score: sums.map(\.scores),
       counts: sums.map { $0.counts.map(Int64.init) }, clusters: $by.references[0],
       calibration: merged(by.calibration, [corpus.textHash]))
   }

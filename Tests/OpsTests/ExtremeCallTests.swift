@@ -53,4 +53,13 @@ private let start = """
     #expect(outcome.exitCode == 2)
     #expect(outcome.diagnostics.first?.summary == "metric=wifn has no weighted form")
   }
+
+  @Test func noneIsNoneAndNotTheMethodsOwn() throws {
+    for by in ["obc", "flap"] {
+      let bare: Model = try bench.value("x", start + "x = cascade m cal by=\(by) rate=20% comp=none")
+      #expect(bare.pruning.isUncompensated && bare.compensation == "none")
+      let own: Model = try bench.value("x", start + "x = cascade m cal by=\(by) rate=20%")
+      #expect(own.compensation == (by == "obc" ? "ls" : "bias"))
+    }
+  }
 }

@@ -26,6 +26,7 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
     Stop(op: "eval", done: 40, text: start + "x = eval m cal length=128"),
     Stop(
       op: "eval", done: 300, text: start + "p = text DATA/calibration.txt model=m join=pages\nx = eval m p length=128"),
+    Stop(op: "kmeans", done: 2, text: start + "ctx = capture m few sites=ffn.in keep=stream\nx = kmeans ctx k=3 pca=8"),
     Stop(op: "kmeans", done: 2, text: start + "ctx = capture m few sites=ffn.in keep=values\nx = kmeans ctx k=3 pca=8"),
     Stop(
       op: "taylor", done: 64,
@@ -41,6 +42,9 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
     Stop(
       op: "score", done: 3,
       text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=wanda"),
+    Stop(
+      op: "score", done: 3,
+      text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=random seed=1"),
     Stop(
       op: "canica", done: 5,
       text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),

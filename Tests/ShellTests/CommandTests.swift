@@ -263,8 +263,10 @@ import Testing
     let workspace = try Program.temporaryFolder()
     defer { try? FileManager.default.removeItem(atPath: workspace) }
     // Notebooks name the bundled data by paths from the project's folder, and write pictures beside it: a copy keeps it clean.
-    for part in ["data", "notebooks", "scripts"] where FileManager.default.fileExists(atPath: Program.root + "/" + part)
-    {
+    try FileManager.default.createDirectory(
+      atPath: workspace + "/Tests/Fixtures", withIntermediateDirectories: true)
+    for part in ["data", "notebooks", "scripts", "Tests/Fixtures/tasks"]
+    where FileManager.default.fileExists(atPath: Program.root + "/" + part) {
       try FileManager.default.createSymbolicLink(
         atPath: workspace + "/" + part, withDestinationPath: Program.root + "/" + part)
     }

@@ -72,6 +72,20 @@ import Testing
     }
   }
 
+  /// transformers 4.49 knows no tokenizer for our class, and puts another BOS token before a LLaMA folder's texts.
+  @Test(arguments: [
+    ("tokenizer.json", "PreTrainedTokenizerFast"), ("tokenizer.model", "LlamaTokenizer"), ("vocab.json", nil),
+  ])
+  func theTokenizerNamesItsClassWhereTheSourceDoesNot(_ file: String, _ name: String?) throws {
+    let folder = try TemporaryFolder()
+    let source = folder.path + "/source"
+    try FileManager.default.copyItem(atPath: ModelFixture(name: "llama").folder, toPath: source)
+    try Data("{}".utf8).write(to: URL(fileURLWithPath: "\(source)/\(file)"))
+    try LanguageModel(folder: source).export(to: folder.path + "/out", as: .masked)
+    let written = try? String(contentsOfFile: folder.path + "/out/tokenizer_config.json", encoding: .utf8)
+    #expect(written == name.map { "{\n  \"tokenizer_class\": \"\($0)\"\n}\n" })
+  }
+
   @Test func whatAClassCannotExpressIsRefusedAndLeavesNothing() throws {
     let folder = try TemporaryFolder()
     let gpt2 = try ModelFixture(name: "gpt2").model()

@@ -167,7 +167,7 @@ enum Files {
     throw FileFailure.notRegular(path: path)
   }
 
-  /// Hands the bytes of an open file on in pieces.
+  /// Hands the bytes of an open file on in chunks.
   static func read(_ file: Int32, _ path: String, _ take: (UnsafeRawBufferPointer) -> Void) throws {
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
     while true {

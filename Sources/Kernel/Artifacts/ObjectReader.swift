@@ -133,9 +133,9 @@ final class ObjectReader: ArtifactReader, Sendable {
     for start in stride(from: 0, to: rows, by: step) {
       let part = start..<min(rows, start + step)
       try buffer.withUnsafeMutableBytes {
-        let piece = UnsafeMutableRawBufferPointer(rebasing: $0[..<(part.count * rowBytes)])
-        try file.read(path, type: described.type, rows: part, into: piece)
-        hash.update(UnsafeRawBufferPointer(piece))
+        let chunk = UnsafeMutableRawBufferPointer(rebasing: $0[..<(part.count * rowBytes)])
+        try file.read(path, type: described.type, rows: part, into: chunk)
+        hash.update(UnsafeRawBufferPointer(chunk))
       }
     }
     return hash.finish()

@@ -1,6 +1,6 @@
 import CCrypto
 
-/// A SHA-256 being computed over bytes that come in pieces.
+/// A SHA-256 being computed over bytes that come in chunks.
 public final class SHA256 {
   private let context: OpaquePointer?
 

@@ -50,6 +50,9 @@ extension Catalog {
       if let choices = parameter.choices, Set(choices).count != choices.count || !choices.allSatisfy(isSymbol) {
         broken.append("\(place): the choices are not distinct ASCII words")
       }
+      if parameter.kind.hasSuffix(", or none"), parameter.choices?.contains("none") == true {
+        broken.append("\(place): `none` is both a choice and the absence of one")
+      }
       guard let bound = make(op.name)?.parameters[parameter.name] else { continue }
       if let value = parameter.defaultValue {
         if (try? bound.bind(value)) == nil { broken.append("\(place): the default \(value.rendered) is not legal") }

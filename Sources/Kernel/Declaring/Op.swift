@@ -49,7 +49,7 @@ public struct Resources: Sendable, Equatable {
 /// What an op may ask of its surroundings while it runs.
 public protocol RunContext: AnyObject {
   /// Reports that `done` of `total` units are finished, and stops the op when the user asked for it.
-  /// Call it between pieces of work of at most 100 ms.
+  /// Call it between chunks of work of at most 100 ms.
   /// - Throws: `Diagnostic` of kind `cancelled`.
   func progress(_ done: Int, of total: Int, _ unit: String) throws
   /// Like `progress` without anything to report.

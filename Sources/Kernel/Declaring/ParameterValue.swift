@@ -114,34 +114,6 @@ public struct Ratio: ParameterValue, Hashable, Comparable, ExpressibleByFloatLit
   public static var illegal: [Literal] { [.integer(20), .symbol("high")] }
 }
 
-/// A quantity given absolutely (`9`) or relative to what the data shows (`30%`).
-public enum Scale: ParameterValue, Hashable {
-  case absolute(Double)
-  case relative(Double)
-
-  public static var kind: String { "a number, or a ratio such as 30%" }
-  public init(literal: Literal) throws {
-    switch literal {
-    case .integer(let value): self = .absolute(Double(value))
-    case .number(let value): self = .absolute(value)
-    case .ratio(let value): self = .relative(value)
-    default: throw Mismatch(expected: Scale.kind, found: literal)
-    }
-  }
-  public var literal: Literal {
-    switch self {
-    case .absolute(let value): return .number(value)
-    case .relative(let value): return .ratio(value)
-    }
-  }
-  public var canonical: JSONValue {
-    switch self {
-    case .absolute(let value): return .number(value)
-    case .relative(let value): return ["relative": .number(value)]
-    }
-  }
-}
-
 /// A path given by the user, relative to the working directory.
 public struct FilePath: ParameterValue, Hashable {
   public var path: String

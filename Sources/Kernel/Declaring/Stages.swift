@@ -1,16 +1,17 @@
-// What an interrupted run saved of a step: its pieces, or, of a step that goes forward through stages, the latest.
+// What an interrupted run saved of a step: numbered checkpoints, or, of a step that goes
+// forward through stages, the latest.
 
 extension RunContext {
-  /// The pieces `name-0` … of a step that an interrupted run saved, by their number. Saving one may have been skipped.
-  public func savedPieces<Piece>(
-    of name: String, count: Int, _ read: (any ArtifactReader) throws -> Piece
-  ) throws -> [Int: Piece] {
-    var found: [Int: Piece] = [:]
-    for piece in 0..<count { found[piece] = try checkpoint(named: "\(name)-\(piece)").map(read) }
+  /// What an interrupted run saved as `name-0` …, by its number. Saving one may have been skipped.
+  public func checkpoints<Saved>(
+    of name: String, count: Int, _ read: (any ArtifactReader) throws -> Saved
+  ) throws -> [Int: Saved] {
+    var found: [Int: Saved] = [:]
+    for number in 0..<count { found[number] = try checkpoint(named: "\(name)-\(number)").map(read) }
     return found
   }
 
-  /// Keeps what `write` writes as the state of `name` after `stage` pieces of work, in place of earlier stages.
+  /// Keeps what `write` writes as the state of `name` after `stage` stages of work, in place of earlier stages.
   public func checkpoint(_ name: String, stage: Int, _ write: (any ArtifactWriter) throws -> Void) throws {
     guard try checkpoint("\(name)-\(stage)", write) else { return }
     for earlier in 0..<stage { discardCheckpoint("\(name)-\(earlier)") }

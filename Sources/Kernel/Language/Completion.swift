@@ -24,12 +24,12 @@ extension Session {
     let bytes = Array(text.utf8)
     let end = min(max(0, cursor), bytes.count)
     let head = String(decoding: bytes[..<end], as: UTF8.self)
-    return Completer(session: self, head: head, columns: columns).completions()
+    return CursorContext(session: self, head: head, columns: columns).completions()
   }
 }
 
 /// Reads the tokens left of the cursor: which statement, which call, which argument.
-private struct Completer {
+private struct CursorContext {
   let session: Session
   let columns: (String) -> [String]
   private let tokens: [Token]

@@ -26,6 +26,24 @@ extension Elaborator {
     }
   }
 
+  /// Whether an expression is a path, or a name of one.
+  fileprivate func isPath(_ expression: Expression) -> Bool {
+    let literal: Literal?
+    switch expression.kind {
+    case .literal(let written): literal = written
+    case .reference(let reference):
+      guard case .literal(let named)? = (try? lookUp(reference.name.text, back: reference.back)) ?? nil else {
+        return false
+      }
+      literal = named
+    default: return false
+    }
+    switch literal {
+    case .path, .string: return true
+    default: return false
+    }
+  }
+
   private func unknownOp(_ op: Word) -> Reported {
     let isVariable = (try? lookUp(op.text)) ?? nil
     // A variable with an error of its own was reported already.
@@ -171,6 +189,11 @@ struct CallBinder {
     }
     for argument in arguments {
       do {
+        if slot + 1 < slots.count, slots[slot].arity == .optional, slots[slot + 1].isExternal,
+          elaborator.isPath(argument.value)
+        {
+          slot += 1
+        }
         if slot < slots.count, slots[slot].isExternal, let external = nextSlot({ _ in true }) {
           try givePaths(argument.value, to: external)
           continue

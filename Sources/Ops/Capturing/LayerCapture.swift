@@ -71,11 +71,7 @@ struct LayerCapture {
     let look: (Tap) throws -> Void = { tap in
       if turns, tap.site == .blockIn { entering = tap.values.copy() }
       if turns, tap.site == .blockOut, let entering { influence.add(entering, tap.values) }
-      if let place = firstNonFinite(tap.values) {
-        throw Diagnostic(
-          "\(tap.site.rawValue) of layer \(layer) is not finite at token \(tap.rows.lowerBound + place)",
-          argument: "model")
-      }
+      try requireFinite(tap.values, tap.site, layer: layer, from: tap.rows.lowerBound, argument: "model")
       collectors[tap.site]?.add(tap.values, rows: tap.rows)
     }
     try walk.step(sites: Set(op.sites), tap: look, pulse: pulse)
@@ -89,6 +85,13 @@ struct LayerCapture {
       }
     }
     return published
+  }
+}
+
+/// - Throws: naming the first token with NaN or infinity, and `argument`.
+func requireFinite(_ X: Matrix<Float>, _ site: Site, layer: Int, from token: Int, argument: String) throws {
+  if let place = firstNonFinite(X) {
+    throw Diagnostic("\(site.rawValue) of layer \(layer) is not finite at token \(token + place)", argument: argument)
   }
 }
 

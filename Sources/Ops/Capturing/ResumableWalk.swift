@@ -22,7 +22,7 @@ struct ResumableWalk {
   /// - Parameters:
   ///   - wanted: the layers to look at.
   ///   - all: the layers of the step; those not wanted are known already.
-  ///   - pulse: called with the layer between pieces of work in layers that are only passed.
+  ///   - pulse: called with the layer between chunks of work in layers that are only passed.
   ///   - body: must move the walk on by one layer.
   func visit(_ wanted: [Int], of all: [Int], pulse: (Int) throws -> Void, _ body: (Walk) throws -> Void) throws {
     guard let first = wanted.min(), let last = wanted.max() else { return }

@@ -2,7 +2,7 @@ import Kernel
 import Numerics
 import Transformer
 
-/// How the outputs that removed pieces no longer give are made up for.
+/// How the outputs that removed units no longer give are made up for.
 enum Compensation: String, Choice {
   /// Nothing is added.
   case none

@@ -23,7 +23,7 @@ func continuationLogLikelihoods(
   _ model: LanguageModel, _ pairs: [ContinuationPair], length: Int, _ context: any RunContext
 ) throws -> [Double] {
   let work = ContinuationWork(pairs, length: length)
-  let saved = try context.savedPieces(of: "stretch", count: work.stretches.count) {
+  let saved = try context.checkpoints(of: "stretch", count: work.stretches.count) {
     try $0.array("log_likelihood", as: Double.self)
   }
   if !saved.isEmpty {

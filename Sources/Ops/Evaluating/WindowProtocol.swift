@@ -42,7 +42,7 @@ struct WindowProtocol {
     var losses: [[Double]] = []
     let perChunk = max(1, WindowProtocol.chunkTokens / max(1, window))
     let chunks = Parallel.ranges(sequences.count, of: perChunk)
-    let saved = try context.savedPieces(of: "targets", count: chunks.count) { try $0.array("nll", as: Double.self) }
+    let saved = try context.checkpoints(of: "targets", count: chunks.count) { try $0.array("nll", as: Double.self) }
     if !saved.isEmpty {
       context.resumed(at: saved.keys.reduce(0) { $0 + chunks[$1].count }, of: sequences.count, "window")
     }

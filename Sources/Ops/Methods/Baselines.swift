@@ -25,7 +25,7 @@ package func randomScores(_ count: Int, using generator: inout some RandomNumber
 ///
 ///     FC = 1 − E_t cos(X_t, Y_t)
 ///
-/// X is what enters the block and Y what leaves it, both tokens × d. Tokens are added in pieces of any size.
+/// X is what enters the block and Y what leaves it, both tokens × d. Tokens are added in chunks of any size.
 package struct BlockInfluence: Sendable {
   private var sum = 0.0
   /// Tokens that counted.
@@ -63,7 +63,7 @@ package struct BlockInfluence: Sendable {
   package var value: Double? { tokens > 0 ? 1 - sum / Double(tokens) : nil }
 }
 
-/// Σ_o f(W_oi) for every column i, in double, cut into pieces of 256 columns.
+/// Σ_o f(W_oi) for every column i, in double, cut into chunks of 256 columns.
 func columnSums<Element: Scalar>(_ W: Matrix<Element>, _ f: @Sendable (Double) -> Double) -> [Double] {
   if W.isTransposed {
     // Columns lie in memory one after the other.
@@ -76,15 +76,15 @@ func columnSums<Element: Scalar>(_ W: Matrix<Element>, _ f: @Sendable (Double) -
     }
   }
   var sums = [Double](repeating: 0, count: W.columns)
-  let pieces = Parallel.ranges(W.columns, of: 256)
+  let chunks = Parallel.ranges(W.columns, of: 256)
   W.withUnsafePointer { start, step in
     sums.withUnsafeMutableBufferPointer { sums in
       nonisolated(unsafe) let sums = sums
       nonisolated(unsafe) let start = start
-      Parallel.forEach(pieces.count) { piece in
+      Parallel.forEach(chunks.count) { chunk in
         for o in 0..<W.rows {
           let row = start + o * step
-          for i in pieces[piece] { sums[i] += f(Double(row[i])) }
+          for i in chunks[chunk] { sums[i] += f(Double(row[i])) }
         }
       }
     }

@@ -17,7 +17,7 @@ package enum ContextWeighting: String, Sendable, CaseIterable {
 }
 
 /// The scale of the softmax.
-package enum Temperature: Sendable, Equatable {
+public enum Temperature: Sendable, Hashable {
   /// In units of D, as in the paper (9 for LLaMA-2-7B).
   case absolute(Double)
   /// A multiple of the mean distance between two clusters; carries over from model to model.

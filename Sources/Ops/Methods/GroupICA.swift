@@ -8,9 +8,10 @@ import Numerics
 //   Y₁       k×N   B whitened
 //   z        k×N   networks: rows of W Y₁ from FastICA, standardised again
 //
-// Goals in this order: the same bits for any number of threads; memory for one copy of the signals and a T×T matrix;
-// speed. T×T is the small side, so B comes from eigenvectors of Z Zᵀ: Z itself only exists a thousand columns at a time.
-// Products of a tile are in single precision, sums over tiles in double. Whitening restores exact orthogonality.
+// Goals in this order: the same bits for any number of threads; memory for one copy of the signals and a square matrix of
+// the smaller of T and N; speed. B comes from eigenvectors of that matrix, Z Zᵀ or ZᵀZ: Z itself only exists a thousand
+// rows or columns at a time. Products of a tile are in single precision, sums over tiles in double. Whitening restores
+// exact orthogonality.
 
 /// The space in which networks are sought.
 package struct SharedSubspace: Sendable {
@@ -28,7 +29,9 @@ package func sharedSubspace(
 ) throws -> SharedSubspace {
   let largest = min(Z.rows, Z.columns) - 1
   guard k >= 1, k <= largest else { throw NetworkError.tooManyComponents(asked: k, largest: largest) }
-  return try leadingRows(of: Z.rows, Z.columns, tiles: Z.tiles, components: k, tile: { Z.tile($0) }, progress)
+  let found = try rightSingularVectors(
+    of: Z.rows, Z.columns, tiles: Z.tiles, components: k, block: { Z.tile($1, rows: $0) }, progress)
+  return try sharedSubspace(found, components: k)
 }
 
 /// Canonical group step (Varoquaux et al. 2010): every subject is reduced to orthonormal directions, which drops their
@@ -43,15 +46,10 @@ package func canonicalSubspace(
 ) throws -> SharedSubspace {
   var bases: [Matrix<Float>] = []
   for rows in subjects {
-    let kept = min(p, rows.count, Z.columns)
-    let A = Matrix<Double>(rows: rows.count, columns: rows.count)
-    for columns in Z.tiles { accumulateGram(Z.tile(columns, rows: rows).T, into: A) }
-    let (values, U) = try leadingEigen(A, kept)
-    let rank = values.prefix { $0 > 1e-6 * (values.first ?? 0) && $0 > 0 }.count
-    let basis = Matrix<Float>(rows: rank, columns: Z.columns)
-    let map = Matrix<Float>(scaledRows(U.columns(0..<rank).T, values.prefix(rank).map { 1 / $0.squareRoot() }))
-    for columns in Z.tiles { multiply(map, Z.tile(columns, rows: rows), into: basis.columns(columns)) }
-    bases.append(basis)
+    let found = try rightSingularVectors(
+      of: rows.count, Z.columns, tiles: Z.tiles, components: min(p, rows.count, Z.columns),
+      block: { Z.tile($1, rows: ($0.lowerBound + rows.lowerBound)..<($0.upperBound + rows.lowerBound)) }, progress)
+    bases.append(Matrix<Float>(found.B))
     try progress()
   }
   let stack = Matrix<Float>(rows: bases.reduce(0) { $0 + $1.rows }, columns: Z.columns)
@@ -63,31 +61,60 @@ package func canonicalSubspace(
   bases = []
   let largest = min(stack.rows, Z.columns - 1)
   guard k >= 1, k <= largest else { throw NetworkError.tooManyComponents(asked: k, largest: largest) }
-  return try leadingRows(
-    of: stack.rows, stack.columns, tiles: Z.tiles, components: k, tile: { stack.columns($0).copy() }, progress)
+  let found = try rightSingularVectors(
+    of: stack.rows, stack.columns, tiles: Z.tiles, components: k, block: { stack.rows($0).columns($1).copy() }, progress
+  )
+  return try sharedSubspace(found, components: k)
 }
 
-/// The k leading right singular vectors of an m×N matrix that is given tile by tile.
-private func leadingRows(
-  of m: Int, _ N: Int, tiles: [Range<Int>], components k: Int, tile: (Range<Int>) -> Matrix<Float>,
-  _ progress: () throws -> Void
-) throws -> SharedSubspace {
-  let A = Matrix<Double>(rows: m, columns: m)
-  for columns in tiles {
-    accumulateGram(tile(columns).T, into: A)
-    try progress()
+private func sharedSubspace(_ found: RightSingularVectors, components k: Int) throws -> SharedSubspace {
+  guard found.B.rows == k else { throw NetworkError.rankTooLow(rank: found.B.rows, asked: k) }
+  found.B.scaleRows(by: (0..<k).map { dominantSign(found.B.row($0)) })
+  return SharedSubspace(B: found.B, values: found.values, explained: found.values.map { $0 / found.total })
+}
+
+private struct RightSingularVectors {
+  /// One orthonormal row each.
+  var B: Matrix<Double>
+  /// Their squared singular values, falling.
+  var values: [Double]
+  /// The sum of all squared singular values.
+  var total: Double
+}
+
+/// The k leading right singular vectors of an m×N matrix Z that is given block by block, fewer where its rank is lower.
+///
+/// They are eigenvectors of ZᵀZ, or Zᵀ times those of Z Zᵀ: the smaller of the two is made.
+private func rightSingularVectors(
+  of m: Int, _ N: Int, tiles: [Range<Int>], components k: Int,
+  block: (_ rows: Range<Int>, _ columns: Range<Int>) -> Matrix<Float>, _ progress: () throws -> Void
+) throws -> RightSingularVectors {
+  let isTall = m > N
+  let A = Matrix<Double>(rows: min(m, N), columns: min(m, N))
+  if isTall {
+    for rows in Parallel.ranges(m, of: 1024) {
+      let slab = Matrix<Float>(rows: rows.count, columns: N)
+      for columns in tiles { slab.columns(columns).assign(block(rows, columns)) }
+      accumulateGram(slab, into: A)
+      try progress()
+    }
+  } else {
+    for columns in tiles {
+      accumulateGram(block(0..<m, columns).T, into: A)
+      try progress()
+    }
   }
-  let (values, U) = try leadingEigen(A, k)
+  let (all, U) = try leadingEigen(A, k)
   // Signals are in single precision: an eigenvalue below 1e-6 of the first is made of their rounding.
-  let rank = values.prefix { $0 > 1e-6 * (values.first ?? 0) && $0 > 0 }.count
-  guard rank == k else { throw NetworkError.rankTooLow(rank: rank, asked: k) }
+  let values = Array(all.prefix { $0 > 1e-6 * (all.first ?? 0) && $0 > 0 })
   try progress()
-  let map = Matrix<Float>(scaledRows(U.T, values.map { 1 / $0.squareRoot() }))
-  let B = Matrix<Double>(rows: k, columns: N)
-  for columns in tiles { B.columns(columns).assign(Matrix<Double>(map * tile(columns))) }
-  B.scaleRows(by: (0..<k).map { dominantSign(B.row($0)) })
+  let vectors = U.columns(0..<values.count).T
   let total = A.diagonal.reduce(0, +)
-  return SharedSubspace(B: B, values: values, explained: values.map { $0 / total })
+  if isTall { return RightSingularVectors(B: vectors.copy(), values: values, total: total) }
+  let map = Matrix<Float>(scaledRows(vectors, values.map { 1 / $0.squareRoot() }))
+  let B = Matrix<Double>(rows: values.count, columns: N)
+  for columns in tiles { B.columns(columns).assign(Matrix<Double>(map * block(0..<m, columns))) }
+  return RightSingularVectors(B: B, values: values, total: total)
 }
 
 private func scaledRows(_ A: Matrix<Double>, _ factors: [Double]) -> Matrix<Double> {

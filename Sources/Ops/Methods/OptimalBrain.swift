@@ -90,12 +90,12 @@ private func requireSymmetric(_ H: Matrix<Double>) throws {
   let n = H.rows
   let scale = H.diagonal.reduce(0) { max($0, abs($1)) }
   let H = H.isTransposed ? H.T : H
-  let pieces = Parallel.ranges(n, of: 128)
+  let chunks = Parallel.ranges(n, of: 128)
   try H.withUnsafePointer { h, step in
     nonisolated(unsafe) let h = h
-    try Parallel.forEach(pieces.count) { (piece: Int) throws -> Void in
-      for block in pieces.prefix(piece + 1) {
-        for i in pieces[piece] {
+    try Parallel.forEach(chunks.count) { (chunk: Int) throws -> Void in
+      for block in chunks.prefix(chunk + 1) {
+        for i in chunks[chunk] {
           for j in block where j <= i {
             let (a, b) = (h[i * step + j], h[j * step + i])
             guard a.isFinite && b.isFinite else { throw OptimalBrainError.notFinite(row: i) }

@@ -21,9 +21,9 @@ package struct PrincipalComponents: Sendable {
     let means = mean.map { Float($0) }
     // The mean is taken off before the product, so that a large one costs no digits.
     for rows in Parallel.ranges(X.rows, of: 4096) {
-      let piece = X.rows(rows).copy()
-      piece.addToRows(means, scaledBy: -1)
-      multiply(piece, directions, into: result.rows(rows))
+      let chunk = X.rows(rows).copy()
+      chunk.addToRows(means, scaledBy: -1)
+      multiply(chunk, directions, into: result.rows(rows))
     }
     return result
   }
@@ -33,9 +33,9 @@ package struct PrincipalComponents: Sendable {
 package func accumulateCovariance(_ X: Matrix<Float>, mean: [Double], into C: Matrix<Double>) {
   let means = mean.map { Float($0) }
   for rows in Parallel.ranges(X.rows, of: 2048) {
-    let piece = X.rows(rows).copy()
-    piece.addToRows(means, scaledBy: -1)
-    accumulateGram(piece, into: C)
+    let chunk = X.rows(rows).copy()
+    chunk.addToRows(means, scaledBy: -1)
+    accumulateGram(chunk, into: C)
   }
 }
 
@@ -55,16 +55,20 @@ package func principalComponents(
     totalVariance: trace(C) * scale)
 }
 
-/// Of rows that are in memory.
+/// Shows rows of numbers, in batches with their places, from the first to the last.
+package typealias RowPass = (_ look: (_ X: Matrix<Float>, _ rows: Range<Int>) throws -> Void) throws -> Void
+
+/// Of rows that are looked at twice: for the means, and for the covariance about them.
 ///
 /// - Parameters:
-///   - X: rows×p.
+///   - columns: p.
 ///   - count: q ≤ min(rows, p).
-package func principalComponents(_ X: Matrix<Float>, count: Int) throws -> PrincipalComponents {
-  let mean = X.columnMoments.mean
-  let C = Matrix<Double>(rows: X.columns, columns: X.columns)
-  accumulateCovariance(X, mean: mean, into: C)
-  return try principalComponents(covarianceSum: C, mean: mean, rows: X.rows, count: count)
+package func principalComponents(columns: Int, count: Int, _ pass: RowPass) throws -> PrincipalComponents {
+  var moments = Moments(columns: columns)
+  try pass { X, _ in moments.add(X) }
+  let C = Matrix<Double>(rows: columns, columns: columns)
+  try pass { X, _ in accumulateCovariance(X, mean: moments.mean, into: C) }
+  return try principalComponents(covarianceSum: C, mean: moments.mean, rows: moments.count, count: count)
 }
 
 /// Each column turned so that its entry of largest size is positive; the first of equally large ones decides.

@@ -66,14 +66,14 @@ package struct ScaledSignals: Sendable {
     let wanted = wanted ?? 0..<rows
     let result = Matrix<Float>(rows: wanted.count, columns: columns.count)
     guard let part = parts.last(where: { $0.start <= columns.lowerBound }) else { return result }
-    let pieces = Parallel.ranges(wanted.count, of: 512)
+    let chunks = Parallel.ranges(wanted.count, of: 512)
     part.signals.withUnsafePointer { source, step in
       result.withUnsafeMutablePointer { target, width in
         nonisolated(unsafe) let (source, target) = (source, target)
-        Parallel.forEach(pieces.count) { piece in
+        Parallel.forEach(chunks.count) { chunk in
           for block in blocks {
-            let first = max(block.rows.lowerBound - wanted.lowerBound, pieces[piece].lowerBound)
-            let last = min(block.rows.upperBound - wanted.lowerBound, pieces[piece].upperBound)
+            let first = max(block.rows.lowerBound - wanted.lowerBound, chunks[chunk].lowerBound)
+            let last = min(block.rows.upperBound - wanted.lowerBound, chunks[chunk].upperBound)
             guard first < last else { continue }
             block.mean.withUnsafeBufferPointer { mean in
               block.factor.withUnsafeBufferPointer { factor in

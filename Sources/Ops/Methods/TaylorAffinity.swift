@@ -4,7 +4,7 @@ import Numerics
 ///
 ///     S_kj = 1/N_k · Σ_{i in C_k} | h_ij · ∂L/∂h_ij |
 ///
-/// Tokens are added in pieces of any size. The last position of a sequence predicts nothing, so its gradient is zero:
+/// Tokens are added in chunks of any size. The last position of a sequence predicts nothing, so its gradient is zero:
 /// give it no label, and it is left out of N_k. A copy of this value shares its sums with the original.
 package struct TaylorAffinity: Sendable {
   /// K×n sums.

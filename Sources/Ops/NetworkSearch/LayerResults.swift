@@ -7,7 +7,7 @@ final class LayerResults {
   let layers: [Int]
   let sizes: [Int]
   private(set) var runs: [RunNetworks] = []
-  /// (runs · components) × (signals · pieces) and components × tokens, filled run by run; nil with `keep=max`.
+  /// (runs · components) × (signals · units) and components × tokens, filled run by run; nil with `keep=max`.
   let maps: Matrix<Float>?
   let courses: Matrix<Float>?
   /// Of the first run, with which the others are compared.
@@ -16,7 +16,7 @@ final class LayerResults {
   private let signals: [String]
   private let components: Int
   private let tokens: [Range<Int>]
-  private var pieces: Int { sizes.reduce(0, +) }
+  private var units: Int { sizes.reduce(0, +) }
 
   init(_ search: NetworkSearch, layers: [Int]) {
     self.layers = layers
@@ -55,16 +55,16 @@ final class LayerResults {
     _ networks: FunctionalNetworks, _ found: Unmixing, _ scaled: ScaledSignals, _ key: Double, similarity: Double
   ) -> RunNetworks {
     let z = networks.z
-    let (pieces, halves) = (self.pieces, signals.count)
-    var memberships = [Int32](repeating: 0, count: pieces)
+    let (units, halves) = (self.units, signals.count)
+    var memberships = [Int32](repeating: 0, count: units)
     var keyPieces = sizes.map { _ in [Int32](repeating: 0, count: components) }
     for i in 0..<z.rows {
       let values = z.row(i)
       var j = 0
       for layer in sizes.indices {
         for _ in 0..<sizes[layer] {
-          // A piece is key in a network when any of its signals is.
-          if (0..<halves).contains(where: { abs(values[$0 * pieces + j]) > key }) {
+          // A unit is key in a network when any of its signals is.
+          if (0..<halves).contains(where: { abs(values[$0 * units + j]) > key }) {
             memberships[j] += 1
             keyPieces[layer][i] += 1
           }

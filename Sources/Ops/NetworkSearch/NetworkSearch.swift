@@ -170,7 +170,7 @@ struct NetworkSearch {
 
   /// - Parameters:
   ///   - done: runs of parts analysed before.
-  ///   - signals: for each layer its signals, tokens × pieces; asked for when the run was not analysed before.
+  ///   - signals: for each layer its signals, tokens × units; asked for when the run was not analysed before.
   private func analyse(
     run index: Int, into results: LayerResults, done: Int, _ signals: () throws -> [[Matrix<Float>]]
   ) throws {

@@ -1,4 +1,5 @@
 import Kernel
+import Transformer
 
 extension Mask: Showable {
   public static var tableParameters: Set<String> { ["layers"] }
@@ -31,7 +32,7 @@ extension Mask: Showable {
       .lines(
         LinePlot(
           x: PlotAxis("layer", isWhole: true), y: PlotAxis("kept", isRatio: true), series: series,
-          reference: .init("mean over parameters", y: 1 - blockRate))))
+          reference: .init("mean over parameters", y: 1 - unprunedRate))))
   }
 }
 
@@ -43,17 +44,20 @@ extension Scores: Showable {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let rows = chosen.flatMap { layer in
       score.modules().map { module -> [TableData.Cell] in
-        let row = (score[module]?[layer] ?? []).map(Double.init).sorted()
-        guard let low = row.first, let high = row.last, !row.contains(where: \.isNaN) else {
-          return [.integer(layer), .text(module.rawValue), .integer(row.count), .missing, .missing, .missing]
-        }
-        return [
-          .integer(layer), .text(module.rawValue), .integer(row.count), .number(low), .number(row[row.count / 2]),
-          .number(high),
-        ]
+        let row = sorted(module, layer: layer)
+        let known: [TableData.Cell] =
+          row.isEmpty
+          ? [.missing, .missing, .missing]
+          : [.number(row[0]), .number(row[row.count / 2]), .number(row[row.count - 1])]
+        return [.integer(layer), .text(module.rawValue), .integer(structure.left(module, layer: layer).count)] + known
       }
     }
-    return TableData(columns: ["layer", "module", "pieces", "min", "median", "max"], rows: rows)
+    return TableData(columns: ["layer", "module", "units", "min", "median", "max"], rows: rows)
+  }
+
+  /// The scores there are, rising.
+  private func sorted(_ module: Module, layer: Int) -> [Double] {
+    (score[module]?[layer] ?? []).filter { !$0.isNaN }.map(Double.init).sorted()
   }
 
   /// Sorted scores, one curve per layer.
@@ -61,8 +65,8 @@ extension Scores: Showable {
     let module = score.modules().last ?? .ffn
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let series = chosen.compactMap { layer -> LinePlot.Series? in
-      guard let row = score[module]?[layer], !row.isEmpty, !row.contains(where: \.isNaN) else { return nil }
-      let sorted = row.map(Double.init).sorted()
+      let sorted = sorted(module, layer: layer)
+      if sorted.isEmpty { return nil }
       let step = max(1, sorted.count / 200)
       let shown = stride(from: 0, to: sorted.count, by: step).map { $0 }
       return LinePlot.Series(

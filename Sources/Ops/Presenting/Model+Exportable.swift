@@ -4,8 +4,7 @@ import Transformer
 extension Model: Exportable {
   public static var exportForms: [ExportForm] {
     ModelFormat.all.map { format in
-      ExportForm(
-        format.name, subject: "a model", suffixes: format.suffixes, parameters: format.options.map(\.parameter))
+      ExportForm(format.name, suffixes: format.suffixes, parameters: format.options.map(\.parameter))
     }
   }
 

@@ -13,7 +13,7 @@ extension Networks: Showable {
       let together = partLayers[part]
       return [
         together.count == 1 ? .integer(together[0]) : .text("\(together[0])-\(together[together.count - 1])"),
-        .integer(recipe.runs), .integer(recipe.components), .ratio(converged[part]),
+        .integer(settings.runs), .integer(settings.components), .ratio(converged[part]),
         stability[part].isNaN ? .missing : .number(stability[part]), .number(mean(keyShare[part].map { mean($0) })),
         .number(row.min() ?? .nan), .number(quantile(row, 0.5)), .number(row.max() ?? .nan),
       ]
@@ -51,8 +51,8 @@ extension Networks: Showable {
     }.filter { chosen.contains($0.layer) }
     return HeatMap(
       rows: PlotAxis("layer"), columns: PlotAxis("network"),
-      value: PlotAxis("key \(recipe.module.axis)s", isRatio: true),
-      rowCount: rows.count, columnCount: recipe.components, values: rows.flatMap(\.share), rowNames: rows.map(\.name))
+      value: PlotAxis("key \(settings.module.axis)s", isRatio: true),
+      rowCount: rows.count, columnCount: settings.components, values: rows.flatMap(\.share), rowNames: rows.map(\.name))
   }
 
   /// The layer, and with windows the first layer of its window.
@@ -72,12 +72,12 @@ extension Networks: Showable {
       return (0..<width).map { place in
         let stretch = (place * places.count / width)..<((place + 1) * places.count / width)
         return part.signals.indices.reduce(0) { largest, signal in
-          stretch.reduce(largest) { max($0, abs(Double(row[signal * part.pieces + places.lowerBound + $1]))) }
+          stretch.reduce(largest) { max($0, abs(Double(row[signal * part.units + places.lowerBound + $1]))) }
         }
       }
     }
     return HeatMap(
-      rows: PlotAxis("network of layer \(layer)"), columns: PlotAxis(recipe.module.axis),
+      rows: PlotAxis("network of layer \(layer)"), columns: PlotAxis(settings.module.axis),
       value: PlotAxis("largest |z|"),
       rowCount: z.rows, columnCount: width, values: values,
       columnNames: (0..<width).map { String($0 * places.count / width) })
@@ -107,7 +107,7 @@ extension Networks: Showable {
         })
     }
     return LinePlot(
-      x: PlotAxis("networks in which a \(recipe.module.axis) is key", isWhole: true),
-      y: PlotAxis("\(recipe.module.axis)s", isRatio: true), series: series)
+      x: PlotAxis("networks in which a \(settings.module.axis) is key", isWhole: true),
+      y: PlotAxis("\(settings.module.axis)s", isRatio: true), series: series)
   }
 }

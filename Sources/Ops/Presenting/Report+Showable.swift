@@ -82,13 +82,13 @@ extension Corpus: Showable {
 
 extension Model: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
-    let removed = pruning.removedParameters(configuration)
+    let removed = configuration.totalParameters - network.totalParameters
     return TableData(record: [
       ("architecture", .text(configuration.family.name)), ("layers", .integer(configuration.layers)),
       ("d_model", .integer(configuration.hiddenSize)), ("vocabulary", .integer(configuration.vocabularySize)),
-      ("parameters", .integer(configuration.totalParameters - removed)),
-      ("block_parameters", .integer(configuration.blockParameters - removed)),
-      ("removed_of_blocks", .ratio(Double(removed) / Double(configuration.blockParameters))),
+      ("parameters", .integer(network.totalParameters)),
+      ("block_parameters", .integer(network.blockParameters)),
+      ("removed_of_blocks", .ratio(removedShare)),
       ("removed_of_total", .ratio(Double(removed) / Double(configuration.totalParameters))),
       ("compensation", .text(compensation)),
     ])

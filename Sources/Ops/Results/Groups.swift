@@ -148,7 +148,7 @@ public struct Groups: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     let structure = try Structure(from: reader)
     self.structure = structure
-    group = try PerUnit<Int32>("group", from: reader, structure: structure).ffn ?? []
+    group = try PerUnit<Int32>("group", from: reader, counts: structure.units).ffn ?? []
     objective = try reader.array("objective", as: Double.self)
     let count = try reader.attribute("k").intValue ?? 0
     self.count = count

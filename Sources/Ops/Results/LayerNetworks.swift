@@ -9,12 +9,12 @@ public struct LayerNetworks: Artifact {
   /// One layer, or those that were analysed together.
   public let layers: [Int]
   public let module: Module
-  /// Pieces (neurons, or attention units) of each of the layers.
+  /// Units (neurons, or attention units) of each of the layers.
   public let sizes: [Int]
-  /// The signals of a piece: gate and up, or up alone; the query heads of a unit.
+  /// The signals of a unit: gate and up, or up alone; the query heads of a unit.
   public let signals: [String]
   public let runs: [RunNetworks]
-  /// (runs · components) × (signals · pieces) and components × tokens of all runs; nil when not kept or still on disk.
+  /// (runs · components) × (signals · units) and components × tokens of all runs; nil when not kept or still on disk.
   private let z: Matrix<Float>?
   private let timecourse: Matrix<Float>?
   private let stored: (any ArtifactReader)?
@@ -22,8 +22,8 @@ public struct LayerNetworks: Artifact {
   public var components: Int { runs.first?.explained.count ?? 0 }
   /// Whether maps and time courses were kept (`keep=maps`).
   public var hasMaps: Bool { z != nil || stored != nil }
-  /// Pieces of all the layers, one layer after the other.
-  public var pieces: Int { sizes.reduce(0, +) }
+  /// Units of all the layers, one layer after the other.
+  public var units: Int { sizes.reduce(0, +) }
   public var summary: String { "\(title), \(runs.count) runs x \(components) networks" }
 
   /// "layer 3" or "layers 2-4"
@@ -32,7 +32,7 @@ public struct LayerNetworks: Artifact {
     layers.count == 1 ? "layer \(layers[0])" : "layers \(layers.first ?? 0)-\(layers.last ?? 0)"
   }
 
-  /// Where the pieces of one layer stand among those of all.
+  /// Where the units of one layer stand among those of all.
   func places(of layer: Int) -> Range<Int> {
     let index = layers.firstIndex(of: layer) ?? 0
     let start = sizes[..<index].reduce(0, +)
@@ -40,7 +40,7 @@ public struct LayerNetworks: Artifact {
   }
 
   /// - Parameters:
-  ///   - maps: (runs · components) × (signals · pieces), run after run.
+  ///   - maps: (runs · components) × (signals · units), run after run.
   ///   - courses: components × tokens of all runs.
   init(
     layers: [Int], module: Module, sizes: [Int], signals: [String], runs: [RunNetworks], maps: Matrix<Float>?,
@@ -56,11 +56,11 @@ public struct LayerNetworks: Artifact {
     stored = nil
   }
 
-  /// The maps of one run, components × (signals · pieces), signals one after the other.
+  /// The maps of one run, components × (signals · units), signals one after the other.
   /// - Throws: when they were not kept.
   public func maps(run: Int) throws -> Matrix<Float> {
     if let z { return z.rows((run * components)..<((run + 1) * components)) }
-    let maps = Matrix<Float>(rows: components, columns: signals.count * pieces)
+    let maps = Matrix<Float>(rows: components, columns: signals.count * units)
     try kept().read("z", rows: run..<(run + 1), into: maps)
     return maps
   }
@@ -96,7 +96,7 @@ public struct LayerNetworks: Artifact {
     try z?.withUnsafePointer { pointer, _ in
       try writer.array(
         "z", UnsafeBufferPointer(start: pointer, count: z?.count ?? 0),
-        shape: [runs.count, components, signals.count, pieces], axes: ["run", "component", "signal", module.axis],
+        shape: [runs.count, components, signals.count, units], axes: ["run", "component", "signal", module.axis],
         meaning: "strength of the \(module.axis) in the network", units: "sd")
     }
     try timecourse?.withUnsafePointer { pointer, _ in
@@ -114,7 +114,7 @@ public struct LayerNetworks: Artifact {
     func perPiece<Value: ArtifactElement>(_ path: String, _ meaning: String, _ values: (RunNetworks) -> [Value]) throws
     {
       try writer.array(
-        path, runs.flatMap(values), shape: [runs.count, pieces], axes: ["run", module.axis], meaning: meaning)
+        path, runs.flatMap(values), shape: [runs.count, units], axes: ["run", module.axis], meaning: meaning)
     }
     func perRun<Value: ArtifactElement>(_ path: String, _ meaning: String, _ value: (RunNetworks) -> Value) throws {
       try writer.vector(path, runs.map(value), axis: "run", meaning: meaning)
@@ -146,7 +146,7 @@ public struct LayerNetworks: Artifact {
     module = try Module(rawValue: reader.attribute("module").stringValue ?? "") ?? .ffn
     signals = try (reader.attribute("signals").stringValue ?? "").split(separator: ",").map(String.init)
     sizes = try reader.array("sizes", as: Int32.self).map { Int($0) }
-    let pieces = sizes.reduce(0, +)
+    let units = sizes.reduce(0, +)
     let hasMaps = try reader.attribute("maps").intValue == 1
     z = nil
     timecourse = nil
@@ -159,9 +159,9 @@ public struct LayerNetworks: Artifact {
     let explained = try split("explained", Double.self, k)
     let kurtosis = try split("stats/kurtosis", Double.self, k)
     let keyPieces = try split("stats/n_key", Int32.self, k)
-    let maxAbsZ = try split("max_abs_z", Float.self, pieces)
-    let sums = try split("sum_z2", Float.self, pieces)
-    let memberships = try split("memberships", Int32.self, pieces)
+    let maxAbsZ = try split("max_abs_z", Float.self, units)
+    let sums = try split("sum_z2", Float.self, units)
+    let memberships = try split("memberships", Int32.self, units)
     let tokens = try reader.array("search/tokens", as: Int64.self)
     let iterations = try reader.array("search/iterations", as: Int32.self)
     let change = try reader.array("search/change", as: Double.self)
@@ -185,11 +185,11 @@ public struct LayerNetworks: Artifact {
 public struct RunNetworks: Sendable {
   public var explained: [Double]
   public var kurtosis: [Double]
-  /// Pieces with |z| above the key threshold: layer of the part, component.
+  /// Units with |z| above the key threshold: layer of the part, component.
   public var keyPieces: [[Int32]]
   public var maxAbsZ: [Float]
   public var sumOfSquares: [Float]
-  /// Networks in which each piece is key.
+  /// Networks in which each unit is key.
   public var memberships: [Int32]
   public var tokens: Int
   public var iterations: Int

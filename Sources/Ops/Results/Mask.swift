@@ -6,8 +6,8 @@ public struct Mask: Artifact, InputValue {
   public static let type = ArtifactType("mask")
 
   public let structure: Structure
-  /// true = keep. A module without entry is kept whole.
-  public let keep: PerUnit<Bool>
+  /// true = keep. A module without entry is kept whole; what the model does not have any more is not kept.
+  public private(set) var keep: PerUnit<Bool>
   /// The rate asked for; nil for masks made by a threshold or by combining others.
   public let requested: Double?
   /// The score at which the cut fell, where one cut was made.
@@ -22,35 +22,56 @@ public struct Mask: Artifact, InputValue {
   ) {
     self.structure = structure
     self.keep = keep
+    for module in keep.modules() {
+      self.keep[module] = zip(keep[module] ?? [], structure.isLeft[module]).map { zip($0, $1).map { $0 && $1 } }
+    }
     self.requested = requested
     self.threshold = threshold
     self.record = record
     self.calibration = calibration
   }
 
+  /// The units of a block that go: those the model still has and the mask does not keep.
+  func dropped(_ module: Module, layer: Int) -> [Int] {
+    guard let flags = keep[module]?[layer] else { return [] }
+    return structure.left(module, layer: layer).filter { !flags[$0] }
+  }
+
   /// Parameters that go.
   public var removedParameters: Int {
     keep.modules().reduce(0) { sum, module in
-      sum + (keep[module] ?? []).joined().count { !$0 } * structure.parametersPerUnit[module]
+      (0..<structure.layers).reduce(sum) {
+        $0 + dropped(module, layer: $1).count * structure.parametersPerUnit[module]
+      }
     }
   }
   /// Share of the linear parameters of the blocks that goes.
   public var blockRate: Double { Double(removedParameters) / Double(structure.blockParameters.reduce(0, +)) }
   /// Share of all parameters of the model that goes.
   public var totalRate: Double { Double(removedParameters) / Double(structure.totalParameters) }
+  /// Share of the linear parameters of the unpruned model's blocks that is gone then; more than `blockRate` when the
+  /// model was pruned before.
+  public var unprunedRate: Double {
+    let whole = structure.unprunedBlockParameters
+    return Double(whole - structure.blockParameters.reduce(0, +) + removedParameters) / Double(whole)
+  }
 
   public var summary: String {
-    "\(structure.summary), removes \(percent(blockRate)) of the blocks, \(percent(totalRate)) of the model"
+    let before = unprunedRate > blockRate ? ", \(percent(unprunedRate)) of the unpruned blocks are gone then" : ""
+    return "\(structure.summary), removes \(percent(blockRate)) of the blocks, \(percent(totalRate)) of the model"
+      + before
   }
 
   public static let fields = [
     "rate": "share of the block parameters removed", "total_rate": "share of all parameters removed",
+    "unpruned_rate": "share of the unpruned model's block parameters that is gone then",
     "threshold": "score at which the cut fell", "layers": "number of blocks",
   ]
   public func field(_ name: String) -> Literal? {
     switch name {
     case "rate": return .ratio(blockRate)
     case "total_rate": return .ratio(totalRate)
+    case "unpruned_rate": return .ratio(unprunedRate)
     case "threshold": return threshold.map { .number($0) }
     case "layers": return .integer(structure.layers)
     default: return nil
@@ -61,8 +82,10 @@ public struct Mask: Artifact, InputValue {
   public var pruning: Pruning {
     Pruning(
       blocks: (0..<structure.layers).map { layer in
-        BlockPruning {
-          BranchPruning(keep: keep[$0]?[layer] ?? Array(repeating: true, count: structure.units[$0][layer]))
+        BlockPruning { module in
+          var flags = [Bool](repeating: true, count: structure.units[module][layer])
+          for unit in dropped(module, layer: layer) { flags[unit] = false }
+          return BranchPruning(keep: flags)
         }
       })
   }
@@ -75,10 +98,11 @@ public struct Mask: Artifact, InputValue {
       try writer.annotate("\(module.rawValue)/keep", "flag_values", [0, 1])
       try writer.annotate("\(module.rawValue)/keep", "flag_meanings", "drop keep")
       try writer.vector(
-        "\(module.rawValue)/kept", rows.map { row in Int32(row.count { $0 }) }, axis: "layer", meaning: "pieces kept")
+        "\(module.rawValue)/kept", rows.map { row in Int32(row.count { $0 }) }, axis: "layer", meaning: "units kept")
     }
     try writer.attribute("rate_actual", .number(blockRate))
     try writer.attribute("rate_total", .number(totalRate))
+    try writer.attribute("rate_unpruned", .number(unprunedRate))
     if let requested { try writer.note("rate_requested", .number(requested)) }
     if let threshold { try writer.note("threshold", .number(threshold)) }
     try writer.attribute("has_record", .integer(record == nil ? 0 : 1))
@@ -94,7 +118,7 @@ public struct Mask: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     let structure = try Structure(from: reader)
     self.structure = structure
-    keep = try PerUnit<UInt8>("keep", from: reader, structure: structure).mapUnits { $0 == 1 }
+    keep = try PerUnit<UInt8>("keep", from: reader, counts: structure.units).mapUnits { $0 == 1 }
     requested = try? reader.attribute("rate_requested").doubleValue
     threshold = try? reader.attribute("threshold").doubleValue
     let hasRecord = try reader.attribute("has_record").intValue == 1

@@ -19,13 +19,16 @@ public struct Model: Artifact, InputValue {
 
   public var configuration: Configuration { network.configuration }
 
+  /// Share of the unpruned model's block parameters that was removed.
+  var removedShare: Double {
+    Double(configuration.blockParameters - network.blockParameters) / Double(configuration.blockParameters)
+  }
+
   public var summary: String {
     let shape = "\(configuration.family.name) \(configuration.layers) layers, d \(configuration.hiddenSize)"
-    let parameters = configuration.totalParameters
-    guard !pruning.blocks.isEmpty else { return "\(shape), \(counted(parameters)) parameters" }
-    let removed = pruning.removedParameters(configuration)
-    let share = Double(removed) / Double(configuration.blockParameters)
-    return "\(shape), \(counted(parameters - removed)) parameters, \(percent(share)) of the blocks removed"
+    let parameters = "\(counted(network.totalParameters)) parameters"
+    guard !pruning.blocks.isEmpty else { return "\(shape), \(parameters)" }
+    return "\(shape), \(parameters), \(percent(removedShare)) of the blocks removed"
   }
 
   public static let fields = [
@@ -33,11 +36,10 @@ public struct Model: Artifact, InputValue {
     "rate": "share of the block parameters that was removed",
   ]
   public func field(_ name: String) -> Literal? {
-    let removed = pruning.removedParameters(configuration)
     switch name {
     case "layers": return .integer(configuration.layers)
-    case "parameters": return .integer(configuration.totalParameters - removed)
-    case "rate": return .ratio(Double(removed) / Double(configuration.blockParameters))
+    case "parameters": return .integer(network.totalParameters)
+    case "rate": return .ratio(removedShare)
     default: return nil
     }
   }
@@ -62,15 +64,17 @@ extension Model {
     try writer.attribute("arch", .string(configuration.family.name))
     try writer.attribute("layers", .integer(configuration.layers))
     try writer.attribute("d_model", .integer(configuration.hiddenSize))
-    try writer.attribute("params", .integer(configuration.totalParameters))
+    try writer.attribute("params", .integer(network.totalParameters))
     try writer.attribute("source_sha256", .string(source))
     try writer.attribute("comp", .string(compensation))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.text("config", String(decoding: JSON.object(checkpoint.config.members).serialized(), as: UTF8.self))
-    try writer.vector(
-      "d_ff", (0..<configuration.layers).map { Int32(configuration.units(.ffn, layer: $0)) }, axis: "layer")
-    try writer.vector(
-      "kv_heads", (0..<configuration.layers).map { Int32(configuration.units(.attention, layer: $0)) }, axis: "layer")
+    for (name, module) in [("d_ff", Module.ffn), ("kv_heads", .attention)] {
+      let left = (0..<configuration.layers).map { layer in
+        pruning[layer]?[module].kept.count ?? configuration.units(module, layer: layer)
+      }
+      try writer.vector(name, left.map(Int32.init), axis: "layer")
+    }
     let names = checkpoint.tensorNames.map(\.description).sorted()
     let infos = try names.map { try checkpoint.info(ByteString($0)) }
     try writer.strings("tensor/name", names, axis: "tensor")
@@ -96,9 +100,9 @@ extension Model {
     calibration =
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
     let checkpoint = try Checkpoint(folder: reader.source(content: source))
-    let configuration = try Configuration(checkpoint.config)
-    pruning = try Pruning(from: reader, structure: Structure(configuration, model: ""))
-    network = try LanguageModel(checkpoint: checkpoint, pruning: pruning)
+    let whole = try LanguageModel(checkpoint: checkpoint)
+    pruning = try Pruning(from: reader, structure: Structure(whole, model: ""))
+    network = try whole.pruned(by: pruning)
   }
 }
 

@@ -8,21 +8,21 @@ public struct Networks: Artifact, InputValue {
 
   public let structure: Structure
   /// How the networks were sought.
-  public let recipe: Recipe
+  public let settings: Settings
   /// The layers they were sought in.
   public let layers: [Int]
   /// `networks.layer` objects.
   public let parts: [ArtifactReference]
   /// The layers of each part: one, or those that were analysed together.
   public let partLayers: [[Int]]
-  /// max |z| of each neuron or unit over networks, runs and signals: `maxAbsZ[position in layers][piece]`. A piece is key
+  /// max |z| of each neuron or unit over networks, runs and signals: `maxAbsZ[position in layers][unit]`. A unit is key
   /// in some network at threshold t exactly when this exceeds t.
   public let maxAbsZ: [[Float]]
-  /// Sum of z² of each piece over networks, runs and signals.
+  /// Sum of z² of each unit over networks, runs and signals.
   public let sumOfSquares: [[Float]]
-  /// In how many networks of all runs each piece is key.
+  /// In how many networks of all runs each unit is key.
   public let memberships: [[Int32]]
-  /// Share of the pieces that are key in each network, mean over runs: `keyShare[part][position in its layers][component]`.
+  /// Share of the units that are key in each network, mean over runs: `keyShare[part][position in its layers][component]`.
   public let keyShare: [[[Double]]]
   /// For each part, mean |correlation| of the networks of all later runs with those of the first, paired one to one; NaN
   /// for one run.
@@ -34,7 +34,7 @@ public struct Networks: Artifact, InputValue {
   let open: @Sendable (ArtifactReference) throws -> any ArtifactReader
 
   /// The parameters of the search, as far as a reader of the result wants to know them.
-  public struct Recipe: Sendable, Equatable {
+  public struct Settings: Sendable, Equatable {
     public var components: Int
     public var runs: Int
     /// Samples in a run.
@@ -63,8 +63,8 @@ public struct Networks: Artifact, InputValue {
   }
 
   public var summary: String {
-    "\(scopeTitle) x \(recipe.runs) runs x \(recipe.components) networks, "
-      + "\(percent(mean(converged))) converged" + (recipe.runs > 1 ? ", stability \(formatted(mean(stability)))" : "")
+    "\(scopeTitle) x \(settings.runs) runs x \(settings.components) networks, "
+      + "\(percent(mean(converged))) converged" + (settings.runs > 1 ? ", stability \(formatted(mean(stability)))" : "")
   }
 
   /// "6 layers", "4 windows of 3 layers", "6 layers together"
@@ -83,11 +83,11 @@ public struct Networks: Artifact, InputValue {
   ]
   public func field(_ name: String) -> Literal? {
     switch name {
-    case "k": return .integer(recipe.components)
-    case "runs": return .integer(recipe.runs)
+    case "k": return .integer(settings.components)
+    case "runs": return .integer(settings.runs)
     case "layers": return .integer(layers.count)
     case "converged": return .ratio(mean(converged))
-    case "stability": return recipe.runs > 1 ? .number(mean(stability)) : nil
+    case "stability": return settings.runs > 1 ? .number(mean(stability)) : nil
     default: return nil
     }
   }
@@ -106,17 +106,17 @@ public struct Networks: Artifact, InputValue {
   func part(_ index: Int) throws -> LayerNetworks { try LayerNetworks(from: open(parts[index])) }
 
   init(
-    structure: Structure, recipe: Recipe, layers: [Int], parts: [ArtifactReference], of found: [LayerNetworks],
+    structure: Structure, settings: Settings, layers: [Int], parts: [ArtifactReference], of found: [LayerNetworks],
     calibration: [String], open: @escaping @Sendable (ArtifactReference) throws -> any ArtifactReader
   ) {
     self.structure = structure
-    self.recipe = recipe
+    self.settings = settings
     self.layers = layers
     self.parts = parts
     self.calibration = calibration
     self.open = open
     partLayers = found.map(\.layers)
-    /// A number per piece of each layer, over all runs of all parts with the layer.
+    /// A number per unit of each layer, over all runs of all parts with the layer.
     func combined<Value>(_ values: (RunNetworks) -> [Value], _ combine: (Value, Value) -> Value) -> [[Value]] {
       layers.map { layer in
         let rows = found.filter { $0.layers.contains(layer) }.flatMap { part in
@@ -130,7 +130,7 @@ public struct Networks: Artifact, InputValue {
     memberships = combined(\.memberships, +)
     keyShare = found.map { part in
       part.sizes.indices.map { layer in
-        (0..<recipe.components).map { component in
+        (0..<settings.components).map { component in
           mean(part.runs.map { Double($0.keyPieces[layer][component]) }) / Double(max(1, part.sizes[layer]))
         }
       }
@@ -148,7 +148,7 @@ extension Networks {
     try writer.scale("layer", (0..<Int64(structure.layers)).map { $0 }, meaning: "layer of the model")
     try writer.vector("found_in", layers.map(Int32.init), axis: "found", meaning: "layers with networks")
     for part in parts { try writer.child(part) }
-    let axis = recipe.module.axis
+    let axis = settings.module.axis
     try piecewise("max_abs_z", maxAbsZ, padding: .nan, "max |z| over networks, runs and signals", writer)
     try piecewise("sum_z2", sumOfSquares, padding: .nan, "sum of z^2 over networks, runs and signals", writer)
     try piecewise("memberships", memberships, padding: -1, "networks of all runs in which the \(axis) is key", writer)
@@ -156,28 +156,28 @@ extension Networks {
     try writer.vector("stats/row_part", rows.map { Int32($0.0) }, axis: "row", meaning: "part of the row")
     try writer.vector("stats/row_layer", rows.map { Int32($0.1) }, axis: "row", meaning: "layer of the row")
     try writer.array(
-      "stats/key_share", keyShare.flatMap { $0.flatMap { $0 } }, shape: [rows.count, recipe.components],
+      "stats/key_share", keyShare.flatMap { $0.flatMap { $0 } }, shape: [rows.count, settings.components],
       axes: ["row", "component"], meaning: "share of the \(axis)s with |z| above key, mean over runs")
     try writer.vector("stats/stability", stability, axis: "part", meaning: "mean |correlation| with the first run")
     try writer.vector("stats/converged", converged, axis: "part", meaning: "share of runs that converged")
-    try recipe.write(to: writer)
+    try settings.write(to: writer)
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.preview(
       title: "share of key \(axis)s in each network", rows: keyShare.flatMap { $0.map { $0.map { Float($0) } } },
       axis: "component")
   }
 
-  /// [layer, piece], rows of layers without networks and ends of short rows filled with `padding`.
+  /// [layer, unit], rows of layers without networks and ends of short rows filled with `padding`.
   private func piecewise<Value: ArtifactElement>(
     _ name: String, _ rows: [[Value]], padding: Value, _ meaning: String, _ writer: any ArtifactWriter
   ) throws {
-    let width = structure.units[recipe.module].max() ?? 0
+    let width = structure.units[settings.module].max() ?? 0
     var values = [Value](repeating: padding, count: structure.layers * width)
     for (index, layer) in layers.enumerated() {
       values.replaceSubrange((layer * width)..<(layer * width + rows[index].count), with: rows[index])
     }
     try writer.array(
-      name, values, shape: [structure.layers, width], axes: ["layer", recipe.module.axis], meaning: meaning)
+      name, values, shape: [structure.layers, width], axes: ["layer", settings.module.axis], meaning: meaning)
   }
 
   public init(from reader: any ArtifactReader) throws {
@@ -186,9 +186,9 @@ extension Networks {
     let layers = try reader.array("found_in", as: Int32.self).map(Int.init)
     self.layers = layers
     parts = try reader.children
-    let recipe = try Recipe(from: reader)
-    self.recipe = recipe
-    let counts = structure.units[recipe.module]
+    let settings = try Settings(from: reader)
+    self.settings = settings
+    let counts = structure.units[settings.module]
     func piecewise<Value: ArtifactElement>(_ name: String, _: Value.Type) throws -> [[Value]] {
       let width = try reader.shape(name)[1]
       let values = try reader.array(name, as: Value.self)
@@ -202,7 +202,7 @@ extension Networks {
     let shares = try reader.array("stats/key_share", as: Double.self)
     let rows = parts.indices.map { part in rowPart.indices.filter { rowPart[$0] == part } }
     partLayers = rows.map { $0.map { rowLayer[$0] } }
-    keyShare = rows.map { $0.map { Array(shares[($0 * recipe.components)..<(($0 + 1) * recipe.components)]) } }
+    keyShare = rows.map { $0.map { Array(shares[($0 * settings.components)..<(($0 + 1) * settings.components)]) } }
     stability = try reader.array("stats/stability", as: Double.self)
     converged = try reader.array("stats/converged", as: Double.self)
     calibration =
@@ -211,7 +211,7 @@ extension Networks {
   }
 }
 
-extension Networks.Recipe {
+extension Networks.Settings {
   func write(to writer: any ArtifactWriter) throws {
     try writer.attribute("k", .integer(components))
     try writer.attribute("runs", .integer(runs))

@@ -3,7 +3,7 @@ import Numerics
 import Transformer
 
 extension Pruning {
-  /// Writes the masks as [layer, piece] and the compensation of each block under `delta/layer_NN`.
+  /// Writes the masks as [layer, unit] and the compensation of each block under `delta/layer_NN`.
   func write(to writer: any ArtifactWriter) throws {
     let keep = PerUnit<UInt8> { module in blocks.map { $0[module].keep.map { $0 ? 1 : 0 } } }
     try keep.write("keep", to: writer, padding: 0, meaning: "1 = kept")
@@ -29,7 +29,7 @@ extension Pruning {
       self = .none
       return
     }
-    let keep = try PerUnit<UInt8>("keep", from: reader, structure: structure)
+    let keep = try PerUnit<UInt8>("keep", from: reader, counts: structure.units)
     self.init(
       blocks: try (0..<structure.layers).map { layer in
         let folder = Pruning.folder(layer)

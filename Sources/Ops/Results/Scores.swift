@@ -1,13 +1,14 @@
 import Kernel
 import Transformer
 
-/// How important each removable piece is; higher means keep.
+/// How important each removable unit is; higher means keep.
 public struct Scores: Artifact, InputValue {
   public static let type = ArtifactType("scores")
 
   public let structure: Structure
-  /// One score per piece; the sum over the piece's columns where it owns several.
-  public let score: PerUnit<Float>
+  /// One score per unit; the sum over the unit's columns where it owns several.
+  /// NaN for what was not captured, or is pruned away already.
+  public private(set) var score: PerUnit<Float>
   /// Mean and standard deviation of the column scores of each layer, for ranking across layers (FLAP's AL-AM); absent
   /// where scores of different layers compare as they are.
   public let scale: [Module: [Scale]]?
@@ -43,6 +44,11 @@ public struct Scores: Artifact, InputValue {
   ) {
     self.structure = structure
     self.score = score
+    for module in score.modules() {
+      for (layer, row) in structure.isLeft[module].enumerated() {
+        for unit in row.indices where !row[unit] { self.score[module]?[layer][unit] = .nan }
+      }
+    }
     self.scale = scale
     self.method = method
     self.comparesLayers = comparesLayers
@@ -50,7 +56,7 @@ public struct Scores: Artifact, InputValue {
     self.calibration = calibration
   }
 
-  /// The numbers by which pieces of different layers and modules are ranked together.
+  /// The numbers by which units of different layers and modules are ranked together.
   public var comparable: PerUnit<Double> {
     var result = PerUnit<Double>()
     for module in score.modules() {
@@ -86,7 +92,7 @@ public struct Scores: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     let structure = try Structure(from: reader)
     self.structure = structure
-    score = try PerUnit("score", from: reader, structure: structure)
+    score = try PerUnit("score", from: reader, counts: structure.units)
     var scale: [Module: [Scale]] = [:]
     for module in Module.allCases where reader.has("\(module.rawValue)/column_mean") {
       let means = try reader.array("\(module.rawValue)/column_mean", as: Double.self)

@@ -16,27 +16,50 @@ extension Module {
 public struct Structure: Sendable, Equatable {
   /// Content hash of the model artifact.
   public let model: String
-  /// Structural units of each block: attention groups and neurons.
+  /// Structural units of each block: attention groups and neurons, those that were pruned away among them.
   public let units: PerModule<[Int]>
+  /// Which of them the model still has.
+  let isLeft: PerModule<[[Bool]]>
   /// Parameters that go with one unit: `d d_h (2g + 2)` of attention, `3d` of a gated feed-forward part.
   public let parametersPerUnit: PerModule<Int>
   /// Columns of the output map that belong to one unit: `g d_h` of attention, 1 of the feed-forward part.
   public let columnsPerUnit: PerModule<Int>
-  /// Linear parameters of each block.
+  /// Linear parameters that each block still has.
   public let blockParameters: [Int]
-  /// Every parameter of the model.
+  /// Every parameter that the model still has.
   public let totalParameters: Int
+  /// The rows and columns of the model's tensors that go with each unit.
+  public let spans: [UnitSpan]
 
   public var layers: Int { blockParameters.count }
 
-  public init(_ configuration: Configuration, model: String) {
+  public init(_ network: LanguageModel, model: String) {
     self.model = model
+    spans = network.unitSpans
+    let configuration = network.configuration
+    let pruning = network.pruning.blocks.isEmpty ? .keepingAll(configuration) : network.pruning
     let layers = 0..<configuration.layers
     units = PerModule { module in layers.map { configuration.units(module, layer: $0) } }
+    isLeft = PerModule { module in pruning.blocks.map { $0[module].keep } }
     parametersPerUnit = PerModule(configuration.parametersPerUnit)
     columnsPerUnit = PerModule { configuration.featuresPerUnit($0.output.columns) }
-    blockParameters = layers.map(configuration.linearParameters)
-    totalParameters = configuration.totalParameters
+    blockParameters = layers.map {
+      configuration.linearParameters(layer: $0) - pruning.blocks[$0].removedParameters(configuration)
+    }
+    totalParameters = network.totalParameters
+  }
+
+  /// The units of a block that the model still has, by index.
+  func left(_ module: Module, layer: Int) -> [Int] {
+    let flags = isLeft[module][layer]
+    return flags.indices.filter { flags[$0] }
+  }
+
+  /// Linear parameters of all blocks before anything was pruned away.
+  var unprunedBlockParameters: Int {
+    Module.allCases.reduce(blockParameters.reduce(0, +)) { sum, module in
+      sum + isLeft[module].joined().count { !$0 } * parametersPerUnit[module]
+    }
   }
 
   /// Columns of the output map that belong to some units.
@@ -56,7 +79,7 @@ public struct Structure: Sendable, Equatable {
       let (low, high) = (counts.min() ?? 0, counts.max() ?? 0)
       return low == high ? "\(low)" : "\(low)-\(high)"
     }
-    let sizes = Module.allCases.map { "\(span(units[$0])) \($0.axis)s" }
+    let sizes = Module.allCases.map { "\(span(isLeft[$0].map { $0.count { $0 } })) \($0.axis)s" }
     return "\(layers) layers x (\(sizes.joined(separator: ", ")))"
   }
 
@@ -64,6 +87,10 @@ public struct Structure: Sendable, Equatable {
     for module in Module.allCases {
       try writer.vector(
         "structure/\(module.axis)s", units[module].map(Int32.init), axis: "layer", meaning: module.meaning)
+    }
+    if isLeft.attention.joined().contains(false) || isLeft.ffn.joined().contains(false) {
+      let flags = PerUnit<UInt8> { module in isLeft[module].map { $0.map { $0 ? 1 : 0 } } }
+      try flags.write("left", to: writer, padding: 0, meaning: "1 = not yet pruned away")
     }
     try writer.vector(
       "structure/block_parameters", blockParameters.map(Int64.init), axis: "layer",
@@ -74,16 +101,49 @@ public struct Structure: Sendable, Equatable {
     }
     try writer.attribute("columns_per_unit", .integer(columnsPerUnit.attention))
     try writer.attribute("total_parameters", .integer(totalParameters))
+    try writeSpans(to: writer)
+  }
+
+  /// One row per tensor: unit u of `module` takes the positions from `start + u width` on of `axis`.
+  private func writeSpans(to writer: any ArtifactWriter) throws {
+    try writer.strings("structure/tensor/name", spans.map(\.tensor), axis: "tensor")
+    try writer.strings("structure/tensor/module", spans.map(\.module.rawValue), axis: "tensor")
+    func column(_ name: String, _ value: KeyPath<UnitSpan, Int>, _ meaning: String) throws {
+      try writer.vector(
+        "structure/tensor/\(name)", spans.map { Int32($0[keyPath: value]) }, axis: "tensor", meaning: meaning)
+    }
+    try column("layer", \.layer, "the block it belongs to")
+    try column("axis", \.axis, "0 = rows, 1 = columns of the stored tensor")
+    try column("start", \.start, "where unit 0 begins")
+    try column("width", \.width, "positions of one unit")
   }
 
   init(from reader: any ArtifactReader) throws {
     func number(_ name: String) throws -> Int { try reader.attribute(name).intValue ?? 0 }
     model = try reader.attribute("model_content").stringValue ?? ""
-    units = try PerModule { try reader.array("structure/\($0.axis)s", as: Int32.self).map(Int.init) }
+    let units = try PerModule { try reader.array("structure/\($0.axis)s", as: Int32.self).map(Int.init) }
+    self.units = units
+    let flags = try PerUnit<UInt8>("left", from: reader, counts: units)
+    isLeft = PerModule { module in
+      flags[module]?.map { $0.map { $0 == 1 } } ?? units[module].map { Array(repeating: true, count: $0) }
+    }
     blockParameters = try reader.array("structure/block_parameters", as: Int64.self).map(Int.init)
     parametersPerUnit = try PerModule { try number("\($0.axis)_parameters") }
     columnsPerUnit = PerModule(attention: try number("columns_per_unit"), ffn: 1)
     totalParameters = try number("total_parameters")
+    let names = try reader.strings("structure/tensor/name")
+    let modules = try reader.strings("structure/tensor/module")
+    func column(_ name: String) throws -> [Int] {
+      try reader.array("structure/tensor/\(name)", as: Int32.self).map(Int.init)
+    }
+    let (layer, axis, start, width) = (
+      try column("layer"), try column("axis"), try column("start"), try column("width")
+    )
+    spans = names.indices.map { index in
+      UnitSpan(
+        layer: layer[index], module: Module(rawValue: modules[index]) ?? .ffn, tensor: names[index],
+        axis: axis[index], start: start[index], width: width[index])
+    }
   }
 }
 
@@ -125,17 +185,16 @@ extension PerModule {
     }
   }
 
-  /// Reads what `write` wrote, rows cut to the structure's counts.
-  init<Element: ArtifactElement>(_ name: String, from reader: any ArtifactReader, structure: Structure) throws
+  /// Reads what `write` wrote, rows cut to the counts of units.
+  init<Element: ArtifactElement>(_ name: String, from reader: any ArtifactReader, counts: PerModule<[Int]>) throws
   where Value == [[Element]]? {
     self.init()
     for module in Module.allCases where reader.has("\(module.rawValue)/\(name)") {
       let path = "\(module.rawValue)/\(name)"
       let shape = try reader.shape(path)
       let values = try reader.array(path, as: Element.self)
-      self[module] = (0..<structure.layers).map { layer in
-        let start = layer * shape[1]
-        return Array(values[start..<(start + structure.units[module][layer])])
+      self[module] = counts[module].enumerated().map { layer, count in
+        Array(values[(layer * shape[1])..<(layer * shape[1] + count)])
       }
     }
   }

@@ -24,8 +24,10 @@ struct CapturedLayers {
   var modules: [Module] { Module.allCases.filter { module in captures.contains { $0.sites.contains(module.site) } } }
   var calibration: [String] { captures.reduce([]) { merged($0, $1.calibration) } }
 
-  func isCaptured(_ module: Module, layer: Int) -> Bool {
-    captures.contains { $0.sites.contains(module.site) && $0.layers.contains(layer) }
+  /// Whether the module was captured in that layer, and has units to score.
+  private func isScored(_ module: Module, layer: Int) -> Bool {
+    structure.isLeft[module][layer].contains(true)
+      && captures.contains { $0.sites.contains(module.site) && $0.layers.contains(layer) }
   }
 
   /// The first capture of the module in that layer; nil when no capture looked there.
@@ -36,40 +38,42 @@ struct CapturedLayers {
     return nil
   }
 
-  /// One score per unit of every captured layer, NaN where nothing was captured. A layer that is done is not done
-  /// again after an interruption.
-  /// - Parameter columns: scores of the columns, or of the units, of the module's output map, given what was captured of
+  /// One score per unit of every captured layer, NaN where nothing was captured; and the spread of the scores of what is
+  /// left in each layer. A layer that is done is not done again after an interruption.
+  /// - Parameter judge: scores of the columns, or of the units, of the module's output map, given what was captured of
   ///   its input and its weights.
   func unitScores(
-    _ context: any RunContext, _ columns: (Module, Int, LayerActivations, Matrix<Float>) throws -> [Double]
+    _ context: any RunContext, _ judge: (Module, Int, LayerActivations, Matrix<Float>) throws -> [Double]
   ) throws -> (score: PerUnit<Float>, scale: [Module: [Scores.Scale]]) {
     var score = structure.unknown(of: modules)
     var scale: [Module: [Scores.Scale]] = [:]
     for module in modules {
       scale[module] = Array(repeating: Scores.Scale(mean: 0, deviation: 1), count: structure.layers)
     }
-    let pieces = try context.savedPieces(of: "layer", count: structure.layers) { saved in
+    let saved = try context.checkpoints(of: "layer", count: structure.layers) { checkpoint in
       var scores: [Module: [Double]] = [:]
-      for module in modules where saved.has(module.rawValue) {
-        scores[module] = try saved.array(module.rawValue, as: Double.self)
+      for module in modules where checkpoint.has(module.rawValue) {
+        scores[module] = try checkpoint.array(module.rawValue, as: Double.self)
       }
       return scores
     }
-    if !pieces.isEmpty { context.resumed(at: pieces.count, of: structure.layers, "layer") }
+    if !saved.isEmpty { context.resumed(at: saved.count, of: structure.layers, "layer") }
     for layer in 0..<structure.layers {
       try context.progress(layer, of: structure.layers, "layer")
-      guard modules.contains(where: { isCaptured($0, layer: layer) }) else { continue }
-      let block = try pieces[layer] == nil ? model.network.loadBlock(layer) : nil
-      var found = pieces[layer] ?? [:]
-      for module in modules {
+      guard modules.contains(where: { isScored($0, layer: layer) }) else { continue }
+      let block = try saved[layer] == nil ? model.network.loadBlock(layer) : nil
+      var found = saved[layer] ?? [:]
+      for module in modules where isScored(module, layer: layer) {
         if let block, let part = try part(module, layer: layer) {
-          found[module] = try columns(module, layer, part, block.outputWeight(module))
+          found[module] = try judge(module, layer, part, block.outputWeight(module))
         }
         guard let scores = found[module] else { continue }
         let isPerUnit = scores.count == structure.units[module][layer]
         score[module]?[layer] = (isPerUnit ? scores : summed(scores, by: structure.columnsPerUnit[module]))
           .map { Float($0) }
-        scale[module]?[layer] = Scores.Scale(scores)
+        let left = structure.left(module, layer: layer)
+        let columns = isPerUnit ? left : structure.columns(module, of: left)
+        scale[module]?[layer] = Scores.Scale(columns.map { scores[$0] })
       }
       if block != nil {
         try context.checkpoint("layer-\(layer)") { writer in

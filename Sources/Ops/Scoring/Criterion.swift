@@ -2,7 +2,7 @@ import Kernel
 import Numerics
 import Transformer
 
-/// How pieces are judged from what was captured of their module: the part that `flap`, `obc` and `cascade` share.
+/// How units are judged from what was captured of their module: the part that `flap`, `obc` and `cascade` share.
 enum Criterion {
   case flap(FluctuationMetric, squareAttention: Bool, asInProgram: Bool)
   case obc(OptimalBrain)
@@ -11,7 +11,7 @@ enum Criterion {
     enum How: String, Choice {
       /// Score once, remove the lowest (FANG, Algorithm 2).
       case oneshot
-      /// Remove one piece at a time and update the curvature after each (Algorithm 1).
+      /// Remove one unit at a time and update the curvature after each (Algorithm 1).
       case greedy
     }
     enum HeadScore: String, Choice {
@@ -32,7 +32,7 @@ enum Criterion {
     var weighting: Weighting?
   }
 
-  /// One number per column (fluctuation) or per piece (optimal brain) of the module; higher = keep.
+  /// One number per column (fluctuation) or per unit (optimal brain) of the module; higher = keep.
   ///
   /// - Parameter W: the module's last linear map, d x columns.
   func scores(

@@ -2,7 +2,7 @@ import Kernel
 
 extension [Activations] {
   /// The groups that divide the neurons in these captures, and the weighting asked for.
-  func grouping(_ weight: ContextWeighting?, tau: Scale) throws -> (
+  func grouping(_ weight: ContextWeighting?, tau: Temperature) throws -> (
     groups: Groups, reference: ArtifactReference, weighting: Weighting?
   )? {
     guard let capture = first(where: { $0.groups != nil }), let reference = capture.groups,

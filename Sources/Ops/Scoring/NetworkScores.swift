@@ -37,7 +37,7 @@ struct NetworkScores {
   func scores(_ context: any RunContext) throws -> Scores {
     let structure = networks[0].structure
     var score = PerUnit<Float>()
-    for module in Set(networks.map(\.recipe.module)) {
+    for module in Set(networks.map(\.settings.module)) {
       score[module] = structure.unknown(of: [module])[module]
     }
     for layer in 0..<structure.layers {
@@ -45,8 +45,8 @@ struct NetworkScores {
       for networks in networks {
         guard let index = networks.layers.firstIndex(of: layer) else { continue }
         let row = try row(networks, index)
-        let former = score[networks.recipe.module]?[layer] ?? []
-        score[networks.recipe.module]?[layer] =
+        let former = score[networks.settings.module]?[layer] ?? []
+        score[networks.settings.module]?[layer] =
           former.first?.isNaN ?? true ? row : zip(former, row).map { how == .maxAbsZ ? max($0, $1) : $0 + $1 }
       }
     }
@@ -60,16 +60,16 @@ struct NetworkScores {
     case .maxAbsZ: return networks.maxAbsZ[index]
     case .sum: return networks.sumOfSquares[index]
     default:
-      guard let threshold, threshold != networks.recipe.key else {
+      guard let threshold, threshold != networks.settings.key else {
         return networks.memberships[index].map { Float($0) }
       }
       return try memberships(networks, layer: networks.layers[index], above: threshold)
     }
   }
 
-  /// In how many networks of all runs some signal of each piece exceeds `threshold`.
+  /// In how many networks of all runs some signal of each unit exceeds `threshold`.
   private func memberships(_ networks: Networks, layer: Int, above threshold: Double) throws -> [Float] {
-    var counts = [Float](repeating: 0, count: networks.structure.units[networks.recipe.module][layer])
+    var counts = [Float](repeating: 0, count: networks.structure.units[networks.settings.module][layer])
     for index in networks.parts.indices where networks.partLayers[index].contains(layer) {
       let part = try networks.part(index)
       let places = part.places(of: layer)
@@ -77,10 +77,10 @@ struct NetworkScores {
         let z = try part.maps(run: run)
         for component in 0..<z.rows {
           let values = z.row(component)
-          for piece in counts.indices {
-            let place = places.lowerBound + piece
-            let isKey = part.signals.indices.contains { abs(Double(values[$0 * part.pieces + place])) > threshold }
-            if isKey { counts[piece] += 1 }
+          for unit in counts.indices {
+            let place = places.lowerBound + unit
+            let isKey = part.signals.indices.contains { abs(Double(values[$0 * part.units + place])) > threshold }
+            if isKey { counts[unit] += 1 }
           }
         }
       }

@@ -3,9 +3,31 @@ import Numerics
 
 extension ContextWeighting: Choice {}
 
-extension Scale {
+extension Temperature: ParameterValue {
+  public static var kind: String { "a number, or a ratio such as 30%" }
+  public init(literal: Literal) throws {
+    switch literal {
+    case .integer(let value): self = .absolute(Double(value))
+    case .number(let value): self = .absolute(value)
+    case .ratio(let value): self = .relative(value)
+    default: throw Mismatch(expected: Temperature.kind, found: literal)
+    }
+  }
+  public var literal: Literal {
+    switch self {
+    case .absolute(let value): .number(value)
+    case .relative(let value): .ratio(value)
+    }
+  }
+  public var canonical: JSONValue {
+    switch self {
+    case .absolute(let value): .number(value)
+    case .relative(let value): ["relative": .number(value)]
+    }
+  }
+
   /// The softness of `weight=` when `tau=` is not given.
-  static let softness = Scale.relative(0.3)
+  static let softness = Temperature.relative(0.3)
 
   /// - Throws: when a softness is given and nothing is weighted.
   func requireWeight(_ weight: ContextWeighting?) throws {
@@ -17,12 +39,12 @@ extension Scale {
 /// Token-aware reweighting as an op asks for it: which clusters count how much for each group (FANG eq. 6).
 struct Weighting: Equatable {
   var rule: ContextWeighting
-  var tau: Scale
+  var tau: Temperature
 
   /// What scores and masks remember of it.
   var record: String { JSONValue.object(["tau": tau.canonical, "weight": .string(rule.rawValue)]).canonical }
 
-  init(_ rule: ContextWeighting, tau: Scale) {
+  init(_ rule: ContextWeighting, tau: Temperature) {
     self.rule = rule
     self.tau = tau
   }
@@ -33,14 +55,7 @@ struct Weighting: Equatable {
       let rule = ContextWeighting(rawValue: word), let tau = json["tau"]
     else { return nil }
     self.rule = rule
-    self.tau = tau["relative"]?.doubleValue.map(Scale.relative) ?? .absolute(tau.doubleValue ?? 0)
-  }
-
-  private var temperature: Temperature {
-    switch tau {
-    case .absolute(let value): return .absolute(value)
-    case .relative(let share): return .relative(share)
-    }
+    self.tau = tau["relative"]?.doubleValue.map(Temperature.relative) ?? .absolute(tau.doubleValue ?? 0)
   }
 
   /// The weights of one layer, from the means of the clusters.
@@ -50,7 +65,7 @@ struct Weighting: Equatable {
     }
     let centers = Matrix<Double>(clusters.map(\.mean))
     do {
-      return try contextWeights(centers: centers, rule, temperature: temperature)
+      return try contextWeights(centers: centers, rule, temperature: tau)
     } catch let error as ContextWeightError {
       throw Diagnostic("layer \(layer): \(error)", argument: "tau")
     }

@@ -89,11 +89,10 @@ struct Exporter {
   private func checkEnding(_ path: String, _ suffix: String, of form: ExportForm, _ call: MetaCall) throws {
     let isRight = form.isFolder ? !Exporter.fileEndings.contains(suffix) : form.suffixes.contains(suffix)
     if isRight || OutputPlace.isStream(path) { return }
-    let ending = form.suffixes.first.map { "a .\($0) file" } ?? "a folder"
+    let ending = form.suffixes.first.map { "." + $0 } ?? ""
     throw Diagnostic(
-      "\(form.subject) is written as \(ending), and \(path) names \(form.isFolder ? "a file" : "none")",
-      hint: "for example to=./\(call.name)\(form.suffixes.first.map { "." + $0 } ?? "")", argument: "to",
-      kind: .usage)
+      "`as=\(form.name)` writes a \(form.isFolder ? "folder" : ending + " file"), and \(path) names \(form.isFolder ? "a file" : "none")",
+      hint: "for example to=./\(call.name)\(ending)", argument: "to", kind: .usage)
   }
 
   /// How files end that hold a whole model, or a picture; none of them names a folder.
@@ -154,7 +153,7 @@ struct Exporter {
     guard let showable = artifact as? any Showable else {
       throw Diagnostic("a value of type \(type(of: artifact).type.name) has no table", argument: "value", kind: .usage)
     }
-    if let table = try showable.table(ShowRequest(name: call.name)) { return table }
+    if let table = try showable.exportedTable(ShowRequest(name: call.name)) { return table }
     return try showable.figure(PlotRequest(name: call.name)).table
   }
 }

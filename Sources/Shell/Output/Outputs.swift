@@ -41,7 +41,7 @@ final class Outputs {
         throw refuse("would become a part of a model that was loaded")
       }
     case (.folder, .file): throw refuse("is a folder, and a file is written")
-    case (.file, .folder), (.special, .folder): throw refuse("is a file, and a model is written as a folder")
+    case (.file, .folder), (.special, .folder): throw refuse("is a file, and what is written is a folder")
     case (.special, .file): return
     case (.file, .file): try checkReplaceable(place.path, shown: path, argument)
     case (.folder, .folder):

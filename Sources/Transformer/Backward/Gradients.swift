@@ -24,7 +24,7 @@ extension LanguageModel {
   /// - Parameters:
   ///   - lowest: no block below this one is shown, and the backward pass stops there.
   ///   - memory: bytes that kept weights and kept activations may take, each.
-  ///   - pulse: called between pieces of work with the number of tokens done; throw from it to stop.
+  ///   - pulse: called between chunks of work with the number of tokens done; throw from it to stop.
   /// - Returns: the loss of every token, as `losses`.
   @discardableResult
   public func gradients(
@@ -32,12 +32,12 @@ extension LanguageModel {
     pulse: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
     try sequences.check(configuration)
-    let run = try BackwardRun(self, sequences, lowest: lowest, memory: memory)
+    let walk = try BackwardWalk(self, sequences, lowest: lowest, memory: memory)
     var losses: [Double] = []
     for range in sequences.batches() {
       let batch = Batch(sequences, range)
       try withoutActuallyEscaping({ try pulse(batch.rows.lowerBound) }) { pulse in
-        losses += try run.batch(batch, tap: tap, pulse: pulse)
+        losses += try walk.batch(batch, tap: tap, pulse: pulse)
       }
     }
     try pulse(sequences.tokens.count)
@@ -46,7 +46,7 @@ extension LanguageModel {
 }
 
 /// Forward and back over batches of the same sequences, with memory used again from batch to batch.
-private final class BackwardRun {
+private final class BackwardWalk {
   let model: LanguageModel
   let sequences: Sequences
   let lowest: Int

@@ -7,7 +7,7 @@ public struct TensorSource {
   public let shape: [Int]
   let produce: (TensorSink) throws -> Void
 
-  /// - Parameter produce: hands all elements, row by row, to the sink, in as many pieces as it likes.
+  /// - Parameter produce: hands all elements, row by row, to the sink, in as many chunks as it likes.
   public init(
     _ name: ByteString, type: TensorType, shape: [Int], produce: @escaping (TensorSink) throws -> Void
   ) {

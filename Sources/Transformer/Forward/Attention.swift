@@ -19,7 +19,7 @@ struct Attention: Sendable {
   /// Queries per tile. 128 to 256 keep the scores in the cache; fixed, so that results never depend on the machine.
   static let queryTile = 128
 
-  /// One piece of the work: a tile of one head's queries against the keys they may see, as rows of the batch.
+  /// One chunk of the work: a tile of one head's queries against the keys they may see, as rows of the batch.
   struct Tile {
     let queries: Range<Int>
     let keys: Range<Int>

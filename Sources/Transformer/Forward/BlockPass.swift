@@ -13,7 +13,7 @@ struct BlockPass {
   let scratch: Scratch
   /// Where what the backward pass needs is kept: what the maps read and what they make.
   let kept: Scratch
-  /// Called between pieces of work; may throw to stop.
+  /// Called between chunks of work; may throw to stop.
   let pulse: () throws -> Void
 
   init(

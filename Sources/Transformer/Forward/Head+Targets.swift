@@ -6,7 +6,7 @@ extension LanguageModel {
   ///
   /// - Parameters:
   ///   - states: the residual stream that leaves the last block, tokens × d.
-  ///   - pulse: called between pieces of work; throw from it to stop.
+  ///   - pulse: called between chunks of work; throw from it to stop.
   public func losses(
     states: Matrix<Float>, rows: [Int], targets: [Int32], pulse: () throws -> Void = {}
   ) throws -> [Double] {

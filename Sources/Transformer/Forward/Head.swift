@@ -92,7 +92,7 @@ extension LanguageModel {
   ///
   /// - Parameters:
   ///   - states: the residual stream that leaves the last block, tokens × d.
-  ///   - pulse: called between pieces of work; throw from it to stop.
+  ///   - pulse: called between chunks of work; throw from it to stop.
   public func losses(
     states: Matrix<Float>, _ sequences: Sequences, pulse: () throws -> Void = {}
   ) throws -> [Double] {

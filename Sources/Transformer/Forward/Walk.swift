@@ -72,7 +72,7 @@ public final class Walk {
   /// - Parameters:
   ///   - block: stands for the model's own block.
   ///   - sites: where to look; `tap` is called for each batch, at these sites in the order they are reached.
-  ///   - pulse: called between pieces of work; throw from it to stop.
+  ///   - pulse: called between chunks of work; throw from it to stop.
   public func step(
     _ block: Block? = nil, sites: Set<Site> = [], tap: (Tap) throws -> Void = { _ in },
     pulse: (WalkProgress) throws -> Void = { _ in }

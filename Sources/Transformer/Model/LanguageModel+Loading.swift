@@ -83,10 +83,10 @@ extension LanguageModel {
   func readRows(
     _ tensor: ByteString, _ rows: Range<Int>, columns: Int, into buffer: UnsafeMutableBufferPointer<Float>
   ) throws {
-    let pieces = Parallel.ranges(rows.count, of: max(1, (1 << 20) / max(columns, 1)))
+    let chunks = Parallel.ranges(rows.count, of: max(1, (1 << 20) / max(columns, 1)))
     nonisolated(unsafe) let buffer = buffer
-    try Parallel.forEach(pieces.count) { (piece: Int) throws -> Void in
-      let range = pieces[piece]
+    try Parallel.forEach(chunks.count) { (chunk: Int) throws -> Void in
+      let range = chunks[chunk]
       let part = UnsafeMutableBufferPointer(
         rebasing: buffer[range.lowerBound * columns..<range.upperBound * columns])
       try checkpoint.read(

@@ -44,6 +44,11 @@ public struct BranchPruning: Sendable {
 public typealias BlockPruning = PerModule<BranchPruning>
 
 extension BlockPruning {
+  /// Weights of the block's linear maps that are gone.
+  public func removedParameters(_ configuration: Configuration) -> Int {
+    Module.allCases.reduce(0) { $0 + self[$1].removed.count * configuration.parametersPerUnit($1) }
+  }
+
   /// Nothing is taken out of block `layer`.
   public static func keepingAll(_ configuration: Configuration, layer: Int) -> BlockPruning {
     BlockPruning { BranchPruning(keep: Array(repeating: true, count: configuration.units($0, layer: layer))) }
@@ -84,9 +89,7 @@ public struct Pruning: Sendable {
 
   /// Weights of linear maps that are gone.
   public func removedParameters(_ configuration: Configuration) -> Int {
-    blocks.reduce(0) { sum, block in
-      Module.allCases.reduce(sum) { $0 + block[$1].removed.count * configuration.parametersPerUnit($1) }
-    }
+    blocks.reduce(0) { $0 + $1.removedParameters(configuration) }
   }
 
   /// - Throws: `ModelError.pruningMismatch` naming the first block and part that does not fit.

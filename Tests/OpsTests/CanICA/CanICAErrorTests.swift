@@ -49,7 +49,7 @@ private let signals = """
 
   @Test func samplesThatMakeLessThanHalfARunAreLeftOut() throws {
     let networks: Networks = try bench.value("n", signals + "n = canica acts components=4 per_run=3")
-    #expect(networks.recipe.runs == 1)
+    #expect(networks.settings.runs == 1)
     #expect(bench.warnings.contains("the last 1 of 4 samples are left out: fewer than half a run of 3"))
   }
 
@@ -58,5 +58,14 @@ private let signals = """
       "n = canica acts components=4 per_run=4\nmk = mask (score n how=max_abs_z) rate=60% base=total protect=0..3")
     #expect(found?.kind == .failure)
     #expect(found?.summary.contains("%") == true)
+  }
+
+  @Test func directionsOfASingleSubjectAreRefused() throws {
+    let found = try problem("n = canica acts components=4 per_run=4 per_subject=4 reduce=cca subject_components=8")
+    #expect(found?.summary.hasPrefix("run 0 is a single subject") == true)
+    #expect(found?.argument == "subject_components")
+    let short = try problem("n = canica acts components=4 per_run=3 per_subject=2 reduce=cca subject_components=8")
+    #expect(short == nil)
+    #expect(try problem("n = canica acts components=4 per_run=4 per_subject=4 reduce=cca") == nil)
   }
 }

@@ -19,7 +19,7 @@ private let nets = signals + "nets = canica acts components=8 per_run=4 seed=0\n
   @Test func everyLayerHasRunsOfOrderedNetworksWithUnitVariance() throws {
     let networks: Networks = try bench.value("nets", nets)
     #expect(networks.layers == Array(0..<6))
-    #expect(networks.recipe.runs == 2)
+    #expect(networks.settings.runs == 2)
     let part = try networks.part(layer: 3)
     for run in 0..<2 {
       let z = Matrix<Double>(try part.maps(run: run))
@@ -41,12 +41,12 @@ private let nets = signals + "nets = canica acts components=8 per_run=4 seed=0\n
     for (index, layer) in networks.layers.enumerated() {
       let part = try networks.part(layer: layer)
       for threshold in [1.5, 2.5, 4] {
-        var isKey = [Bool](repeating: false, count: part.pieces)
+        var isKey = [Bool](repeating: false, count: part.units)
         for run in part.runs.indices {
           let z = try part.maps(run: run)
           for i in 0..<z.rows {
             for (place, value) in z.row(i).enumerated() where abs(Double(value)) > threshold {
-              isKey[place % part.pieces] = true
+              isKey[place % part.units] = true
             }
           }
         }

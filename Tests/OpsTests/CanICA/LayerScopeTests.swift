@@ -45,7 +45,7 @@ private let signals = """
           for i in 0..<z.rows {
             for j in largest.indices {
               for signal in part.signals.indices {
-                largest[j] = max(largest[j], abs(z[i, signal * part.pieces + places.lowerBound + j]))
+                largest[j] = max(largest[j], abs(z[i, signal * part.units + places.lowerBound + j]))
               }
             }
           }

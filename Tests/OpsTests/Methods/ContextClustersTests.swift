@@ -96,7 +96,7 @@ import Testing
   @Test("5.2 principal components: orthonormal, of falling variance, as scikit-learn's") func components() throws {
     let arrays = try fixture("kmeans.txt")
     let X = Matrix<Float>(try #require(arrays["X"]))
-    let found = try principalComponents(X, count: 2)
+    let found = try principalComponents(columns: X.columns, count: 2) { try $0(X, 0..<X.rows) }
     #expect(maxDifference(found.axes.gram, .identity(2)) < 1e-12)
     #expect(maxDifference(found.explained, try #require(arrays["variance"]).values) < 1e-6)
     let moments = found.projected(X).columnMoments

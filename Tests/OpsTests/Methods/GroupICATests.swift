@@ -30,8 +30,11 @@ import Testing
     return functionalNetworks(Y1, W: W, signals: Z)
   }
 
-  @Test("2.2 the shared subspace is that of the singular vectors of Z") func subspaceIsThatOfSVD() throws {
-    let (X, _) = signals(1)
+  @Test(
+    "2.2 the shared subspace is that of the singular vectors of Z, whichever side is smaller",
+    arguments: [(T: 120, N: 1200), (T: 1500, N: 240)])
+  func subspaceIsThatOfSVD(_ T: Int, _ N: Int) throws {
+    let (X, _) = signals(1, T: T, N: N)
     let Z = try ScaledSignals(halves(X))
     let found = try sharedSubspace(Z, components: 5)
     let standard = Matrix<Double>(X)

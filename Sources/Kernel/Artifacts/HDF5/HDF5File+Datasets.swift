@@ -152,14 +152,19 @@ extension HDF5File {
     }
   }
 
-  private func describe(_ open: hid_t, _ dataset: String, _ doing: String) throws -> DatasetShape {
-    let shape = try HDF5.holding(H5Dget_space(open), H5Sclose, path, doing) { space in
+  /// The shape of an open dataset.
+  func extent(of open: hid_t, _ doing: String) throws -> [Int] {
+    try HDF5.holding(H5Dget_space(open), H5Sclose, path, doing) { space in
       let rank = H5Sget_simple_extent_ndims(space)
       try HDF5.check(rank, path, doing)
       var extent = [hsize_t](repeating: 0, count: Int(rank))
       try HDF5.check(H5Sget_simple_extent_dims(space, &extent, nil), path, doing)
-      return extent.map { Int($0) }
+      return extent.map { Int(clamping: $0) }
     }
+  }
+
+  private func describe(_ open: hid_t, _ dataset: String, _ doing: String) throws -> DatasetShape {
+    let shape = try extent(of: open, doing)
     return try HDF5.holding(H5Dget_type(open), H5Tclose, path, doing) { typeID in
       let size = H5Tget_size(typeID)
       if H5Tget_class(typeID) == H5T_STRING, H5Tis_variable_str(typeID) == 0 {

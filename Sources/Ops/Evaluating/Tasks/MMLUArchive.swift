@@ -9,7 +9,7 @@ enum MMLUArchive {
   static func records(_ bytes: [UInt8], file: String) throws -> [Record] {
     let subject = (file as NSString).deletingPathExtension
       .replacing(#/_(test|val|dev)$/#, with: "")
-    return try rows(bytes, file: file).map { line, row in
+    return try separatedRows(bytes, by: UInt8(ascii: ","), file: file).map { line, row in
       guard row.count == 6 else { throw Diagnostic("\(file) line \(line) has \(row.count) columns, not 6") }
       let members: [JSON.Member] = [
         JSON.Member("question", .text(row[0])), JSON.Member("subject", .text(subject)),
@@ -18,37 +18,5 @@ enum MMLUArchive {
       ]
       return Record(fields: .object(members), file: file, line: line)
     }
-  }
-
-  /// RFC 4180: quoted fields may hold commas, newlines and doubled quotes.
-  private static func rows(_ bytes: [UInt8], file: String) throws -> [(line: Int, row: [String])] {
-    var rows: [(Int, [String])] = []
-    var (row, field): ([String], [UInt8]) = ([], [])
-    var (line, start, isQuoted, at) = (1, 1, false, 0)
-    func ended() { row.append(String(decoding: field, as: UTF8.self)); field = [] }
-    while at < bytes.count {
-      let byte = bytes[at]
-      at += 1
-      if byte == 0x0A { line += 1 }
-      switch byte {
-      case 0x22 where isQuoted && at < bytes.count && bytes[at] == 0x22:
-        field.append(byte)
-        at += 1
-      case 0x22 where isQuoted || field.isEmpty: isQuoted.toggle()
-      case 0x2C where !isQuoted: ended()
-      case 0x0D where !isQuoted && at < bytes.count && bytes[at] == 0x0A: continue
-      case 0x0A where !isQuoted:
-        ended()
-        if row != [""] { rows.append((start, row)) }
-        (row, start) = ([], line)
-      default: field.append(byte)
-      }
-    }
-    if isQuoted { throw Diagnostic("\(file) ends inside the quotes of line \(start)") }
-    if !field.isEmpty || !row.isEmpty {
-      ended()
-      rows.append((start, row))
-    }
-    return rows
   }
 }

@@ -18,9 +18,21 @@ extension LanguageModel {
     try OutputFile.write(
       target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
       to: folder + "/config.json")
-    for name in Self.carriedFiles where access(checkpoint.folder + "/" + name, F_OK) == 0 {
+    for name in Self.carriedFiles where hasFile(name) {
       try OutputFile.write(try Checkpoint.bytes(name, in: checkpoint.folder), to: folder + "/" + name)
     }
+    if !hasFile("tokenizer_config.json"), let name = tokenizerClass {
+      let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
+      try OutputFile.write(config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
+    }
+  }
+
+  private func hasFile(_ name: String) -> Bool { access(checkpoint.folder + "/" + name, F_OK) == 0 }
+
+  /// What transformers 4 has to be told where no tokenizer_config.json says it: it guesses from the class of the model,
+  /// knows nothing of ours, and gives a byte-level tokenizer in a LLaMA folder tokens that the model does not have.
+  private var tokenizerClass: String? {
+    hasFile("tokenizer.json") ? "PreTrainedTokenizerFast" : hasFile("tokenizer.model") ? "LlamaTokenizer" : nil
   }
 
   /// Files that go along unchanged.

@@ -33,18 +33,20 @@ struct GGUFTarget {
       PerModule { model.pruning[layer]?[$0].kept.count ?? configuration.units($0, layer: layer) }
     }
     self.kept = kept
-    units = kept.indices.map { layer in
-      PerModule { module in
+    let units = kept.indices.map { layer in
+      PerModule<Int> { module in
         let width = configuration.featuresPerUnit(module.output.columns)
         var count = max(1, kept[layer][module])
         while count * width % align != 0, count < configuration.units(module, layer: layer) { count += 1 }
         return count
       }
     }
-    biases = (0..<model.layers).map { layer in
+    self.units = units
+    let biases = (0..<model.layers).map { layer in
       let added = Module.allCases.filter { model.pruning[layer]?[$0].bias != nil }.map(\.output)
       return configuration.blocks[layer].biases.union(added)
     }
+    self.biases = biases
     let isUniform = units.allSatisfy { $0 == units[0] }
     let isQwen = biases.allSatisfy { $0 == [.query, .key, .value] } && rotary.pairing == .halves
     let needsFactors = rotary.divisors(headSize: configuration.headSize) != nil

@@ -1,0 +1,58 @@
+/// Where the structural units of a module stand in one tensor of a checkpoint: unit `u` takes `width` positions of
+/// `axis`, from `start + u · width` on.
+public struct UnitSpan: Sendable, Equatable {
+  public let layer: Int
+  public let module: Module
+  /// The tensor's name in the checkpoint.
+  public let tensor: String
+  /// The axis of the stored tensor: 0 for its rows, 1 for its columns.
+  public let axis: Int
+  public let start: Int
+  public let width: Int
+
+  public init(layer: Int, module: Module, tensor: String, axis: Int, start: Int, width: Int) {
+    self.layer = layer
+    self.module = module
+    self.tensor = tensor
+    self.axis = axis
+    self.start = start
+    self.width = width
+  }
+
+  /// The unit's part of the tensor, as NumPy and PyTorch index it: `model.layers.0.mlp.down_proj.weight[:,17]`.
+  public func part(of unit: Int) -> String {
+    let first = start + unit * width
+    let positions = width == 1 ? "\(first)" : "\(first):\(first + width)"
+    return tensor + (axis == 0 ? "[\(positions)]" : "[:,\(positions)]")
+  }
+}
+
+extension LanguageModel {
+  /// The tensors that lose something with a structural unit, layer by layer.
+  public var unitSpans: [UnitSpan] {
+    (0..<layers).flatMap { layer in
+      configuration.family.linears.flatMap { stored in
+        stored.roles.flatMap { role in spans(of: role, in: stored, layer) }
+      }
+    }
+  }
+
+  /// A linear map narrows where its rows or its columns are made of units; its bias goes with its rows.
+  private func spans(of role: LinearRole, in stored: StoredLinear, _ layer: Int) -> [UnitSpan] {
+    let name = layout.linear(stored, layer)
+    func span(_ tensor: String, _ space: Space, axis: Int, start: Int) -> UnitSpan? {
+      guard space.module != nil else { return nil }
+      return UnitSpan(
+        layer: layer, module: role.module, tensor: name + tensor, axis: axis, start: start,
+        width: configuration.featuresPerUnit(space))
+    }
+    let isTransposed = configuration.family.isTransposed
+    let first = layout.rows(of: role, in: stored, layer: layer).lowerBound
+    let hasBias = stored.roles.contains(where: configuration.blocks[layer].biases.contains)
+    return [
+      span(".weight", role.rows, axis: isTransposed ? 1 : 0, start: first),
+      span(".weight", role.columns, axis: isTransposed ? 0 : 1, start: 0),
+      hasBias ? span(".bias", role.rows, axis: 0, start: first) : nil,
+    ].compactMap { $0 }
+  }
+}
