@@ -1,6 +1,6 @@
 """Reads exported GGUF files with the `gguf` package and llama.cpp, and compares them with transformers.
 
-    python gguf.py FILE.gguf MODEL_FOLDER TEXT
+    python interop_gguf.py FILE.gguf MODEL_FOLDER TEXT
 
 MODEL_FOLDER is the same model written by `export as=hf` or `as=masked`; TEXT is a text file to score. Exits with 1 when
 logits differ by more than 1e-4 relative, when greedy generation differs, or when the mean loss differs by more than
@@ -23,7 +23,7 @@ def loss(logits, tokens):
 def main(path, folder, text):
     reader = GGUFReader(path)
     architecture = bytes(reader.fields["general.architecture"].parts[-1]).decode()
-    model = Llama(path, n_ctx=512, logits_all=True, verbose=False)
+    model = Llama(path, n_ctx=512, logits_all=True, type_k=0, type_v=0, verbose=False)
     words = open(text, encoding="utf-8").read()[:1200]
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=folder + "/tokenizer.json")
     tokens = tokenizer.encode(words)[:256]
@@ -45,11 +45,11 @@ def main(path, folder, text):
     settings = dict(max_new_tokens=24, do_sample=False, eos_token_id=None, pad_token_id=0)
     continued = reference.generate(torch.tensor([prompt]), **settings)[0, len(prompt):].tolist()
     model.reset()
+    model.eval(prompt)
     generated = []
-    for token in model.generate(prompt, temp=0.0, top_k=1, repeat_penalty=1.0):
-        generated.append(token)
-        if len(generated) == len(continued):
-            break
+    while len(generated) < len(continued):
+        generated.append(int(model.scores[model.n_tokens - 1].argmax()))
+        model.eval(generated[-1:])
     good = good and generated == continued
     print("  greedy generation", "equal" if generated == continued else "DIFFERS")
 
@@ -58,7 +58,7 @@ def main(path, folder, text):
         parameters.ftype = number
         copy = path + "." + name
         status = llama_model_quantize(path.encode(), copy.encode(), parameters)
-        quantized = Llama(copy, n_ctx=512, logits_all=True, verbose=False)
+        quantized = Llama(copy, n_ctx=512, logits_all=True, type_k=0, type_v=0, verbose=False)
         quantized.eval(tokens)
         print(f"  {name}: status {status}, perplexity {numpy.exp(loss(quantized.scores[: len(tokens)], tokens)):.5f}")
         good = good and status == 0
