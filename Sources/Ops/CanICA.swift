@@ -82,36 +82,21 @@ struct CanICA: Op {
   static let gates: [Site] = [.gateBefore, .gate]
   static let neuronSites: [Site] = gates + [.up]
 
-  func check() throws -> Facts {
-    guard let facts = $activations.facts, let kept = facts["keep"]?.arrayValue?.compactMap(\.stringValue) else {
-      return [:]
-    }
-    guard kept.contains(Keep.stream.rawValue) || kept.contains(Keep.values.rawValue) else {
+  func check() throws -> Networks.Facts {
+    try $activations.require(keep: [.stream, .values], sites: .any([.up, .attentionHeads]), by: Self.name)
+    let sites = $activations.facts?.sites ?? []
+    if sites.contains(.attentionHeads), CanICA.neuronSites.contains(where: sites.contains) {
       throw Diagnostic(
-        "canica needs the signals themselves, and this capture keeps \(kept.joined(separator: ","))",
-        hint: "capture with keep=stream", argument: "activations", kind: .usage)
+        "this capture has signals of heads and of neurons; canica takes one kind",
+        hint: "capture them separately, and score both sets of networks together", argument: "activations",
+        kind: .usage)
     }
-    let sites = facts["sites"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    if sites.contains(Site.attentionHeads.rawValue) {
-      guard !sites.contains(where: { CanICA.neuronSites.map(\.rawValue).contains($0) }) else {
-        throw Diagnostic(
-          "this capture has signals of heads and of neurons; canica takes one kind",
-          hint: "capture them separately, and score both sets of networks together", argument: "activations",
-          kind: .usage)
-      }
-      return [:]
-    }
-    guard sites.contains(Site.up.rawValue) else {
-      throw Diagnostic(
-        "canica works on gate and up signals or on heads, and this capture has \(sites.joined(separator: ","))",
-        hint: "capture with sites=ffn.gate,ffn.up or sites=attn.heads", argument: "activations", kind: .usage)
-    }
-    guard !CanICA.gates.allSatisfy({ sites.contains($0.rawValue) }) else {
+    if CanICA.gates.allSatisfy(sites.contains) {
       throw Diagnostic(
         "this capture has the gate before and after the activation function; canica takes one of them",
         argument: "activations", kind: .usage)
     }
-    return [:]
+    return Networks.Facts(layers: $activations.facts?.layers)
   }
 
   func estimate() throws -> Resources {

@@ -23,12 +23,12 @@ struct Capture: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> Activations.Facts {
     if keep.contains(.stream), keep.count > 1 {
       throw Diagnostic(
         "keep=stream stores nothing, so it cannot be combined with others", argument: "keep", kind: .usage)
     }
-    try layers.checkLayers($model.facts, for: "layers")
+    try layers.check(among: $model.facts?.layers, for: "layers")
     if Set(sites).count < sites.count { throw Diagnostic("a site is given twice", argument: "sites", kind: .usage) }
     if sites.isEmpty { throw Diagnostic("capture needs at least one site", argument: "sites", kind: .usage) }
     if $groups.isGiven, !$by.isGiven {
@@ -37,11 +37,8 @@ struct Capture: Op {
     if $groups.isGiven, !sites.contains(.activation) {
       throw Diagnostic("groups= divides neurons, so ffn.act must be among the sites", argument: "groups", kind: .usage)
     }
-    let facts: Facts = [
-      "sites": .array(sites.map { .string($0.rawValue) }), "keep": .array(keep.map { .string($0.rawValue) }),
-      "clustered": .bool($by.isGiven), "grouped": .bool($groups.isGiven),
-    ]
-    return facts.withLayers(of: $model.facts)
+    return Activations.Facts(
+      sites: sites, keep: keep, clustered: $by.isGiven, grouped: $groups.isGiven, layers: $model.facts?.layers)
   }
 
   func estimate() throws -> Resources {

@@ -39,7 +39,7 @@ struct Cascade: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> Model.Facts {
     guard (rate != nil) != $rates.isGiven else {
       throw Diagnostic(
         rate == nil ? "cascade needs a rate= or rates=" : "rate= and rates= exclude each other",
@@ -49,11 +49,7 @@ struct Cascade: Op {
       throw Diagnostic(
         "weight= weighs the tokens group by group", hint: "add groups=", argument: "weight", kind: .usage)
     }
-    try tau.requireWeight(weight)
-    if by == .flap, metric == .wifn, weight != nil {
-      throw Diagnostic(
-        "metric=wifn has no weighted form", hint: "use metric=wifv or ifv", argument: "metric", kind: .usage)
-    }
+    try criterion.check(weight, tau: tau)
     if by == .obc, metric != .wifv {
       throw Diagnostic("metric= belongs to by=flap", argument: "metric", kind: .usage)
     }
@@ -61,7 +57,7 @@ struct Cascade: Op {
       throw Diagnostic("damp= belongs to by=obc or comp=ls", argument: "damp", kind: .usage)
     }
     if by == .flap, how != .oneshot { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
-    return Facts().withLayers(of: $model.facts)
+    return Model.Facts(layers: $model.facts?.layers)
   }
 
   func estimate() throws -> Resources {

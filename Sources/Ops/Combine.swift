@@ -30,9 +30,9 @@ struct Combine: Op {
 
   init() {}
 
-  func check() throws -> Facts {
-    let records = Set($masks.allFacts.map { $0["record"] ?? .null })
-    return ["record": records.count == 1 ? records.first ?? .null : "mixed"]
+  func check() throws -> Mask.Facts {
+    let records = Set($masks.facts(of: Mask.self).map { $0?.record })
+    return Mask.Facts(record: records.count == 1 ? records.first ?? nil : .mixed)
   }
 
   func run(_ context: any RunContext) throws -> Mask {

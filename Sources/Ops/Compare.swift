@@ -2,7 +2,7 @@ import Kernel
 
 struct Compare: Op {
   static let name = "compare"
-  static let summary = "Put reports of one protocol side by side, or measure how far masks or scores agree."
+  static let summary = "Put reports or texts of one protocol side by side, or measure how far masks or scores agree."
   static let reference: String? = "bootstrap of Efron and Tibshirani 1993; exact test of McNemar 1947"
   static let revision = 2
   static let example = """
@@ -15,14 +15,16 @@ struct Compare: Op {
   /// What can be compared: values of one of these types.
   enum Value: InputValue {
     case report(Report)
+    case texts(Texts)
     case mask(Mask)
     case scores(Scores)
 
-    static var accepts: [ArtifactType] { [Report.type, Mask.type, Scores.type] }
+    static var accepts: [ArtifactType] { [Report.type, Texts.type, Mask.type, Scores.type] }
     static var arity: InputArity { .one }
 
     init(_ inputs: [BoundInput]) throws {
       switch inputs.first?.type.name {
+      case Texts.type.name: self = .texts(try Texts(inputs))
       case Mask.type.name: self = .mask(try Mask(inputs))
       case Scores.type.name: self = .scores(try Scores(inputs))
       default: self = .report(try Report(inputs))
@@ -30,17 +32,18 @@ struct Compare: Op {
     }
 
     var report: Report? { if case .report(let report) = self { report } else { nil } }
+    var texts: Texts? { if case .texts(let texts) = self { texts } else { nil } }
     var mask: Mask? { if case .mask(let mask) = self { mask } else { nil } }
     var scores: Scores? { if case .scores(let scores) = self { scores } else { nil } }
   }
 
-  @Input("reports, masks or scores, with labels or from a sweep") var values: [Labelled<Value?>]
+  @Input("reports, texts, masks or scores, with labels or from a sweep") var values: [Labelled<Value?>]
   @Input("the value the others are measured against", named: true) var baseline: Labelled<Value>?
   @Param("seed of the bootstrap of differences from the baseline", in: .atLeast(0)) var seed = 0
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     let types = ($values.givenTypes + $baseline.givenTypes).map(\.name).uniqued
     guard types.count <= 1 else {
       throw Diagnostic("compare takes values of one type, not \(types.joined(separator: " and "))", kind: .usage)
@@ -50,7 +53,7 @@ struct Compare: Op {
         "seed= has no effect here: only differences of reports from a baseline= are drawn again", argument: "seed",
         kind: .usage)
     }
-    return [:]
+    return NoFacts()
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {
@@ -59,6 +62,11 @@ struct Compare: Op {
         label: given.label, coordinates: given.coordinates, value: given.value, failure: given.failure, at: index)
     }
     let base = baseline.map { ($0.label ?? "baseline", $0.value) }
+    if rows.contains(where: { $0.value?.texts != nil }) || base?.1.texts != nil {
+      return try TextComparison.table(
+        rows.compactMap { row in row.value?.texts.map { (row.label, $0) } },
+        baseline: base.flatMap { label, value in value.texts.map { (label, $0) } })
+    }
     if rows.contains(where: { $0.value?.mask != nil }) || base?.1.mask != nil {
       return try Agreement.table(
         rows.compactMap { row in row.value?.mask.map { (row.label, $0) } },

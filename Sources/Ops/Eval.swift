@@ -7,6 +7,7 @@ struct Eval: Op {
   static let summary = "Measure how well a model predicts a text, or answers the questions of tasks."
   static let reference: String? =
     "token perplexity of FLAP, SparseGPT and FANG; wikitext and multiple choice of lm-evaluation-harness 0.4.13"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     held = text ./data/test.txt model=m
@@ -40,7 +41,7 @@ struct Eval: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     let (hasText, hasTasks) = ($corpus.isGiven, !tasks.isEmpty)
     guard hasText || hasTasks else {
       throw Diagnostic("eval needs a text or tasks= to judge by", argument: "corpus", kind: .usage)
@@ -65,7 +66,7 @@ struct Eval: Op {
       throw Diagnostic("\(twice.element.name) is asked for twice", argument: "metric", kind: .usage)
     }
     try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
-    return [:]
+    return NoFacts()
   }
 
   /// - Throws: when a figure was asked for that no report of these kinds has.

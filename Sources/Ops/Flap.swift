@@ -31,25 +31,20 @@ struct Flap: Op {
 
   init() {}
 
-  func check() throws -> Facts {
-    try $activations.require(.moments, by: Self.name)
-    try $activations.requireGroups(weight)
-    try tau.requireWeight(weight)
-    if weight != nil, metric == .wifn {
-      throw Diagnostic(
-        "metric=wifn has no weighted form", hint: "use metric=wifv or ifv", argument: "metric", kind: .usage)
-    }
-    if compat == .flap, metric == .wifn || weight != nil {
-      throw Diagnostic(
-        "compat=flap concerns the variance of wifv and ifv, unweighted", argument: "compat", kind: .usage)
-    }
-    return (["record": .string(weight == nil ? "plain" : "grouped")] as Facts).withLayers(of: $activations.facts)
+  func check() throws -> Scores.Facts {
+    try $activations.require(keep: [.moments], sites: .judged, by: Self.name)
+    if weight != nil { try $activations.require(grouped: true, by: "weight=") }
+    try criterion.check(weight, tau: tau)
+    return Scores.Facts(record: weight == nil ? .plain : .grouped, layers: $activations.knownLayers)
+  }
+
+  private var criterion: Criterion {
+    .flap(metric, squareAttention: squareAttention, asInProgram: compat == .flap)
   }
 
   func run(_ context: any RunContext) throws -> Scores {
     let captured = try CapturedLayers(activations)
     let grouped = try weight == nil ? nil : activations.grouping(weight, tau: tau)
-    let criterion = Criterion.flap(metric, squareAttention: squareAttention, asInProgram: compat == .flap)
     let (score, scale) = try captured.unitScores(context) { module, layer, part, W in
       let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
       return try criterion.scores(

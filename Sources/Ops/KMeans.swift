@@ -21,21 +21,11 @@ struct KMeans: Op {
 
   init() {}
 
-  func check() throws -> Facts {
-    guard let facts = $activations.facts, let keep = facts["keep"]?.arrayValue else { return [:] }
-    guard keep.contains("stream") || keep.contains("values") else {
-      throw Diagnostic(
-        "kmeans needs the tokens themselves, and this capture keeps \(keep.compactMap(\.stringValue).joined(separator: ","))",
-        hint: "capture with keep=stream", argument: "activations", kind: .usage)
-    }
-    let sites = facts["sites"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    let wanted = site.map { [$0.rawValue] } ?? KMeans.preferred.map(\.rawValue)
-    guard wanted.contains(where: sites.contains) else {
-      throw Diagnostic(
-        "this capture does not look at \(wanted.joined(separator: " or "))", hint: "capture with sites=\(wanted[0])",
-        argument: site == nil ? "activations" : "site", kind: .usage)
-    }
-    return ["k": .integer(k)]
+  func check() throws -> Clusters.Facts {
+    try $activations.require(keep: [.stream, .values], by: Self.name)
+    try $activations.require(
+      sites: .any(site.map { [$0] } ?? KMeans.preferred), by: Self.name, argument: site == nil ? "activations" : "site")
+    return Clusters.Facts(k: k)
   }
 
   private static let preferred: [Site] = [.feedForwardIn, .feedForwardResidual]
@@ -89,10 +79,7 @@ struct KMeans: Op {
     if !found.isEmpty { context.resumed(at: found.count, of: layers.count, "layer") }
     for place in missing {
       try pulse(place)
-      guard let X = try activations.part(site, layer: layers[place]).values?.load() else {
-        throw Diagnostic(
-          "the capture keeps no values of \(site.rawValue) in layer \(layers[place])", argument: "activations")
-      }
+      let X = try activations.part(site, layer: layers[place]).kept(\.values, .values).load()
       try keep(place) { look in try look(X, 0..<X.rows) }
     }
     return found

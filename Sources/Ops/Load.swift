@@ -2,10 +2,7 @@ import Kernel
 import Transformer
 
 /// The files of a model folder that make up its content.
-let modelFiles = [
-  "config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json", "tokenizer.model",
-  "tokenizer_config.json",
-]
+let modelFiles = ["config.json", "*.safetensors", "model.safetensors.index.json"] + Tokenizer.files
 
 struct Load: Op {
   static let name = "load"
@@ -20,17 +17,17 @@ struct Load: Op {
 
   /// The number of layers, so that positions among them are checked before anything runs. What is wrong with the folder
   /// is told when it is loaded.
-  func check() throws -> Facts {
-    guard let folder = path.first?.path, let checkpoint = try? Checkpoint(folder: folder),
-      let configuration = try? Configuration(checkpoint.config)
-    else { return [:] }
-    return ["layers": .integer(configuration.layers)]
+  func check() throws -> Model.Facts {
+    let checkpoint = path.first.flatMap { try? Checkpoint(folder: $0.path) }
+    return Model.Facts(layers: checkpoint.flatMap { try? Configuration($0.config) }?.layers)
   }
 
   func run(_ context: any RunContext) throws -> Model {
     guard let folder = path.first else { throw Diagnostic("load needs a path", argument: "path") }
     let network = try LanguageModel(folder: folder.path)
-    // A broken weight is found now, not an hour into a capture.
+    network.checkpoint.warnings.forEach(context.warn)
+    // A tokenizer that cannot be used or a broken weight is found now, not an hour into a capture.
+    if try Tokenizer.exists(in: folder.path) { _ = try Tokenizer(folder: folder.path) }
     let names = network.tensorNames
     for (done, name) in names.enumerated() {
       try context.progress(done, of: names.count, "tensor")

@@ -45,7 +45,7 @@ struct MakeMask: Op {
   /// Whether units are ranked, as opposed to a mask taken as it is.
   private var isRanking: Bool { rate != nil || $rates.isGiven || threshold != nil }
 
-  func check() throws -> Facts {
+  func check() throws -> Mask.Facts {
     let given = [rate != nil, $rates.isGiven, threshold != nil].count { $0 }
     guard given <= 1 else {
       throw Diagnostic("rate=, threshold= and rates= exclude each other", argument: "rate", kind: .usage)
@@ -91,8 +91,9 @@ struct MakeMask: Op {
         "within= prunes each layer at a rate of its own", hint: "add scope=layer or rates=", argument: "within",
         kind: .usage)
     }
-    try protect.checkLayers($scores.facts, for: "protect")
-    return ["record": path.isEmpty ? $scores.facts?["record"] ?? .null : "plain"]
+    let ranked = $scores.facts(of: Scores.self).first ?? nil
+    try protect.check(among: ranked?.layers ?? $model.facts(of: Model.self).first??.layers, for: "protect")
+    return Mask.Facts(record: path.isEmpty ? ranked?.record : .plain)
   }
 
   func run(_ context: any RunContext) throws -> Mask {

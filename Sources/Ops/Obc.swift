@@ -25,17 +25,15 @@ struct OBC: Op {
 
   init() {}
 
-  func check() throws -> Facts {
-    try $activations.require(.gram, by: Self.name)
-    try $activations.requireGroups(weight)
-    try tau.requireWeight(weight)
-    if headScore == .sum, how == .greedy {
-      throw Diagnostic("head_score=sum belongs to how=oneshot", argument: "head_score", kind: .usage)
-    }
-    if weight != nil { try $activations.require(.moments, by: "weight=") }
-    let isGrouped = $activations.allFacts.contains { $0["grouped"] == .bool(true) }
-    return (["record": isGrouped ? "grouped" : "plain"] as Facts).withLayers(of: $activations.facts)
+  func check() throws -> Scores.Facts {
+    try $activations.require(keep: [.gram], sites: .judged, by: Self.name)
+    if weight != nil { try $activations.require(keep: [.moments], grouped: true, by: "weight=") }
+    try criterion.check(weight, tau: tau)
+    let isGrouped = $activations.facts(of: Activations.self).contains { $0?.grouped == true }
+    return Scores.Facts(record: isGrouped ? .grouped : .plain, layers: $activations.knownLayers)
   }
+
+  private var criterion: Criterion { .obc(.init(how: how, damping: damp.value, headScore: headScore)) }
 
   func estimate() throws -> Resources {
     let widest =
@@ -49,7 +47,6 @@ struct OBC: Op {
   func run(_ context: any RunContext) throws -> Scores {
     let captured = try CapturedLayers(activations)
     let grouped = try activations.grouping(weight, tau: tau)
-    let criterion = Criterion.obc(.init(how: how, damping: damp.value, headScore: headScore))
     let (score, _) = try captured.unitScores(context) { module, layer, part, W in
       let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
       return try criterion.scores(

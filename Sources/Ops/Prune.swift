@@ -35,7 +35,7 @@ struct Prune: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> Model.Facts {
     if comp != .none, !$acts.isGiven {
       throw Diagnostic(
         "comp=\(comp.rawValue) needs acts=, the capture to compute it from", argument: "comp", kind: .usage)
@@ -49,42 +49,44 @@ struct Prune: Op {
     if stream != nil, comp != .bias {
       throw Diagnostic("stream= belongs to comp=bias", argument: "stream", kind: .usage)
     }
-    if center, comp != .ls || $acts.facts?["grouped"] == .bool(true) {
+    let capture = $acts.facts(of: Activations.self).first ?? nil
+    if center, comp != .ls || capture?.grouped == true {
       throw Diagnostic(
         comp == .ls ? "center= needs ungrouped Gram matrices" : "center= belongs to comp=ls", argument: "center",
         kind: .usage)
     }
-    let wanted: Keep? = comp == .bias ? .moments : comp == .ls ? .gram : nil
-    if let wanted, let keep = $acts.facts?["keep"]?.arrayValue, !keep.contains(.string(wanted.rawValue)),
-      !canStream(keep)
-    {
-      let kept = keep.compactMap(\.stringValue).joined(separator: ",")
-      throw Diagnostic(
-        "comp=\(comp.rawValue) needs the \(wanted.noun) of the activations, and this capture does not keep them",
-        hint: "capture with keep=\(kept == "stream" ? wanted.rawValue : "\(kept),\(wanted.rawValue)")",
-        argument: "acts",
-        kind: .usage)
-    }
-    if comp == .ls, let grouped = $acts.facts?["grouped"]?.boolValue { try checkRecord(grouped: grouped) }
-    return Facts().withLayers(of: $model.facts)
+    try requireKept()
+    if comp == .ls, let capture { try checkRecord(grouped: capture.grouped) }
+    return Model.Facts(layers: $model.facts?.layers)
   }
 
-  /// Means of the pruned stream need of a capture only the text it ran on.
-  private func canStream(_ keep: [JSONValue]) -> Bool {
-    comp == .bias && (stream == .pruned || stream == nil && keep == [.string(Keep.stream.rawValue)])
+  private func requireKept() throws {
+    func require(_ keep: Keep...) throws {
+      try $acts.require(keep: keep, by: "comp=\(comp.rawValue)", argument: "acts")
+    }
+    switch comp {
+    case .none: break
+    // Means of the pruned stream need of a capture only the text it ran on.
+    case .bias where stream == .pruned: break
+    case .bias where stream == nil: try require(.moments, .stream)
+    case .bias: try require(.moments)
+    case .ls:
+      try require(.gram)
+      if center { try $acts.require(keep: [.moments], by: "center=", argument: "acts") }
+    }
   }
 
   /// A refit needs Gram matrices of the very groups the scores were made in.
   private func checkRecord(grouped: Bool) throws {
-    let records = Set($masks.allFacts.compactMap { $0["record"]?.stringValue })
-    if grouped, !records.isEmpty, records != ["grouped"] {
+    let records = Set($masks.facts(of: Mask.self).compactMap { $0?.record })
+    if grouped, !records.isEmpty, records != [.grouped] {
       throw Diagnostic(
-        records.contains("mixed")
+        records.contains(.mixed)
           ? "masks of different scorings were combined, so the refit needs the ungrouped Gram matrix"
           : "the mask was not made group by group, so the refit needs the ungrouped Gram matrix",
         hint: "give acts= a capture with keep=gram and without groups=", argument: "acts", kind: .usage)
     }
-    if !grouped, records == ["grouped"] {
+    if !grouped, records == [.grouped] {
       throw Diagnostic(
         "the mask was made group by group, so the refit needs the Gram matrices of the groups",
         hint: "give acts= the capture with groups= that the scores were made from", argument: "acts", kind: .usage)

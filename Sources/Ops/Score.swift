@@ -42,24 +42,15 @@ struct Score: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> Scores.Facts {
     try checkKind()
     if seed != 0, how != .random {
       throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
     }
-    if how == .wanda { try $measured.require(.moments, by: "how=wanda", argument: "measured") }
-    if how == .blockInfluence {
-      for facts in $measured.allFacts {
-        let sites = facts["sites"]?.arrayValue?.compactMap(\.stringValue) ?? []
-        guard sites.isEmpty || (sites.contains("block.in") && sites.contains("block.out")) else {
-          throw Diagnostic(
-            "how=block_influence compares what enters and leaves each block",
-            hint: "capture with sites=block.in,block.out",
-            argument: "measured", kind: .usage)
-        }
-      }
-    }
-    return Facts().withLayers(of: $measured.facts)
+    try $measured.require(
+      keep: how == .wanda ? [.moments] : how == .blockInfluence ? Keep.something : [],
+      sites: how == .blockInfluence ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
+    return Scores.Facts(record: .plain, layers: $measured.knownLayers)
   }
 
   /// - Throws: when networks meet a method for captures, or the other way round.
@@ -90,7 +81,7 @@ struct Score: Op {
     let (score, scale) = try captured.unitScores(context) { module, layer, part, W in
       switch how {
       case .wanda:
-        guard let moments = part.moments else { throw Diagnostic("the capture keeps no moments of layer \(layer)") }
+        let moments = try part.kept(\.moments, .moments)
         return wanda(W, meanSquare: zip(moments.mean, moments.variance(ddof: 0)).map { $0 * $0 + $1 })
       case .magnitude: return columnNorms(W)
       default:
@@ -111,13 +102,9 @@ struct Score: Op {
     let structure = capture.structure
     var score = structure.unknown()
     for layer in capture.layers {
-      guard let cosine = try capture.part(.blockOut, layer: layer).cosine else {
-        throw Diagnostic(
-          "the capture does not know how far layer \(layer) turns the residual stream",
-          hint: "capture block.in and block.out together", argument: "measured")
-      }
+      let turn = Float(try capture.turn(layer: layer, argument: "measured"))
       for module in Module.allCases {
-        score[module]?[layer] = Array(repeating: Float(1 - cosine), count: structure.units[module][layer])
+        score[module]?[layer] = Array(repeating: turn, count: structure.units[module][layer])
       }
     }
     return Scores(

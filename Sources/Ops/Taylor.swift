@@ -95,15 +95,16 @@ struct Taylor: Op {
 extension TaylorAffinity {
   fileprivate func write(to writer: any ArtifactWriter, layer: Int) throws {
     try writer.array(
-      "layer_\(layer)/sums", sums.values, shape: [sums.rows, sums.columns], axes: ["cluster", "neuron_\(sums.columns)"])
-    try writer.vector("layer_\(layer)/counts", counts.map(Int64.init), axis: "cluster")
+      layerName(layer) + "/sums", sums.values, shape: [sums.rows, sums.columns],
+      axes: ["cluster", "neuron_\(sums.columns)"])
+    try writer.vector(layerName(layer) + "/counts", counts.map(Int64.init), axis: "cluster")
   }
 
   fileprivate init(from reader: any ArtifactReader, layer: Int) throws {
-    let shape = try reader.shape("layer_\(layer)/sums")
+    let shape = try reader.shape(layerName(layer) + "/sums")
     self.init(
       sums: Matrix(
-        rows: shape[0], columns: shape[1], values: try reader.array("layer_\(layer)/sums", as: Double.self)),
-      counts: try reader.array("layer_\(layer)/counts", as: Int64.self).map(Int.init))
+        rows: shape[0], columns: shape[1], values: try reader.array(layerName(layer) + "/sums", as: Double.self)),
+      counts: try reader.array(layerName(layer) + "/counts", as: Int64.self).map(Int.init))
   }
 }

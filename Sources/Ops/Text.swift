@@ -7,7 +7,7 @@ struct Text: Op {
   static let name = "text"
   static let summary = "Tokenise texts, whole, as windows for calibration, or as pages."
   static let reference: String? = "calibration sampling of FLAP and FANG; pages of lm-evaluation-harness"
-  static let revision = 2
+  static let revision = 3
   static let example = "m = load ./data/tiny-llama\ncal = text ./data/calibration.txt model=m samples=32 length=128"
 
   enum Take: String, Choice {
@@ -41,7 +41,7 @@ struct Text: Op {
 
   init() {}
 
-  func check() throws -> Facts {
+  func check() throws -> Corpus.Facts {
     // `samples=none` says by name that nothing is cut, so that a script can have it as a parameter.
     if !$samples.isGiven {
       try refuse("length", length != nil, "the text is cut into windows only with samples=")
@@ -51,7 +51,7 @@ struct Text: Op {
       try refuse("seed", seed != 0 && take == .order, "windows in order have no random starts")
       try refuse("join", join == .pages, "pages stay whole, and samples= cuts windows")
     }
-    return ["whole": .bool(samples == nil)]
+    return Corpus.Facts(whole: samples == nil)
   }
 
   /// - Throws: when a parameter that cannot take effect is given.
@@ -134,8 +134,11 @@ struct Text: Op {
     }
   }
 
+  /// The hash of the one file that makes up a tokenizer; of several, over theirs in order.
   static func tokenizerHash(_ folder: String) throws -> String {
-    let name = FileManager.default.fileExists(atPath: folder + "/tokenizer.json") ? "tokenizer.json" : "tokenizer.model"
-    return try readFile(folder + "/" + name).withUnsafeBytes(SHA256.hex(of:))
+    let hashes = try Tokenizer.filesUsed(in: folder).map {
+      try readFile(folder + "/" + $0).withUnsafeBytes(SHA256.hex(of:))
+    }
+    return hashes.count == 1 ? hashes[0] : SHA256.hex(of: hashes.map { $0 + "\n" }.joined())
   }
 }

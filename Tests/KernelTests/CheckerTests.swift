@@ -261,6 +261,16 @@ private let prelude = """
       #expect(script.diagnostics.isEmpty, "\(literal.rendered)")
     }
   }
+
+  @Test(arguments: ["plain", "é \u{301}", "a\"b\\c", "line\nline\ttab", "\u{1b}[31m\u{202e}", "none", "10%"])
+  func aStringReadsBackAsItIs(_ text: String) {
+    let tokens = Lexer(Source(name: "t", text: Literal.string(text).rendered)).tokens
+    guard case .literal(.string(let back))? = tokens.first?.kind else {
+      Issue.record("not a string: \(tokens)")
+      return
+    }
+    #expect(Array(back.unicodeScalars) == Array(text.unicodeScalars))
+  }
 }
 
 extension String {

@@ -14,7 +14,11 @@ extension ToyArtifact {
 
 struct ToyModel: ToyArtifact { static let type = ArtifactType("model"); let text: String }
 struct ToyCorpus: ToyArtifact { static let type = ArtifactType("corpus"); let text: String }
-struct ToyActivations: ToyArtifact { static let type = ArtifactType("activations"); let text: String }
+struct ToyActivations: ToyArtifact {
+  static let type = ArtifactType("activations")
+  let text: String
+  struct Facts: Codable, Sendable { var keep: [Keep] }
+}
 struct ToyNetworks: ToyArtifact { static let type = ArtifactType("networks"); let text: String }
 struct ToyClusters: ToyArtifact { static let type = ArtifactType("clusters"); let text: String }
 struct ToyAffinity: ToyArtifact { static let type = ArtifactType("affinity"); let text: String }
@@ -41,7 +45,7 @@ enum Site: String, Choice {
   case heads = "attn.heads", act = "ffn.act", gate = "ffn.gate", up = "ffn.up", input = "ffn.in", blockIn = "block.in"
   case blockOut = "block.out"
 }
-enum Keep: String, Choice { case values, moments, gram, stream }
+enum Keep: String, Choice, Codable { case values, moments, gram, stream }
 enum Take: String, Choice { case random, order }
 enum How: String, Choice { case oneshot, greedy }
 enum ScoreHow: String, Choice { case max_abs_z, wanda }
@@ -90,7 +94,7 @@ struct Capture: Op {
   @Param("where to look") var sites: [Site]
   @Param("what to keep") var keep: [Keep] = [.moments]
   @Param("which layers") var layers = Positions()
-  func check() throws -> Facts { ["keep": .array(keep.map { .string($0.rawValue) })] }
+  func check() throws -> ToyActivations.Facts { .init(keep: keep) }
   func run(_ context: any RunContext) throws -> ToyActivations {
     ToyActivations(text: "capture \(corpus.text) \(sites)")
   }
@@ -120,11 +124,11 @@ struct Flap: Op {
   @Param("which fluctuation") var metric = Metric.wifv
   @Param("how tokens are weighted") var weight = Weight.none
   @Param("width of the weighting", in: .above(0)) var tau = Scale9(9)
-  func check() throws -> Facts {
-    if $activations.facts?["keep"]?.arrayValue?.contains("moments") != true {
+  func check() throws -> NoFacts {
+    if $activations.facts?.keep.contains(.moments) != true {
       throw Diagnostic("flap needs moments", hint: "add `keep=moments` to the capture", argument: "activations")
     }
-    return [:]
+    return NoFacts()
   }
   func run(_ context: any RunContext) throws -> ToyScores { ToyScores(text: "flap \(activations.text)") }
 }
@@ -163,9 +167,9 @@ struct MakeMask: Op {
   @Param("who competes") var scope = Scope.global
   @Param("layers that stay whole") var protect = Positions()
   @Param("what the rate counts") var base = Base.block
-  func check() throws -> Facts {
+  func check() throws -> NoFacts {
     if rate == nil, !$rates.isGiven { throw Diagnostic("mask needs rate= or rates=", kind: .usage) }
-    return [:]
+    return NoFacts()
   }
   // The scope leaves no trace in the content, so that early cut-off can be tested.
   func run(_ context: any RunContext) throws -> ToyMask {

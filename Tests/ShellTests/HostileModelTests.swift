@@ -46,6 +46,28 @@ import Testing
     #expect(errors.first?.contains(fault.sentence) == true, "\(result.err)")
   }
 
+  @Test func whatIsOddAboutAFolderIsSaidOfACachedModelToo() throws {
+    let folder = try Program.temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let (model, weights) = (folder + "/model", folder + "/model/model.safetensors")
+    try FileManager.default.copyItem(atPath: Program.root + "/data/tiny-llama", toPath: model)
+    var map: [String: String] = [:]
+    try editHeader(weights) { header in
+      for name in header.keys where name != "__metadata__" { map[name] = "shard.safetensors" }
+      let end = header.values.compactMap { (($0 as? [String: Any])?["data_offsets"] as? [Int])?.last }.max() ?? 0
+      header["left.over"] = ["dtype": "U8", "shape": [1], "data_offsets": [end, end + 1]] as [String: Any]
+    }
+    try (Data(contentsOf: URL(fileURLWithPath: weights)) + Data([0])).write(
+      to: URL(fileURLWithPath: model + "/shard.safetensors"))
+    try FileManager.default.removeItem(atPath: weights)
+    try JSONSerialization.data(withJSONObject: ["weight_map": map], options: .sortedKeys)
+      .write(to: URL(fileURLWithPath: model + "/model.safetensors.index.json"))
+    for _ in 0..<2 {
+      let result = try Program.run(["-c", "m = load ./model", "--quiet"], in: folder)
+      #expect(result.status == 0 && result.err.hasPrefix("warning: shard.safetensors holds tensor `left.over`"))
+    }
+  }
+
   private func spoil(_ model: String, _ fault: Fault) throws {
     let weights = model + "/model.safetensors"
     let config = model + "/config.json"

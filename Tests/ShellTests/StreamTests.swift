@@ -46,6 +46,23 @@ import Testing
     #expect(try shell("printf '\\xef\\xbb\\xbf# %%%% Cell\\r\\nshow 1\\r\\n' > s.prn; $PRN s.prn").out == "1\n")
   }
 
+  @Test func aTextMayComeThroughAnyDescriptorAndStaysInTheWorkspace() throws {
+    let load = "m = load \(CommandTests.model)"
+    for line in [
+      "yes word | head -50 | $PRN -q -c '\(load); t = text /dev/stdin model=m'",
+      "$PRN -q -c '\(load); t = text /dev/fd/9 model=m' 9< <(yes word | head -50)",
+    ] {
+      let result = try shell(line)
+      #expect(result.status == 0, "\(result.err)")
+      #expect(try shell("$PRN -q verify t").out == "content\tsame\nbytes\tsame\n")
+    }
+  }
+
+  @Test(arguments: ["<&-", "< /", "< /dev/null"]) func aTextThatDoesNotComeIsOneSentence(_ input: String) throws {
+    let result = try shell("$PRN -q -c 'm = load \(CommandTests.model); t = text - model=m' \(input)")
+    #expect(result.status == 1 && result.err.contains("standard input") && !result.err.contains("Fatal"), "\(result)")
+  }
+
   @Test func namesThatAreNotTextAreRefusedAndLeaveNothing() throws {
     let result = try shell(
       "d=$(printf 'a\\xe9'); mkdir $d; cd $d; $PRN -c 'show 1'; r=$?; cd ..; ls -A | wc -l; exit $r")

@@ -14,7 +14,7 @@ import Testing
     let fixtures = projectFolder + "/Tests/Fixtures/transformer"
     let variants = try JSONFields(Checkpoint.json("variants.json", in: fixtures), file: "variants.json")
     let expected = try Safetensors(path: fixtures + "/variants.safetensors")
-    #expect(variants.members.count == 9)
+    #expect(variants.members.count == 12)
     for member in variants.members {
       let name = member.key.description
       let variant = try variants.object(name)
@@ -46,6 +46,22 @@ import Testing
   func unknownKeysAreNamed(_ member: String, _ message: String) {
     let error = #expect(throws: (any Error).self) { try Configuration(fields("{\(Self.llama), \(member)}")) }
     #expect(error.map { "\($0)" }?.contains(message) == true)
+  }
+
+  @Test(
+    "a key that another family knows is refused where it is not known",
+    arguments: [("qwen3", "mlp_bias"), ("phi3", "attention_bias"), ("olmo2", "sliding_window"), ("olmo2", "mlp_bias")])
+  func keysOfOtherFamiliesAreNamed(_ family: String, _ key: String) {
+    let model = Self.llama.replacingOccurrences(of: "llama", with: family)
+    let value = key == "sliding_window" ? "5" : "true"
+    let error = #expect(throws: (any Error).self) { try Configuration(fields("{\(model), \"\(key)\": \(value)}")) }
+    #expect(error.map { "\($0)" }?.contains("`\(key)` is not known in \(family) models") == true)
+  }
+
+  @Test func headsOfQwen3Have128FeaturesUnlessTheFileSaysOtherwise() throws {
+    let qwen3 = Self.llama.replacingOccurrences(of: "llama", with: "qwen3")
+    #expect(try Configuration(fields("{\(qwen3)}")).headSize == 128)
+    #expect(try Configuration(fields("{\(qwen3), \"head_dim\": 6}")).headSize == 6)
   }
 
   @Test(

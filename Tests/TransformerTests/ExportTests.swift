@@ -31,8 +31,19 @@ import Testing
     }
   }
 
+  @Test("a masked export of any other family reads back", arguments: ModelFixture.others)
+  func maskedExportsReadBack(_ fixture: ModelFixture) throws {
+    let whole = try fixture.model()
+    let model = try whole.pruned(by: somePruning(whole.configuration))
+    let sequences = try fixture.sequences()
+    let back = try roundTrip(model, .masked)
+    #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < 1e-5)
+    #expect(back.configuration.family.name == whole.configuration.family.name)
+    #expect(throws: ModelError.self) { try roundTrip(model, .huggingFace) }
+  }
+
   @Test(
-    "compensation goes along", arguments: ["llama", "gqa-tied", "llama3", "qwen2", "biased", "gpt2"],
+    "compensation goes along", arguments: ["llama", "gqa-tied", "llama3", "qwen2", "phi3", "biased", "gpt2"],
     folderFormats)
   func compensationGoesAlong(_ name: String, _ format: ModelFormat) throws {
     let fixture = ModelFixture(name: name)
@@ -100,7 +111,8 @@ import Testing
   @Test(.enabled(if: interopFolder != nil)) func foldersForTransformers() throws {
     let root = try #require(interopFolder)
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
-    for fixture in ModelFixture.all {
+    // transformers has no class for chatglm3.
+    for fixture in ModelFixture.all where fixture.name != "chatglm3" {
       let whole = try fixture.model()
       let sequences = try fixture.sequences()
       for (kind, isCompensated) in [("plain", false), ("compensated", true)] {

@@ -8,9 +8,12 @@ import Testing
 struct ModelFixture: CustomTestStringConvertible {
   let name: String
 
-  static let all = ["llama", "gqa-tied", "llama3", "linear", "biased", "qwen2", "mistral-window", "gpt2"].map(Self.init)
   /// Those whose graph is LLaMA's.
-  static let likeLlama = all.filter { $0.name != "gpt2" }
+  static let likeLlama = ["llama", "gqa-tied", "llama3", "linear", "biased", "qwen2", "mistral-window", "phi3"].map(
+    Self.init)
+  /// Those whose graph only their own class has.
+  static let others = ["gpt2", "qwen3", "olmo2", "chatglm3"].map(Self.init)
+  static let all = likeLlama + others
 
   var testDescription: String { name }
   var folder: String { projectFolder + "/Tests/Fixtures/transformer/" + name }

@@ -33,8 +33,7 @@ struct TokenizerFixture {
   let decoded: [(ids: [Int32], text: ByteString, withoutSpecial: ByteString)]
   let size: Int
 
-  init(_ name: String) throws {
-    let folder = TestFolder.fixtures + "tokenizers"
+  init(_ name: String, in folder: String = TestFolder.fixtures + "tokenizers") throws {
     tokenizer = try Tokenizer(folder: folder + "/" + name)
     texts = try Self.list(Checkpoint.json("texts.json", in: folder)).map { try Self.text($0).bytes }
     let expected = try JSONFields(Checkpoint.json("expected.json", in: folder + "/" + name), file: "expected.json")
@@ -70,7 +69,8 @@ struct TokenizerFixture {
 @Suite struct TokenizerTests {
   static let names = [
     "llama3", "qwen2", "gpt2", "llama2-legacy", "llama2-first", "llama2-always", "sentencepiece-llama",
-    "sentencepiece-plain", "tekken",
+    "sentencepiece-plain", "tekken", "deepseek-llm", "deepseek-coder", "deepseek-3", "gpt2-files", "qwen2-files",
+    "sentencepiece-side", "sentencepiece-legacy",
   ]
 
   @Test(arguments: names) func idsEqualTheReference(_ name: String) throws {
@@ -133,6 +133,7 @@ struct TokenizerFixture {
     #expect(
       styles == [
         .llama3, .qwen2, .gpt2, .sentencePiece, .sentencePiece, .other, .sentencePiece, .sentencePiece, .other,
+        .other, .other, .other, .gpt2, .qwen2, .sentencePiece, .sentencePiece,
       ])
   }
 

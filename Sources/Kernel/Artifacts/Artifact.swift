@@ -8,13 +8,12 @@ public struct ArtifactType: Sendable, Hashable {
   }
 }
 
-/// Properties of a value that are known before anything runs: which sites a capture keeps, which unit a mask has.
-/// An op returns those of its result from `check`; consumers read them in their own `check`.
-public typealias Facts = [String: JSONValue]
-
 /// A value of the language: what one step produces and one HDF5 file holds. Immutable.
 public protocol Artifact: Sendable {
   static var type: ArtifactType { get }
+  /// Properties of a value that are known before anything runs: which sites a capture keeps, how scores were weighted.
+  /// An op returns those of its result from `check`; consumers read them in their own `check`.
+  associatedtype Facts: Codable & Sendable = NoFacts
   /// Its shape in a few words, for the line after a statement: "8 layers x 704 neurons, 20.0% removed".
   var summary: String { get }
   /// The names usable as `x.name`, with a one-line meaning each.
@@ -116,11 +115,11 @@ public struct ArtifactReference: Sendable, Hashable {
 public final class ArtifactHandle: Sendable {
   public let type: ArtifactType
   public let reference: ArtifactReference
-  public let facts: Facts
+  public let facts: RecordedFacts
   private let loader: @Sendable () throws -> any Artifact
 
   public init(
-    type: ArtifactType, reference: ArtifactReference, facts: Facts,
+    type: ArtifactType, reference: ArtifactReference, facts: RecordedFacts,
     loader: @escaping @Sendable () throws -> any Artifact
   ) {
     self.type = type

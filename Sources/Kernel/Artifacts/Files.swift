@@ -167,6 +167,15 @@ enum Files {
     throw FileFailure.notRegular(path: path)
   }
 
+  /// The descriptor of this process that a path stands for: `-`, `/dev/stdin`, `/dev/fd/63`; nil for any other path.
+  static func descriptor(namedBy path: String) -> Int32? {
+    if path == "-" || path == "/dev/stdin" { return 0 }
+    for folder in ["/dev/fd/", "/proc/self/fd/"] where path.hasPrefix(folder) {
+      return Int32(path.dropFirst(folder.count))
+    }
+    return nil
+  }
+
   /// Hands the bytes of an open file on in chunks.
   static func read(_ file: Int32, _ path: String, _ take: (UnsafeRawBufferPointer) -> Void) throws {
     var buffer = [UInt8](repeating: 0, count: 1 << 20)

@@ -10,7 +10,7 @@ struct ObjectRecord {
   var summary: String
   /// What the key is the hash of.
   var step: JSONValue
-  var facts: Facts
+  var facts: RecordedFacts
   var warnings: [String]
   /// The steps of all ancestors and its own, by key.
   var lineage: [String: JSONValue]
@@ -88,11 +88,6 @@ final class ObjectWriter: ArtifactWriter {
   }
 
   func child(_ child: ArtifactReference) throws {
-    let name = String(children.count)
-    let link = "children/" + String(repeating: "0", count: max(0, 4 - name.count)) + name
-    try file.makeGroup("children")
-    // Objects and names both lie two folders deep, so the same relative link works from either.
-    try file.link(link, toRootOf: "../../objects/\(child.key.prefix(2))/\(child.key).h5")
     children.append(child)
   }
 
@@ -175,7 +170,7 @@ final class ObjectWriter: ArtifactWriter {
   private func add(
     _ path: String, _ bytes: UnsafeRawBufferPointer, type: StoredType, width: Int = 1, shape: [Int], axes: [String]
   ) throws {
-    guard payload[path] == nil, !path.isEmpty, !["provenance", "preview", "children"].contains(firstPart(path)) else {
+    guard payload[path] == nil, !path.isEmpty, !["provenance", "preview"].contains(firstPart(path)) else {
       throw Diagnostic("the dataset name `\(path)` is taken")
     }
     try file.write(path, bytes, type: type, width: width, shape: shape, compression: compression)

@@ -20,7 +20,7 @@ extension Store {
     let reference: ArtifactReference
     let type: ArtifactType
     let summary: String
-    let facts: Facts
+    let facts: RecordedFacts
     let children: [ArtifactReference]
     let call: String
     let warnings: [String]

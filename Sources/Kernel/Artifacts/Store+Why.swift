@@ -104,7 +104,7 @@ extension Store {
     public let summary: String
     public let call: String
     public let step: JSONValue
-    public let facts: Facts
+    public let facts: RecordedFacts
     public let warnings: [String]
     public let children: [ArtifactReference]
     /// Bytes on disk, children included.

@@ -29,8 +29,8 @@ public final class Store: StepStore, @unchecked Sendable {
     public var memoryLimit = Int(clamping: ProcessInfo.processInfo.physicalMemory / 10 * 8)
     /// Facts about this process for every step's journal line: BLAS core, threads.
     public var environment: [String: JSONValue] = [:]
-    /// What comes through standard input, for the path `-`; nil when that is a terminal.
-    public var standardInput: @Sendable () -> [UInt8]? = { nil }
+    /// What comes through a descriptor this process was given, such as standard input; nil when that is a terminal.
+    public var readPipe: @Sendable (_ descriptor: Int32) throws -> [UInt8]? = { _ in nil }
     /// Hears about damaged objects that were set aside.
     public var warn: @Sendable (String) -> Void = { _ in }
     public init() {}
@@ -43,7 +43,7 @@ public final class Store: StepStore, @unchecked Sendable {
   let sources: Sources
   private let lock = NSLock()
   private var currentOptions: Options
-  private var piped: String?
+  private var piped: [Int32: String] = [:]
 
   /// - Parameters:
   ///   - workspace: the `.prn` folder itself; it need not exist and is made when something is first written.
@@ -131,7 +131,7 @@ public final class Store: StepStore, @unchecked Sendable {
 
   public func external(_ path: String, files: [String]) throws -> ExternalFile {
     try explained {
-      let path = path == "-" ? try pipedFile() : path
+      let path = try Files.descriptor(namedBy: path).map(pipedFile) ?? path
       return try sources.external(
         path, files: files, rehash: options.rehash, remembers: options.remembersSources && isWritable
       ) {
@@ -140,14 +140,15 @@ public final class Store: StepStore, @unchecked Sendable {
     }
   }
 
-  /// What came through standard input as a file of the workspace, so that it is still there when a step is verified. Read
+  /// What came through a descriptor as a file of the workspace, so that it is still there when a step is verified. Read
   /// once.
-  private func pipedFile() throws -> String {
-    if let known = lock.withLock({ piped }) { return known }
-    guard let bytes = options.standardInput() else {
-      throw Diagnostic("`-` reads a pipe, and standard input is a terminal", kind: .usage)
+  private func pipedFile(_ descriptor: Int32) throws -> String {
+    if let known = lock.withLock({ piped[descriptor] }) { return known }
+    let name = descriptor == 0 ? "standard input" : "descriptor \(descriptor)"
+    guard let bytes = try options.readPipe(descriptor) else {
+      throw Diagnostic("a pipe is wanted, and \(name) is a terminal", kind: .usage)
     }
-    guard !bytes.isEmpty else { throw Diagnostic("nothing came through standard input", kind: .usage) }
+    guard !bytes.isEmpty else { throw Diagnostic("nothing came through \(name)", kind: .usage) }
     try prepare()
     let hash = bytes.withUnsafeBytes(SHA256.hex(of:))
     let path = root + "/inputs/" + hash
@@ -157,12 +158,12 @@ public final class Store: StepStore, @unchecked Sendable {
       try Data(bytes).write(to: URL(fileURLWithPath: temporary))
       try Files.publish(temporary, as: path)
     }
-    lock.withLock { piped = path }
+    lock.withLock { piped[descriptor] = path }
     return path
   }
 
   /// Where a file or folder with this content was last seen, after making sure that it is still the same.
-  func source(content: String) throws -> String { try explained { try sources.path(content: content) } }
+  public func source(content: String) throws -> String { try explained { try sources.path(content: content) } }
 
   /// Whether this process may write into the workspace, or make it.
   public var isWritable: Bool { access(root, W_OK) == 0 || errno == ENOENT }

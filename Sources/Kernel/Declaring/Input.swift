@@ -65,10 +65,10 @@ public final class Input<Value: InputValue> {
   /// The wrapper itself: `$activations.facts` in `check`.
   public var projectedValue: Input<Value> { self }
 
-  /// The facts of the first value given; nil when an optional input was left out.
-  public var facts: Facts? { handles.first?.facts }
-  /// The facts of all values given.
-  public var allFacts: [Facts] { handles.map(\.facts) }
+  /// What is known of each value of type `A` that was given; nil where that is not enough.
+  public func facts<A: Artifact>(of type: A.Type) -> [A.Facts?] {
+    handles.filter { $0.type.name == A.type.name }.map { $0.facts.typed() }
+  }
   /// The objects behind the values given, once they exist.
   public var references: [ArtifactReference] { handles.compactMap { $0.handle?.reference } }
   /// Whether anything was given.
@@ -82,20 +82,26 @@ public final class Input<Value: InputValue> {
   func unload() { value = nil }
 }
 
+extension Input where Value: Artifact {
+  /// What is known of the value; nil when that is not enough.
+  public var facts: Value.Facts? { facts(of: Value.self).first ?? nil }
+}
+
 /// One value given to an input, before and after it exists.
 public struct BoundInput: Sendable {
   /// The label it has in a list, or the coordinates of its cell in a sweep.
   public var label: String?
   public var coordinates: [(name: String, value: Literal)]
   public var type: ArtifactType
-  public var facts: Facts
+  public var facts: RecordedFacts
   /// Present once the step that makes it has run.
   public var handle: ArtifactHandle?
   /// Why there will be no value: its sweep cell failed and the run went on.
   public var failure: String?
 
   public init(
-    type: ArtifactType, facts: Facts = [:], label: String? = nil, coordinates: [(name: String, value: Literal)] = [],
+    type: ArtifactType, facts: RecordedFacts = [:], label: String? = nil,
+    coordinates: [(name: String, value: Literal)] = [],
     handle: ArtifactHandle? = nil, failure: String? = nil
   ) {
     self.type = type

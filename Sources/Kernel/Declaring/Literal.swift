@@ -42,7 +42,7 @@ public indirect enum Literal: Sendable, Hashable {
       }
       return String(value)
     case .seconds(let value): return JSONValue.number(value).canonical + "s"
-    case .string(let value): return JSONValue.string(value).canonical
+    case .string(let value): return Literal.quoted(value)
     case .path(let value): return value
     case .symbol(let value): return value
     case .range(let lower, let upper, let step):
@@ -50,6 +50,15 @@ public indirect enum Literal: Sendable, Hashable {
     case .list(let items):
       return "[" + items.map { ($0.label.map { "\($0): " } ?? "") + $0.value.rendered }.joined(separator: ", ") + "]"
     }
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var escaped = text
+    for (character, escape) in [("\\", "\\\\"), ("\"", "\\\""), ("\n", "\\n"), ("\t", "\\t")] {
+      escaped = escaped.split(separator: Character(character), omittingEmptySubsequences: false).joined(
+        separator: escape)
+    }
+    return "\"\(escaped.printable)\""
   }
 
   /// The value under which a step key records it: units folded, so `20%` and `0.2` are one parameter.
@@ -122,7 +131,7 @@ extension JSONValue {
       let isWord =
         text.first?.isLetter == true
         && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_.:".contains($0)) }
-      return isWord ? text : canonical
+      return isWord && !["true", "false", "none"].contains(text) ? text : Literal.string(text).rendered
     case .array(let items): return "[" + items.map(\.asWritten).joined(separator: ", ") + "]"
     case .object(let members):
       if let share = members["relative"]?.doubleValue { return Literal.ratio(share).rendered }

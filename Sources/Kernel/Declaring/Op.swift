@@ -23,7 +23,7 @@ public protocol Op: SendableMetatype {
   static var example: String { get }
   init()
   /// Looks at parameters and at the facts of inputs before anything runs; returns the facts of the result.
-  func check() throws -> Facts
+  func check() throws -> Output.Facts
   /// What running would need, asked after the inputs are there and before `run`.
   func estimate() throws -> Resources
   func run(_ context: RunContext) throws -> Output
@@ -32,8 +32,11 @@ public protocol Op: SendableMetatype {
 extension Op {
   public static var reference: String? { nil }
   public static var revision: Int { 1 }
-  public func check() throws -> Facts { [:] }
   public func estimate() throws -> Resources { Resources() }
+}
+
+extension Op where Output.Facts == NoFacts {
+  public func check() throws -> NoFacts { NoFacts() }
 }
 
 /// What a step will need at its peak.

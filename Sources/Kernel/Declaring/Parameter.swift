@@ -6,6 +6,7 @@ public final class Param<Value: ParameterValue> {
   let range: Bounds<Value>?
   let defaultValue: Value?
   let isLater: Bool
+  let isPositional: Bool
   var bound: Value?
 
   /// - Parameter later: for a parameter that came after results without it: the step key names it only where it differs
@@ -17,15 +18,19 @@ public final class Param<Value: ParameterValue> {
     self.unit = unit
     self.range = range
     isLater = later
+    isPositional = false
     defaultValue = wrappedValue
   }
 
   /// A parameter without a default: it must be given.
-  public init(_ meaning: String, unit: String? = nil, in range: Bounds<Value>? = nil) {
+  ///
+  /// - Parameter positional: whether it can also be given without its name, behind the inputs.
+  public init(_ meaning: String, unit: String? = nil, in range: Bounds<Value>? = nil, positional: Bool = false) {
     self.meaning = meaning
     self.unit = unit
     self.range = range
     isLater = false
+    isPositional = positional
     defaultValue = nil
   }
 

@@ -68,7 +68,11 @@ public enum Reference {
       let plain = input.isNamed ? "\(input.name)=\(type)" : type + (input.arity == .many ? "…" : "")
       parts.append(input.isRequired ? plain : "[\(plain)]")
     }
-    parts += op.parameters.map { $0.isRequired ? "\($0.name)=" : "[\($0.name)=\($0.defaultValue?.rendered ?? "")]" }
+    parts += op.parameters.map { parameter in
+      if parameter.isPositional { return "\"\(parameter.name.uppercased())\"" }
+      return parameter.isRequired
+        ? "\(parameter.name)=" : "[\(parameter.name)=\(parameter.defaultValue?.rendered ?? "")]"
+    }
     return parts.joined(separator: " ") + " -> " + op.output.name
   }
 

@@ -57,6 +57,8 @@ public struct ParameterDeclaration: Sendable {
   public let words: BareWord
   /// Nil when the parameter must be given.
   public let defaultValue: Literal?
+  /// Whether it can also be given without its name, behind the inputs.
+  public let isPositional: Bool
   /// Literals a call must refuse: of the wrong kind, or just outside the range.
   public let illegal: [Literal]
 
@@ -106,6 +108,12 @@ final class BoundOp {
   static func output(of type: any Op.Type) -> any Artifact.Type {
     func open<T: Op>(_ type: T.Type) -> any Artifact.Type { T.Output.self }
     return open(type)
+  }
+
+  /// Asks the op whether the call makes sense, and what its result will be like.
+  func check() throws -> RecordedFacts {
+    func open<T: Op>(_ op: T) throws -> RecordedFacts { try RecordedFacts(recording: op.check()) }
+    return try open(op)
   }
 
   func run(_ context: any RunContext) throws -> any Artifact {
@@ -163,7 +171,8 @@ extension Param: ErasedParameter {
   func declaration(named name: String) -> ParameterDeclaration {
     ParameterDeclaration(
       name: name, meaning: meaning, kind: Value.kind, unit: unit, range: range?.text, choices: Value.choices,
-      words: Value.words, defaultValue: defaultValue?.literal, illegal: Value.illegal + (range?.outside ?? []))
+      words: Value.words, defaultValue: defaultValue?.literal, isPositional: isPositional,
+      illegal: Value.illegal + (range?.outside ?? []))
   }
 }
 

@@ -93,9 +93,9 @@ extension Elaborator {
       guard let parameter = step.bound.parameters[late.parameter], let value = parameter.standIn else { continue }
       try? parameter.bind(value)
     }
-    var facts: Facts = [:]
+    var facts: RecordedFacts = [:]
     do {
-      facts = try step.bound.op.check()
+      facts = try step.bound.check()
     } catch {
       var diagnostic = explained(error, op: binder.op.text)
       let isLate = step.deferred.contains { $0.parameter == diagnostic.argument }
@@ -198,6 +198,11 @@ struct CallBinder {
           try givePaths(argument.value, to: external)
           continue
         }
+        if slot == slots.count, let parameter = signature.parameters.first(where: isOpen) {
+          keywords.insert(parameter.name)
+          try set(parameter, argument)
+          continue
+        }
         let value: PlanValue
         do { value = try elaborator.value(argument.value) } catch {
           // Its place is taken, so that the next argument is not judged as if it stood here.
@@ -216,6 +221,11 @@ struct CallBinder {
       }
     }
     if failed { throw Elaborator.Reported() }
+  }
+
+  /// Whether a parameter can be given without its name, and has not been.
+  private func isOpen(_ parameter: ParameterDeclaration) -> Bool {
+    parameter.isPositional && !keywords.contains(parameter.name)
   }
 
   private func accepts(_ value: PlanValue, _ input: InputDeclaration) -> Bool {

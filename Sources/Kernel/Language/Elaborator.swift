@@ -276,9 +276,10 @@ final class Elaborator {
         }))
   }
 
-  /// The variable's name when the expression is nothing else: it serves as label.
+  /// The variable's name when the expression is nothing else: it serves as label. `_` is no name.
   func plainName(_ expression: Expression) -> String? {
-    guard case .reference(let reference) = expression.kind, reference.selectors.isEmpty else { return nil }
+    guard case .reference(let reference) = expression.kind, reference.selectors.isEmpty, reference.name.text != "_"
+    else { return nil }
     return reference.name.text
   }
 

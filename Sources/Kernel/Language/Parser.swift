@@ -35,6 +35,14 @@ public struct Parser {
   /// Whether the shell should ask for another line before it runs this.
   public static func isIncomplete(_ text: String) -> Bool { Lexer(Source(name: "", text: text)).isIncomplete }
 
+  /// Whether a text can be run as it stands.
+  public enum Completeness: String { case complete, incomplete, invalid }
+
+  public static func completeness(of text: String) -> Completeness {
+    if isIncomplete(text) { return .incomplete }
+    return parse(Source(name: "", text: text)).diagnostics.isEmpty ? .complete : .invalid
+  }
+
   // MARK: statements
 
   mutating func statements(inBlock: Bool) -> [Statement] {

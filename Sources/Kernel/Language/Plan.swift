@@ -95,7 +95,7 @@ public indirect enum PlanValue {
 public final class PlanNode {
   public let type: ArtifactType
   /// What is known of it before it exists.
-  public internal(set) var facts: Facts
+  public internal(set) var facts: RecordedFacts
   /// Set once it is there.
   public internal(set) var handle: ArtifactHandle?
   /// Why there is none, in a run that goes on past failures.
@@ -113,7 +113,7 @@ public final class PlanNode {
   /// Tells nodes of one plan apart.
   var identity: String { String(UInt(bitPattern: ObjectIdentifier(self)), radix: 16) }
 
-  init(step: PlanStep, facts: Facts) {
+  init(step: PlanStep, facts: RecordedFacts) {
     type = step.bound.signature.output
     self.facts = facts
     self.step = step
@@ -208,11 +208,11 @@ final class PlanStep {
   }
 }
 
-/// How labels and coordinates enter identities and keys.
+/// How labels and coordinates enter identities and keys: as written, for that is how a result shows them.
 func labelRecord(_ label: String?, _ coordinates: [Coordinate]) -> JSONValue {
   [
     "label": label.map(JSONValue.string) ?? .null,
-    "coordinates": .array(coordinates.map { [.string($0.name), $0.value.canonical] }),
+    "coordinates": .array(coordinates.map { [.string($0.name), .string($0.value.rendered)] }),
   ]
 }
 

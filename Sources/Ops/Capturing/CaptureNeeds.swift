@@ -1,42 +1,118 @@
 import Kernel
 import Transformer
 
-/// What a consumer asks of a capture before anything runs.
-extension Input where Value == [Activations] {
-  func requireGroups(_ weight: ContextWeighting?) throws {
-    guard weight != nil, !allFacts.contains(where: { $0["grouped"] != .bool(false) }) else { return }
-    throw Diagnostic(
-      "weight= weighs the tokens group by group, and this capture is not divided",
-      hint: "capture with by= and groups=", argument: "weight", kind: .usage)
+extension Input {
+  /// What a consumer asks of captures before anything runs; nothing else asks.
+  ///
+  /// - Parameters:
+  ///   - keep: what every capture must keep; any one of these will do.
+  ///   - sites: where every capture must have looked.
+  ///   - grouped: whether some capture must be divided by neuron groups.
+  ///   - consumer: who asks: an op, or a parameter such as `how=wanda`.
+  ///   - argument: what to give differently.
+  func require(
+    keep: [Keep] = [], sites: SiteNeed? = nil, grouped: Bool = false, by consumer: String,
+    argument: String = "activations"
+  ) throws {
+    func refused(_ problem: String, hint: String) -> Diagnostic {
+      Diagnostic("\(consumer) needs \(problem)", hint: hint, argument: argument, kind: .usage)
+    }
+    let captures = facts(of: Activations.self)
+    for case let capture? in captures {
+      if let first = keep.first, !keep.contains(where: capture.keep.contains) {
+        let wanted = first == .stream || capture.keep == [.stream] ? [first] : capture.keep + [first]
+        throw refused(
+          "\(first.noun) of the activations, and this capture does not keep them",
+          hint: "capture with keep=\(wanted.map(\.rawValue).joined(separator: ","))")
+      }
+      if let sites, !sites.isMet(by: capture.sites) {
+        throw refused(
+          "\(sites), and this capture looks at \(capture.sites.map(\.rawValue).joined(separator: ", "))",
+          hint: sites.hint)
+      }
+    }
+    if grouped, !captures.isEmpty, captures.allSatisfy({ $0?.grouped == false }) {
+      throw refused("a capture divided by neuron groups", hint: "capture with by= and groups=")
+    }
+  }
+}
+
+/// Where a capture must have looked.
+enum SiteNeed: CustomStringConvertible {
+  case any([Site])
+  case all([Site])
+
+  /// The inputs of the last maps of a block, by which neurons and heads are judged.
+  static let judged = SiteNeed.any(Module.allCases.map(\.site))
+  /// What enters and leaves a block, to compare.
+  static let ends = SiteNeed.all([.blockIn, .blockOut])
+
+  func isMet(by sites: [Site]) -> Bool {
+    switch self {
+    case .any(let wanted): wanted.contains(where: sites.contains)
+    case .all(let wanted): wanted.allSatisfy(sites.contains)
+    }
+  }
+
+  var description: String {
+    switch self {
+    case .any(let wanted): wanted.map(\.rawValue).joined(separator: " or ")
+    case .all(let wanted): wanted.map(\.rawValue).joined(separator: " and ")
+    }
+  }
+
+  fileprivate var hint: String {
+    switch self {
+    case .any(let wanted): "capture with " + wanted.map { "sites=\($0.rawValue)" }.joined(separator: " or ")
+    case .all(let wanted): "capture with sites=" + wanted.map(\.rawValue).joined(separator: ",")
+    }
   }
 }
 
 extension Input {
-  func require(_ keep: Keep, by consumer: String, argument: String = "activations") throws {
-    for facts in allFacts where facts["keep"]?.arrayValue?.contains(.string(keep.rawValue)) == false {
-      let kept = facts["keep"]?.arrayValue?.compactMap(\.stringValue).joined(separator: ",") ?? ""
-      let wanted = kept == Keep.stream.rawValue ? keep.rawValue : "\(kept),\(keep.rawValue)"
-      throw Diagnostic(
-        "\(consumer) needs the \(keep.noun) of the activations, and this capture does not keep them",
-        hint: "capture with keep=\(wanted)", argument: argument, kind: .usage)
-    }
-    let wanted = Module.allCases.map(\.site.rawValue)
-    let seen = allFacts.flatMap { $0["sites"]?.arrayValue?.compactMap(\.stringValue) ?? [] }
-    if !seen.isEmpty, !wanted.contains(where: seen.contains) {
-      throw Diagnostic(
-        "\(consumer) works on \(wanted.joined(separator: " and ")), and this capture has neither",
-        hint: "capture with sites=\(wanted.joined(separator: ","))", argument: argument, kind: .usage)
-    }
+  /// Blocks of the model that captures or networks were made on, if known.
+  var knownLayers: Int? {
+    let layers = facts(of: Activations.self).map { $0?.layers } + facts(of: Networks.self).map { $0?.layers }
+    return layers.first ?? nil
   }
 }
 
 extension Keep {
-  var noun: String {
+  /// Anything that makes a capture look at its sites at once.
+  static let something: [Keep] = [.moments, .values, .gram]
+
+  fileprivate var noun: String {
     switch self {
-    case .values: return "values"
-    case .moments: return "moments"
-    case .gram: return "Gram matrix"
-    case .stream: return "stream"
+    case .values: "the values"
+    case .moments: "the moments"
+    case .gram: "the Gram matrix"
+    case .stream: "the signals"
     }
+  }
+}
+
+extension LayerActivations {
+  /// What a consumer cannot do without.
+  /// - Throws: when the capture did not keep it.
+  func kept<Value>(_ value: KeyPath<LayerActivations, Value?>, _ keep: Keep) throws -> Value {
+    guard let value = self[keyPath: value] else {
+      throw Diagnostic(
+        "the capture does not have \(keep.noun) of \(site.rawValue) in layer \(layer)",
+        hint: "capture with keep=\(keep.rawValue)")
+    }
+    return value
+  }
+}
+
+extension Activations {
+  /// How far a block turns the residual stream, 1 - cosine: block influence, and the functional complexity of FANG eq. 8.
+  /// - Parameter argument: the input the capture was given to.
+  func turn(layer: Int, argument: String) throws -> Double {
+    guard let cosine = try part(.blockOut, layer: layer).cosine else {
+      throw Diagnostic(
+        "the capture does not know how far layer \(layer) turns the residual stream",
+        hint: "capture block.in and block.out together", argument: argument)
+    }
+    return 1 - cosine
   }
 }

@@ -28,9 +28,7 @@ extension BranchPruning {
     switch how {
     case .none: return
     case .bias:
-      guard let moments = part.moments else {
-        throw Diagnostic("the capture has no means of \(module.site.rawValue) in layer \(part.layer)", argument: "acts")
-      }
+      let moments = try part.kept(\.moments, .moments)
       bias = compensation(W: W, removed: removed, mean: moments.mean).map { Float($0) }
     case .ls:
       let fitted = try refitted(W, removed, module, part, grouping, damping, isCentered, context)
@@ -49,26 +47,14 @@ extension BranchPruning {
     let wide = Matrix<Double>(W)
     do {
       if let grouping {
-        guard let grams = try part.groupGrams?.load() else {
-          throw Diagnostic(
-            "the mask was made group by group, and the capture has no Gram matrices of the groups",
-            hint: "give the capture the scores were made from", argument: "acts")
-        }
+        let grams = try part.kept(\.groupGrams, .gram).load()
         return try refitWithinGroups(
           wide, groups: grouping.members, removed: removed,
           gram: { try weightedGram($0, grams[$0], grouping, part: part, layer: part.layer) }, damping: damping)
       }
-      guard var gram = try part.gram?.load() else {
-        throw Diagnostic(
-          "comp=ls needs the ungrouped Gram matrix of \(module.site.rawValue) in layer \(part.layer)",
-          hint: "capture with keep=gram and without groups=", argument: "acts")
-      }
+      var gram = try part.kept(\.gram, .gram).load()
       if isCentered {
-        guard let moments = part.moments else {
-          throw Diagnostic(
-            "center= needs the means of \(module.site.rawValue)", hint: "capture with keep=moments,gram",
-            argument: "acts")
-        }
+        let moments = try part.kept(\.moments, .moments)
         gram = centered(gram, mean: moments.mean, tokens: moments.count)
       }
       return try refit(wide, removed: removed, damped(gram, damping, layer: part.layer, context))

@@ -13,9 +13,10 @@ struct ContinuationPair: Hashable, Sendable {
 
 /// The log-likelihood of each continuation after its context, in nats.
 ///
-/// Inputs that are equal run once, also when they only predict different last tokens (`Answer:` and A, B, C, D). They run
-/// in order of length, in stretches that depend on the pairs alone, so that the bits do not depend on threads or on where
-/// an interrupted run is taken up. No continuation is empty, and none is longer than `length`.
+/// Inputs that are equal run once, also when they only predict different last tokens (`Answer:` and A, B, C, D). Inputs
+/// that begin alike, as the choices of an item do, run together, and what they share runs once. Families of such inputs
+/// run in order of size, in stretches that depend on the pairs alone, so that the bits do not depend on threads or on
+/// where an interrupted run is taken up. No continuation is empty, and none is longer than `length`.
 ///
 /// - Parameter length: the most tokens the model is shown.
 /// - Throws: what the model throws of tokens it cannot take.
@@ -27,11 +28,12 @@ func continuationLogLikelihoods(
     try $0.array("log_likelihood", as: Double.self)
   }
   if !saved.isEmpty {
-    context.resumed(at: saved.keys.reduce(0) { $0 + work.stretches[$1].count }, of: work.inputs.count, "sequence")
+    context.resumed(
+      at: saved.keys.reduce(0) { $0 + work.inputs(of: work.stretches[$1]).count }, of: work.inputs.count, "sequence")
   }
   var found = [Double](repeating: 0, count: pairs.count)
   for (index, stretch) in work.stretches.enumerated() {
-    let members = stretch.flatMap { work.members[$0] }
+    let members = work.inputs(of: stretch).flatMap { work.members[$0] }
     let values = try saved[index] ?? work.logLikelihoods(of: stretch, model, context)
     if saved[index] == nil {
       try context.checkpoint("stretch-\(index)") { try $0.vector("log_likelihood", values, axis: "pair") }
@@ -41,68 +43,82 @@ func continuationLogLikelihoods(
   return found
 }
 
-/// Pairs sorted into the inputs they share.
+/// Pairs sorted into the inputs they share, and those into families.
 private struct ContinuationWork {
   /// Tokens that walk through the model together.
   static let stretchTokens = 16_384
 
   let pairs: [ContinuationPair]
-  let length: Int
-  /// Different inputs in order of length.
+  /// Different inputs, sorted token by token.
   let inputs: [[Int32]]
   /// The pairs of each input.
   let members: [[Int]]
-  /// Inputs that run together.
+  /// In order of size.
+  let families: [PrefixFamily]
+  /// Families that run together.
   let stretches: [Range<Int>]
 
   init(_ pairs: [ContinuationPair], length: Int) {
     self.pairs = pairs
-    self.length = length
-    var places: [ArraySlice<Int32>: Int] = [:]
-    var found: [(input: ArraySlice<Int32>, members: [Int])] = []
-    for (index, pair) in pairs.enumerated() {
-      let input = pair.input(length: length)
-      if let place = places[input] {
-        found[place].members.append(index)
-      } else {
-        places[input] = found.count
-        found.append((input, [index]))
-      }
+    let sorted = Dictionary(grouping: pairs.indices) { pairs[$0].input(length: length) }
+      .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    inputs = sorted.map { Array($0.key) }
+    members = sorted.map(\.value)
+    families = PrefixFamily.fewestTokens(inputs).sorted {
+      ($0.tokens, $0.inputs.lowerBound) < ($1.tokens, $1.inputs.lowerBound)
     }
-    let order = found.indices.sorted { (found[$0].input.count, $0) < (found[$1].input.count, $1) }
-    inputs = order.map { Array(found[$0].input) }
-    members = order.map { found[$0].members }
     var stretches: [Range<Int>] = []
     var (start, tokens) = (0, 0)
-    for (index, input) in inputs.enumerated() {
-      if tokens + input.count > Self.stretchTokens, index > start {
+    for (index, family) in families.enumerated() {
+      if tokens + family.tokens > Self.stretchTokens, index > start {
         stretches.append(start..<index)
         (start, tokens) = (index, 0)
       }
-      tokens += input.count
+      tokens += family.tokens
     }
-    if start < inputs.count { stretches.append(start..<inputs.count) }
+    if start < families.count { stretches.append(start..<families.count) }
     self.stretches = stretches
   }
 
+  /// The inputs of some families, in the order in which they run.
+  func inputs(of stretch: Range<Int>) -> [Int] { stretch.flatMap { families[$0].inputs } }
+
   /// One number for each member of each input of a stretch, in that order.
   func logLikelihoods(of stretch: Range<Int>, _ model: LanguageModel, _ context: any RunContext) throws -> [Double] {
-    let sequences = Sequences(inputs[stretch].map { $0 })
+    var parts: [[Int32]] = []
+    var parents: [Int?] = []
+    /// What each input is put together from.
+    var places: [(shared: Int?, own: Int)] = []
+    for family in families[stretch] {
+      let shared = family.shared > 0 ? parts.count : nil
+      if shared != nil {
+        parts.append(Array(inputs[family.inputs.lowerBound].prefix(family.shared)))
+        parents.append(nil)
+      }
+      for index in family.inputs {
+        places.append((shared, parts.count))
+        parts.append(Array(inputs[index].dropFirst(family.shared)))
+        parents.append(shared)
+      }
+    }
+    let sequences = Sequences(parts, after: parents)
     let walk = try Walk(model, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    let order = inputs(of: stretch)
+    let done = stretches.prefix { $0.lowerBound < stretch.lowerBound }.reduce(0) { $0 + inputs(of: $1).count }
     func pulse() throws {
-      let share = stretch.count * walk.layer / (model.layers + 1)
-      try context.progress(stretch.lowerBound + share, of: inputs.count, "sequence")
+      let share = order.count * walk.layer / (model.layers + 1)
+      try context.progress(done + share, of: inputs.count, "sequence")
     }
     try walk.embed()
     while walk.layer < model.layers { try walk.step(pulse: { _ in try pulse() }) }
     var rows: [Int] = []
     var targets: [Int32] = []
     var counts: [Int] = []
-    for (place, index) in stretch.enumerated() {
+    for (index, place) in zip(order, places) {
+      let all = (place.shared.map { Array(sequences[$0]) } ?? []) + sequences[place.own]
       for member in members[index] {
         let continuation = pairs[member].continuation
-        let end = sequences[place].upperBound
-        rows += (end - continuation.count)..<end
+        rows += all.suffix(continuation.count)
         targets += continuation
         counts.append(continuation.count)
       }

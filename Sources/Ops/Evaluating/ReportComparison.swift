@@ -134,12 +134,8 @@ extension ResultTable.Column {
   /// The values of a loop variable: numbers when all are, else words.
   init(_ values: [Literal?]) {
     let numbers = values.map { value -> Double? in
-      switch value {
-      case .integer(let number): Double(number)
-      case .number(let number), .ratio(let number): number
-      case nil: .nan
-      default: nil
-      }
+      guard let value else { return .nan }
+      return value.quantity
     }
     self =
       numbers.allSatisfy { $0 != nil }

@@ -72,7 +72,7 @@ public struct TaskItems: Sendable {
 }
 
 /// The index of the largest value; the first of equals.
-private func firstMaximum(_ values: [Double]) -> Int {
+func firstMaximum<Value: Comparable>(_ values: [Value]) -> Int {
   values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
 }
 

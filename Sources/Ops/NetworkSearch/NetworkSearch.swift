@@ -71,12 +71,7 @@ struct NetworkSearch {
 
   private func publishedFromValues(_ part: Int) throws -> ArtifactReference {
     let values = try parts[part].map { layer in
-      try sites.map { site -> Matrix<Float> in
-        guard let values = try op.activations.part(site, layer: layer).values?.load() else {
-          throw Diagnostic("the capture keeps no values of \(site.rawValue) in layer \(layer)", argument: "activations")
-        }
-        return values
-      }
+      try sites.map { try op.activations.part($0, layer: layer).kept(\.values, .values).load() }
     }
     let results = LayerResults(self, layers: parts[part])
     for (index, run) in runs.enumerated() {

@@ -3,7 +3,7 @@ import Numerics
 import Transformer
 
 /// What a capture keeps of each site.
-public enum Keep: String, Choice {
+public enum Keep: String, Choice, Codable {
   /// Every token's activations.
   case values
   /// Mean and variance of every feature, per cluster when clusters are given.
@@ -14,7 +14,7 @@ public enum Keep: String, Choice {
   case stream
 }
 
-extension Site: Choice {}
+extension Site: Choice, Codable {}
 
 /// What was captured of a model over a corpus; one child object per layer and site.
 public struct Activations: Artifact, InputValue {

@@ -32,6 +32,23 @@ enum Criterion {
     var weighting: Weighting?
   }
 
+  /// - Throws: naming the parameter that has no meaning with the others.
+  func check(_ weight: ContextWeighting?, tau: Temperature) throws {
+    func refused(_ problem: String, _ argument: String, hint: String? = nil) -> Diagnostic {
+      Diagnostic(problem, hint: hint, argument: argument, kind: .usage)
+    }
+    if weight == nil, tau != .softness { throw refused("tau= belongs to weight=", "tau") }
+    switch self {
+    case .flap(.wifn, _, _) where weight != nil:
+      throw refused("metric=wifn has no weighted form", "metric", hint: "use metric=wifv or ifv")
+    case .flap(let metric, _, asInProgram: true) where metric == .wifn || weight != nil:
+      throw refused("compat=flap concerns the variance of wifv and ifv, unweighted", "compat")
+    case .obc(let options) where options.headScore == .sum && options.how == .greedy:
+      throw refused("head_score=sum belongs to how=oneshot", "head_score")
+    default: break
+    }
+  }
+
   /// One number per column (fluctuation) or per unit (optimal brain) of the module; higher = keep.
   ///
   /// - Parameter W: the module's last linear map, d x columns.
@@ -59,7 +76,7 @@ enum Criterion {
     _ metric: FluctuationMetric, asInProgram: Bool, layer: Int, part: LayerActivations, W: Matrix<Float>,
     grouping: Grouping?
   ) throws -> [Double] {
-    guard let moments = part.moments else { throw Diagnostic("the capture keeps no moments of layer \(layer)") }
+    let moments = try part.kept(\.moments, .moments)
     guard moments.count >= 2 else { throw FluctuationError.tooFewSamples(found: moments.count) }
     guard let grouping, let weighting = grouping.weighting, let clusters = part.clusterMoments else {
       let variance = asInProgram ? part.reference : moments.variance(ddof: 0)
@@ -88,10 +105,7 @@ enum Criterion {
       }
       return scores
     }
-    guard let gram = try part.gram?.load() else {
-      throw Diagnostic(
-        "the capture keeps no Gram matrix of \(part.site.rawValue) in layer \(layer)", argument: "activations")
-    }
+    let gram = try part.kept(\.gram, .gram).load()
     let H = try damped(gram, options.damping, layer: layer, context)
     let W = Matrix<Double>(W)
     guard width > 1 else { return try neuronScores(W, H, options.how, context) }

@@ -28,12 +28,6 @@ extension Temperature: ParameterValue {
 
   /// The softness of `weight=` when `tau=` is not given.
   static let softness = Temperature.relative(0.3)
-
-  /// - Throws: when a softness is given and nothing is weighted.
-  func requireWeight(_ weight: ContextWeighting?) throws {
-    guard weight == nil, self != .softness else { return }
-    throw Diagnostic("tau= belongs to weight=", argument: "tau", kind: .usage)
-  }
 }
 
 /// Token-aware reweighting as an op asks for it: which clusters count how much for each group (FANG eq. 6).

@@ -26,7 +26,8 @@ final class Application {
     let options = invocation.options
     let console = Console(
       out: OutputStream(descriptor: STDOUT_FILENO, choice: options.color, environment: environment),
-      err: OutputStream(descriptor: STDERR_FILENO, choice: options.color, environment: environment), options: options)
+      err: OutputStream(descriptor: STDERR_FILENO, choice: options.color, environment: environment), options: options,
+      voice: invocation.command == .serve ? .notebook : options.json ? .events : .text)
     Interrupts.install()
     do {
       try checkAddressSpace()
@@ -80,6 +81,9 @@ final class Application {
     case .help(let word): console.show(try Help.text(word, catalog), name: "help")
     case .version: console.show(TableData(record: Version.facts.map { ($0.name, .text($0.value)) }), name: "version")
     case .reference: console.show(Reference.markdown(catalog), name: "docs")
+    case .installKernel:
+      let folder = try JupyterKernel(environment: environment).install(prefix: options.prefix)
+      console.say("installed the kernel in \(folder)")
     default:
       let store = try Workspace.open(options, environment, catalog: catalog) { [weak console] in console?.warn($0) }
       return try Work(store: store, console: console, catalog: catalog, environment: environment, options: options)

@@ -80,6 +80,9 @@ extension Invocation {
     } else {
       command = try Command(positional)
     }
+    if command == .serve, !options.stdio {
+      throw Diagnostic("`prn serve` needs to know where", hint: "`prn serve --stdio`", kind: .usage)
+    }
   }
 }
 
@@ -106,6 +109,9 @@ struct CommandRule {
       name: "gc", arguments: "[--apply]", meaning: "list values nothing refers to; with --apply, move them to the trash"
     ),
     .init(name: "fsck", arguments: "", meaning: "read and check every object of the store"),
+    .init(name: "serve", arguments: "--stdio", meaning: "answer another program: JSON Lines in and out"),
+    .init(
+      name: "kernel", arguments: "install [--prefix DIR]", meaning: "let Jupyter find prn as a language of notebooks"),
     .init(name: "docs", arguments: "", meaning: "print the reference of all ops as Markdown"),
     .init(name: "help", arguments: "[WORD]", meaning: "this text, or help on an op or a word of the language"),
     .init(name: "version", arguments: "", meaning: "version, libraries and processor"),
@@ -153,6 +159,15 @@ extension Command {
     case "export":
       guard rest.count >= 2 else { throw Diagnostic("`prn export` needs a name and `to=PATH`", kind: .usage) }
       self = .export(rest.joined(separator: " "))
+    case "serve":
+      try none()
+      self = .serve
+    case "kernel":
+      let word = try one("`install`")
+      guard word == "install" else {
+        throw Diagnostic("`prn kernel` knows `install`, not `\(word)`", kind: .usage)
+      }
+      self = .installKernel
     case "docs":
       try none()
       self = .reference

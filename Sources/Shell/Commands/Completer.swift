@@ -15,7 +15,7 @@ struct Completer {
   }
 
   /// The columns of a table, for `x=` and `y=`; only of values that are small enough to be read at a key press.
-  private func columns(_ name: String) -> [String] {
+  func columns(_ name: String) -> [String] {
     guard let handle = session.value(named: name)?.handle, let stored = try? store.find(handle.reference.key),
       stored.bytes < 8 << 20,
       let showable = try? handle.load() as? any Showable

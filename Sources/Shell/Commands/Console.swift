@@ -10,13 +10,13 @@ final class Console: SessionObserver, @unchecked Sendable {
   let err: OutputStream
   var format: TableFormat?
   var isQuiet: Bool
-  let isJSON: Bool
+  let voice: Voice
   private(set) var progress: Progress
   var progressStyle: ProgressStyle {
-    didSet { progress = Progress(stream: err, style: isQuiet || isJSON ? .none : progressStyle) }
+    didSet { progress = Progress(stream: err, style: isQuiet || voice != .text ? .none : progressStyle) }
   }
   private(set) var record = RunRecord()
-  /// Whether a reader of standard output went away (`prn … | head`): the run goes on, quietly.
+  /// Whether a reader of standard output went away (`prn … | head`): the run goes on, quietly, except for a notebook.
   private var isDeaf = false
   /// Whether something that was asked for could not be printed, for want of space say: the run has failed then.
   private(set) var hasLostOutput = false
@@ -24,14 +24,24 @@ final class Console: SessionObserver, @unchecked Sendable {
   private var resumedAt: [String: (done: Int, total: Int)] = [:]
   private var warned: Set<String> = []
 
-  init(out: OutputStream, err: OutputStream, options: Options) {
+  /// To whom the console speaks.
+  enum Voice {
+    /// To a person: text on both streams.
+    case text
+    /// To a program (`--json`): events on standard output, text for a person on standard error.
+    case events
+    /// To a notebook (`serve`): events alone, with results as they are displayed there.
+    case notebook
+  }
+
+  init(out: OutputStream, err: OutputStream, options: Options, voice: Voice) {
     self.out = out
     self.err = err
     format = options.format
     isQuiet = options.quiet
-    isJSON = options.json
+    self.voice = voice
     progressStyle = options.progress
-    progress = Progress(stream: err, style: options.quiet || options.json ? .none : options.progress)
+    progress = Progress(stream: err, style: options.quiet || voice != .text ? .none : options.progress)
   }
 
   // MARK: - Data
@@ -40,13 +50,21 @@ final class Console: SessionObserver, @unchecked Sendable {
   /// - Parameter showsAll: whether every row is printed even on a terminal.
   func show(_ table: TableData, name: String, showsAll: Bool = false) {
     record.outputs.append(.table(name: name, table))
-    if isJSON {
+    switch voice {
+    case .text: break
+    case .events:
       return event(
         "table",
         [
           "name": .string(name), "columns": .array(table.columns.map(JSONValue.string)),
           "rows": .array(table.rows.map { .array($0.map(\.json)) }),
         ])
+    case .notebook:
+      let table = table.printable
+      return display([
+        "text/plain": table.text(format ?? .box, rowLimit: showsAll ? nil : Console.rowLimit),
+        "text/html": HTMLReport.html(table),
+      ])
     }
     let chosen = format ?? (out.isTerminal ? (out.isUnicode ? .box : .ascii) : .tsv)
     let width = out.isTerminal ? out.size.columns : nil
@@ -59,16 +77,29 @@ final class Console: SessionObserver, @unchecked Sendable {
   /// Prints text that is the result of a statement.
   func show(_ text: String, name: String) {
     record.outputs.append(.text(text))
-    if isJSON { return event("text", ["name": .string(name), "text": .string(text)]) }
+    switch voice {
+    case .text: break
+    case .events: return event("text", ["name": .string(name), "text": .string(text)])
+    case .notebook: return display(["text/plain": text.printable])
+    }
     printData((text.hasSuffix("\n") ? text : text + "\n").printable)
   }
 
-  /// Prints a picture on the terminal.
+  /// Whether a picture can be shown where the user is looking.
+  var showsFigures: Bool { voice == .notebook || (voice == .text && out.isTerminal) }
+
+  /// Shows a picture on the terminal or in the notebook.
   func show(_ figure: Figure) {
-    let size = out.size
-    printData(
-      figure.printable.text(
-        TextPictureStyle(columns: size.columns, rows: size.rows, isUnicode: out.isUnicode, colour: out.colour)))
+    let (figure, size) = (figure.printable, out.size)
+    let text = figure.text(
+      TextPictureStyle(columns: size.columns, rows: size.rows, isUnicode: out.isUnicode, colour: out.colour))
+    if voice == .notebook { return display(["image/svg+xml": figure.svg, "text/plain": text]) }
+    printData(text)
+  }
+
+  /// A result in every form a notebook may show it in, by media type.
+  private func display(_ forms: [String: String]) {
+    event("display", ["data": .object(forms.mapValues(JSONValue.string))])
   }
 
   /// Takes a picture into the report.
@@ -79,6 +110,8 @@ final class Console: SessionObserver, @unchecked Sendable {
     guard !isDeaf else { return }
     do { try out.write(text) } catch {
       isDeaf = true
+      // Nobody hears the rest of a notebook's work.
+      if voice == .notebook { Interrupts.interrupt() }
       guard let failure = error as? WriteFailed, !failure.isBrokenPipe else { return }
       hasLostOutput = true
       say("error: standard output cannot be written: \(String(cString: strerror(failure.code)))")
@@ -87,7 +120,7 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   /// One line of the event stream.
   func event(_ kind: String, _ members: [String: JSONValue]) {
-    guard isJSON else { return }
+    guard voice != .text else { return }
     let line = JSONValue.object(members.merging(["v": 1, "event": .string(kind)]) { $1 })
     printData(line.canonical + "\n")
   }
@@ -98,6 +131,7 @@ final class Console: SessionObserver, @unchecked Sendable {
   func say(_ text: String) { sayPainted(text.printable) }
 
   private func sayPainted(_ text: String) {
+    if voice == .notebook { return event("stream", ["name": "stderr", "text": .string(text + "\n")]) }
     progress.clear()
     try? err.write(text + "\n")
   }
@@ -167,7 +201,7 @@ final class Console: SessionObserver, @unchecked Sendable {
       event("started", members(step))
     case .progress(let step, let done, let total, let unit):
       progress.update(done, of: total, unit)
-      if isJSON, progressEvents.allows(step.index, done == total) {
+      if voice != .text, progressEvents.allows(step.index, done == total) {
         event("progress", members(step, ["done": .integer(done), "total": .integer(total), "unit": .string(unit)]))
       }
     case .resumed(let step, let done, let total, let unit):

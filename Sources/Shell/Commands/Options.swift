@@ -21,6 +21,9 @@ enum Command: Equatable {
   case verify(String)
   /// The words after `export`, as in the language: `NAME to=PATH as=FORMAT`.
   case export(String)
+  /// Answers requests of another program.
+  case serve
+  case installKernel
   case reference
   case version
   case help(String?)
@@ -55,6 +58,8 @@ struct Options: Equatable {
   /// Seconds.
   var older: Double?
   var keepUnder: Int?
+  var stdio = false
+  var prefix: String?
 }
 
 /// How progress is shown while a step runs.
@@ -116,6 +121,13 @@ struct OptionRule {
     .init("older", nil, "TIME", "gc: only values unused for TIME, such as 30d") { $0.older = try duration($1) },
     .init("keep-under", nil, "BYTES", "gc: the cheapest values to recompute, until the store is below BYTES") {
       $0.keepUnder = try size($1)
+    },
+    .init("stdio", nil, nil, "serve: requests on standard input, answers on standard output") { options, _ in
+      options.stdio = true
+    },
+    .init("prefix", nil, "DIR", "kernel install: below DIR/share/jupyter, such as that of a virtual environment") {
+      if $1.isEmpty { throw wrong($1, "a folder") }
+      $0.prefix = $1
     },
   ]
 

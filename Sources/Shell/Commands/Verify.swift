@@ -44,6 +44,13 @@ struct Verify {
     guard let handle = try store.value(named: name, back: 0) else {
       throw Diagnostic("there is no value named `\(name)`", kind: .usage)
     }
+    for step in try store.ancestry(of: handle.reference.key).map(\.step) {
+      guard let op = step["op"]?.stringValue, let signature = catalog.signature(op) else { continue }
+      guard step["revision"] == .integer(signature.revision) else {
+        throw Diagnostic(
+          "`\(name)` was made by another revision of `\(op)` than the one this prn has", hint: "make it again")
+      }
+    }
     let script = try ReplayScript(store: store, catalog: catalog).text(of: handle.reference.key, name: name)
     let verifying = VerifyingStore(store, key: handle.reference.key)
     let session = Session(catalog: catalog, store: verifying, observer: console, meta: meta)
@@ -53,7 +60,7 @@ struct Verify {
       return outcome.exitCode
     }
     guard let result = verifying.result else {
-      throw Diagnostic("the lineage of `\(name)` leads to another step; its op may have a new revision")
+      throw Diagnostic("the lineage of `\(name)` leads to another step")
     }
     var rows: [(name: String, value: TableData.Cell)] = [
       ("content", .text(result.isSameContent ? "same" : "different")),

@@ -48,7 +48,10 @@ struct Work {
     case .fsck: return try commands.check()
     case .verify(let name): return try Verify(store: store, console: console, catalog: catalog, meta: meta).run(name)
     case .export(let words): return try run(Source(name: "export", text: "export \(words)"), seesNames: true)
-    case .reference, .version, .help: break
+    case .serve:
+      return Server(session: session(seesNames: true), store: store, console: console, meta: meta, catalog: catalog)
+        .run()
+    case .reference, .version, .help, .installKernel: break
     }
     return 0
   }

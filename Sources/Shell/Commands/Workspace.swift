@@ -4,6 +4,9 @@ import Ops
 
 /// Opens the store a command works on.
 enum Workspace {
+  /// Bytes of a text that come through a pipe, which could go on for ever.
+  private static let largestText = 4 << 30
+
   /// `--workspace`, else `PRN_WORKSPACE`, else the `.prn` in or above this folder, else a new one here.
   static func path(_ options: Options, _ environment: [String: String]) throws -> String {
     if let chosen = options.workspace { return chosen }
@@ -21,8 +24,10 @@ enum Workspace {
     store.isStrict = options.strict
     store.rehash = options.rehash
     store.warn = warn
-    store.standardInput = {
-      isatty(STDIN_FILENO) == 1 ? nil : Array(FileHandle.standardInput.readDataToEndOfFile())
+    store.readPipe = { descriptor in
+      if isatty(descriptor) == 1 { return nil }
+      return try ScriptFile.bytes(
+        of: descriptor, named: descriptor == 0 ? "standard input" : "/dev/fd/\(descriptor)", atMost: largestText)
     }
     store.environment = [
       "prn": .string(Version.number), "blas": .string(Processor.core), "threads": .integer(Processor.threads),

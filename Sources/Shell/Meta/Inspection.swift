@@ -75,7 +75,11 @@ struct Inspection {
   func why(_ name: String) throws -> String {
     let bindings = try store.bindings(of: name)
     guard bindings.count > 1 else {
-      if bindings.isEmpty { throw Diagnostic("`\(name)` was never computed in this workspace", kind: .usage) }
+      if bindings.isEmpty {
+        throw Diagnostic(
+          "no value of this workspace has been called `\(name)`",
+          hint: "a sweep has a name only in its script; its cells are explained once they have names", kind: .usage)
+      }
       return "first computed \(bindings[0].time) by `\(Inspection.call(bindings[0].step))`"
     }
     let differences = try store.why(name)

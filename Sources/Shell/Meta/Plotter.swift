@@ -21,11 +21,11 @@ struct Plotter {
     try outputs.check(target(of: call, format), .file, reads: reads)
   }
 
-  /// `as=`, else what the file name says. Without one a person at a terminal wants to see it at once; a script leaves a
-  /// file.
+  /// `as=`, else what the file name says. Without one a person at a terminal or a notebook wants to see it at once; a
+  /// script leaves a file.
   private func format(of call: MetaCall) -> Format {
     if let format = call.text("as").flatMap(Format.init(rawValue:)) { return format }
-    guard let path = call.text("to") else { return console.out.isTerminal && !console.isJSON ? .term : .svg }
+    guard let path = call.text("to") else { return console.showsFigures ? .term : .svg }
     return path.lowercased().hasSuffix(".png") ? .png : .svg
   }
 

@@ -1,4 +1,5 @@
 import CEditLine
+import Glibc
 
 /// Ctrl-C, SIGTERM and SIGHUP, as the flags their handlers set.
 enum Interrupts {
@@ -16,4 +17,6 @@ enum Interrupts {
   /// Whether the work in hand should stop.
   static var isStopping: Bool { count > 0 || termination != nil }
   static func clear() { prn_signals_clear() }
+  /// As if Ctrl-C were pressed.
+  static func interrupt() { kill(getpid(), SIGINT) }
 }

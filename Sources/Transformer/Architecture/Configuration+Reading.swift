@@ -17,7 +17,7 @@ extension Configuration {
     guard heads.isMultiple(of: keyValueHeads) else {
       throw fields.error(family.keys[.keyValueHeads]?.first ?? "", "must divide the \(heads) heads")
     }
-    let headSize = try size(.headSize, or: max(1, hidden / heads))
+    let headSize = try size(.headSize, or: family.defaultHeadSize ?? max(1, hidden / heads))
     let positions = try size(.positions, or: family.defaultPositions)
 
     self.family = family

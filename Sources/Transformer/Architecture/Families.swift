@@ -1,7 +1,9 @@
 // One row per family. A new family that is made of the same parts needs a row here and nothing else.
 
 extension Family {
-  public static let all: [Family] = [llama, mistral, qwen2, pruned, gpt2, chatGLM3]
+  public static let all: [Family] = [
+    llama, mistral, qwen2, qwen3, phi3, olmo2, pruned, gpt2, chatGLM3,
+  ]
 
   /// LLaMA 1, 2, 3.x and Vicuna.
   public static let llama = likeLlama(
@@ -16,6 +18,30 @@ extension Family {
   public static let qwen2 = likeLlama(
     "qwen2", modelTypes: ["qwen2"], className: "Qwen2ForCausalLM", queryBias: .always,
     sliding: .perLayer(fallback: 4096, from: 28), defaultPositions: 32768)
+
+  /// Qwen 3: its attention norms queries and keys.
+  public static let qwen3 = likeLlama(
+    "qwen3", modelTypes: ["qwen3"], className: "Qwen3ForCausalLM", queryBias: .whenTrue(["attention_bias"]),
+    outputBias: .whenTrue(["attention_bias"]), queryKeyNorm: .perHead, sliding: .perLayer(fallback: 4096, from: 28),
+    defaultHeadSize: 128, defaultPositions: 32768)
+
+  /// Phi 3 and 4 with the rotations that are known: their maps are stored stacked.
+  public static let phi3 = likeLlama(
+    "phi3", modelTypes: ["phi3"], className: "Phi3ForCausalLM",
+    linears: [
+      StoredLinear(name: "self_attn.qkv_proj", roles: [.query, .key, .value], bias: .never),
+      StoredLinear(name: "self_attn.o_proj", roles: [.output], bias: .never),
+      StoredLinear(name: "mlp.gate_up_proj", roles: [.gate, .up], bias: .never),
+      StoredLinear(name: "mlp.down_proj", roles: [.down], bias: .never),
+    ], idleKeys: ["original_max_position_embeddings"], sliding: .everywhere(fallback: nil), defaultEpsilon: 1e-5,
+    defaultPositions: 4096)
+
+  /// OLMo 2: branches end with their norms, and queries and keys are normed across heads.
+  public static let olmo2 = likeLlama(
+    "olmo2", modelTypes: ["olmo2"], className: "Olmo2ForCausalLM", queryBias: .whenTrue(["attention_bias"]),
+    outputBias: .whenTrue(["attention_bias"]),
+    norms: PerModule(attention: "post_attention_layernorm", ffn: "post_feedforward_layernorm"), normsOutput: true,
+    queryKeyNorm: .acrossHeads, defaultEpsilon: 1e-5)
 
   /// What `export as=hf` writes: the LLaMA graph with sizes and biases per layer.
   public static let pruned = likeLlama(
@@ -40,6 +66,8 @@ extension Family {
     positionEmbedding: "wpe",
     layer: "h.#.",
     norms: PerModule(attention: "ln_1", ffn: "ln_2"),
+    normsOutput: false,
+    queryKeyNorm: nil,
     linears: [
       StoredLinear(name: "attn.c_attn", roles: [.query, .key, .value], bias: .always),
       StoredLinear(name: "attn.c_proj", roles: [.output], bias: .always),
@@ -58,6 +86,7 @@ extension Family {
     activationKeys: ["activation_function"],
     defaultActivation: .geluTanh,
     defaultEpsilon: 1e-5,
+    defaultHeadSize: nil,
     defaultPositions: 1024,
     isTransposed: true)
 
@@ -85,6 +114,8 @@ extension Family {
     positionEmbedding: nil,
     layer: "encoder.layers.#.",
     norms: PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
+    normsOutput: false,
+    queryKeyNorm: nil,
     linears: [
       StoredLinear(
         name: "self_attention.query_key_value", roles: [.query, .key, .value],
@@ -105,13 +136,17 @@ extension Family {
     activationKeys: [],
     defaultActivation: .silu,
     defaultEpsilon: 1e-5,
+    defaultHeadSize: nil,
     defaultPositions: 2048,
     isTransposed: false)
 
   private static func likeLlama(
     _ name: String, modelTypes: [String], className: String, codeFile: String? = nil, queryBias: BiasRule = .never,
-    outputBias: BiasRule = .never, gateBias: BiasRule = .never, downBias: BiasRule = .never, layerSizes: String? = nil,
-    idleKeys: Set<String> = [], sliding: SlidingRule = .never, defaultPositions: Int = 2048
+    outputBias: BiasRule = .never, gateBias: BiasRule = .never, downBias: BiasRule = .never,
+    linears: [StoredLinear]? = nil, layerSizes: String? = nil, idleKeys: Set<String> = [],
+    norms: PerModule<String> = PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
+    normsOutput: Bool = false, queryKeyNorm: QueryKeyNorm? = nil, sliding: SlidingRule = .never,
+    defaultEpsilon: Double = 1e-6, defaultHeadSize: Int? = nil, defaultPositions: Int = 2048
   ) -> Family {
     Family(
       name: name,
@@ -131,8 +166,10 @@ extension Family {
       embedding: "embed_tokens",
       positionEmbedding: nil,
       layer: "layers.#.",
-      norms: PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
-      linears: [
+      norms: norms,
+      normsOutput: normsOutput,
+      queryKeyNorm: queryKeyNorm,
+      linears: linears ?? [
         StoredLinear(name: "self_attn.q_proj", roles: [.query], bias: queryBias),
         StoredLinear(name: "self_attn.k_proj", roles: [.key], bias: queryBias),
         StoredLinear(name: "self_attn.v_proj", roles: [.value], bias: queryBias),
@@ -152,7 +189,8 @@ extension Family {
       scaleKeys: nil,
       activationKeys: ["hidden_act"],
       defaultActivation: .silu,
-      defaultEpsilon: 1e-6,
+      defaultEpsilon: defaultEpsilon,
+      defaultHeadSize: defaultHeadSize,
       defaultPositions: defaultPositions,
       isTransposed: false)
   }

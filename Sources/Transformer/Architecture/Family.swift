@@ -77,6 +77,14 @@ public enum Normalization: Sendable, Equatable {
   case layer
 }
 
+/// The norms that queries and keys pass before they are rotated.
+public enum QueryKeyNorm: Sendable, Equatable {
+  /// Every head by itself, all heads with one weight.
+  case perHead
+  /// All heads side by side as one vector. Its mean square is one of the unpruned width: what is gone counts as 0.
+  case acrossHeads
+}
+
 /// The activation function of the feed-forward part.
 public enum Activation: String, Sendable {
   case silu
@@ -138,8 +146,12 @@ public struct Family: Sendable {
   public let positionEmbedding: String?
   /// A layer's prefix; `#` is the layer number.
   public let layer: String
-  /// The norm each branch begins with.
+  /// The norm each branch begins with, or ends with when `normsOutput`.
   public let norms: PerModule<String>
+  /// `x + norm(output(…))` in place of `x + output(… norm(x))`.
+  public let normsOutput: Bool
+  /// What `queryNorm` and `keyNorm` do; nil when a family has no such norms.
+  public let queryKeyNorm: QueryKeyNorm?
   public let linears: [StoredLinear]
   /// The key that lists the sizes of every block; nil when all blocks have one size.
   public let layerSizes: String?
@@ -158,6 +170,8 @@ public struct Family: Sendable {
   public let defaultActivation: Activation
   /// ε of the norms when config.json does not say.
   public let defaultEpsilon: Double
+  /// Features per head when config.json does not say; nil when heads share the residual stream.
+  public let defaultHeadSize: Int?
   /// The longest sequence when config.json does not say.
   public let defaultPositions: Int
   /// Linear weights are stored with inputs as rows (GPT-2's Conv1D).
@@ -168,7 +182,9 @@ public struct Family: Sendable {
 
   /// What a block computes, whatever its tensors are called.
   public var graph: Graph {
-    Graph(normalization: normalization, position: position, activation: defaultActivation, isGated: isGated)
+    Graph(
+      normalization: normalization, position: position, activation: defaultActivation, isGated: isGated,
+      normsOutput: normsOutput, queryKeyNorm: queryKeyNorm)
   }
 
   /// A class can hold the models of another family when the graphs are equal.
@@ -177,6 +193,18 @@ public struct Family: Sendable {
     let position: PositionScheme
     let activation: Activation
     let isGated: Bool
+    let normsOutput: Bool
+    let queryKeyNorm: QueryKeyNorm?
+  }
+
+  /// The norm of a map's outputs, named inside a layer; nil for all but the queries and keys of some families.
+  func norm(_ role: LinearRole) -> String? {
+    guard queryKeyNorm != nil else { return nil }
+    switch role {
+    case .query: return "self_attn.q_norm"
+    case .key: return "self_attn.k_norm"
+    default: return nil
+    }
   }
 
   /// The stored tensor that holds `role`.

@@ -43,13 +43,13 @@ public struct Rotary: Sendable, Equatable {
     }
   }
 
-  /// Cosines and sines for positions `0..<count`: two row-major tables of `count × pairs`.
-  func tables(count: Int) -> (cosines: [Float], sines: [Float]) {
+  /// Cosines and sines of some positions: two row-major tables of `positions × pairs`.
+  func tables(of positions: Range<Int>) -> (cosines: [Float], sines: [Float]) {
     var cosines: [Float] = []
     var sines: [Float] = []
-    cosines.reserveCapacity(count * inverseFrequencies.count)
-    sines.reserveCapacity(count * inverseFrequencies.count)
-    for position in 0..<count {
+    cosines.reserveCapacity(positions.count * inverseFrequencies.count)
+    sines.reserveCapacity(positions.count * inverseFrequencies.count)
+    for position in positions {
       for frequency in inverseFrequencies {
         let angle = Double(Float(position) * frequency)
         cosines.append(Float(cos(angle)))

@@ -6,7 +6,8 @@ extension Attention {
   ///
   ///     dV = Pᵀ dO     dP = dO Vᵀ     dS = P ∘ (dP - rowsum(P ∘ dP)) / √d_h     dQ = dS K     dK = dSᵀ Q
   ///
-  /// Keys and values collect from all query heads of their unit. P is computed again, tile by tile.
+  /// Keys and values collect from all query heads of their unit. P is computed again, tile by tile. No sequence goes on
+  /// after another.
   ///
   /// - Parameters:
   ///   - dHeads: tokens × heads headSize.
@@ -14,12 +15,13 @@ extension Attention {
   func gradient(_ queryKeyValue: Matrix<Float>, _ dHeads: Matrix<Float>, into result: Matrix<Float>) {
     // One task per sequence and unit: it alone writes the unit's keys and values.
     let group = heads / keyValueHeads
-    Parallel.forEach(sequences.count * keyValueHeads) { task in
-      let (sequence, unit) = (sequences[task / keyValueHeads], task % keyValueHeads)
+    Parallel.forEach(spans.count * keyValueHeads) { task in
+      let (span, unit) = (spans[task / keyValueHeads], task % keyValueHeads)
       let first = unit * group
-      key(result, first).rows(sequence).clear()
-      value(result, first).rows(sequence).clear()
-      for tile in tiles(of: sequence) {
+      let collected = keysAndValues(result)
+      key(collected, first).rows(span.queries).clear()
+      value(collected, first).rows(span.queries).clear()
+      for tile in tiles(of: span) {
         for head in first..<first + group { addGradient(queryKeyValue, dHeads, tile.of(head: head), to: result) }
       }
     }
@@ -28,18 +30,19 @@ extension Attention {
   private func addGradient(
     _ queryKeyValue: Matrix<Float>, _ dHeads: Matrix<Float>, _ tile: Tile, to result: Matrix<Float>
   ) {
+    let (keysAndValues, collected, keys) = (keysAndValues(queryKeyValue), keysAndValues(result), tile.keys[0].rows)
     let dO = head(dHeads, tile.head).rows(tile.queries)
-    let K = key(queryKeyValue, tile.head).rows(tile.keys)
-    let V = value(queryKeyValue, tile.head).rows(tile.keys)
-    pool.withMatrix(tile.queries.count, tile.keys.count) { P in
-      pool.withMatrix(tile.queries.count, tile.keys.count) { dS in
-        probabilities(queryKeyValue, tile, into: P)
+    let K = key(keysAndValues, tile.head).rows(keys)
+    let V = value(keysAndValues, tile.head).rows(keys)
+    pool.withMatrix(tile.queries.count, tile.visible) { P in
+      pool.withMatrix(tile.queries.count, tile.visible) { dS in
+        probabilities(queryKeyValue, keysAndValues, tile, into: P)
         multiply(dO, V.T, into: dS)
         softmaxGradient(P, dS, scale: scale)
         multiply(dS, K, into: head(result, tile.head).rows(tile.queries))
         let Q = head(queryKeyValue, tile.head).rows(tile.queries)
-        multiply(dS.T, Q, into: key(result, tile.head).rows(tile.keys), beta: 1)
-        multiply(P.T, dO, into: value(result, tile.head).rows(tile.keys), beta: 1)
+        multiply(dS.T, Q, into: key(collected, tile.head).rows(keys), beta: 1)
+        multiply(P.T, dO, into: value(collected, tile.head).rows(keys), beta: 1)
       }
     }
   }

@@ -8,6 +8,8 @@ struct BranchTrace {
   let projected: Matrix<Float>
   /// The input of the output map.
   let mixed: Matrix<Float>
+  /// Queries and keys as the maps made them, where they pass norms.
+  let unnormalized: [LinearRole: Matrix<Float>]
 }
 
 extension BlockPass {
@@ -23,13 +25,27 @@ extension BlockPass {
 
   private func trace(_ input: Matrix<Float>, _ branch: Branch) throws -> BranchTrace {
     let projected = try projected(normalized(input, branch), branch)
-    return BranchTrace(input: input, projected: projected, mixed: try mixed(projected, branch))
+    var unnormalized: [LinearRole: Matrix<Float>] = [:]
+    for part in normedParts(branch) {
+      unnormalized[part.role] = kept.matrix(.unnormalized(part.role), tokens, part.columns.count)
+    }
+    return BranchTrace(
+      input: input, projected: projected, mixed: try mixed(projected, branch), unnormalized: unnormalized)
   }
 
-  /// The derivative by the input of the output map: `∂L/∂y · Wo`, where y leaves the branch.
-  func mixedGradient(_ gradient: Matrix<Float>, _ branch: Branch) -> Matrix<Float> {
+  /// The derivative by the input of the output map: `∂L/∂y · Wo`, where y leaves that map.
+  func mixedGradient(
+    _ gradient: Matrix<Float>, _ trace: BranchTrace, _ branch: Branch
+  ) throws -> Matrix<Float> {
     let result = scratch.matrix(.mixedGradient, tokens, branch.output.inputs)
-    branch.output.applyBackward(gradient, into: result)
+    guard block.configuration.family.normsOutput else {
+      branch.output.applyBackward(gradient, into: result)
+      return result
+    }
+    let dOutput = scratch.matrix(.branchOutputGradient, tokens, gradient.columns)
+    dOutput.assign(Matrix(rows: tokens, columns: gradient.columns))
+    addNormGradient(try branchOutput(trace.mixed, branch), branch.norm, block.configuration, gradient, to: dOutput)
+    branch.output.applyBackward(dOutput, into: result)
     return result
   }
 
@@ -48,6 +64,12 @@ extension BlockPass {
     case .attention:
       attention.gradient(trace.projected, dMixed, into: dProjected)
       rotate(dProjected, branch, direction: -1)
+      for part in normedParts(branch) {
+        guard let raw = trace.unnormalized[part.role] else { continue }
+        let dRaw = scratch.matrix(.unnormalizedGradient, tokens, part.columns.count)
+        part.gradient(raw, dProjected.columns(part.columns), into: dRaw)
+        dProjected.columns(part.columns).assign(dRaw)
+      }
     case .gated:
       let (gate, up) = (branch.rows(of: .gate), branch.rows(of: .up))
       gatedGradient(
@@ -57,7 +79,11 @@ extension BlockPass {
     }
     let dx = scratch.matrix(.normalizedGradient, tokens, gradient.columns)
     branch.input.applyBackward(dProjected, into: dx)
-    addNormGradient(trace.input, branch.norm, block.configuration, dx, to: gradient)
+    if block.configuration.family.normsOutput {
+      gradient.add(dx)
+    } else {
+      addNormGradient(trace.input, branch.norm, block.configuration, dx, to: gradient)
+    }
     try pulse()
   }
 }

@@ -31,6 +31,7 @@ extension LanguageModel {
     _ sequences: Sequences, lowest: Int = 0, memory: Int = 1 << 30, tap: (GradientTap) throws -> Void,
     pulse: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
+    precondition(sequences.parents.allSatisfy { $0 == nil }, "the backward pass is of sequences that share nothing")
     try sequences.check(configuration)
     let walk = try BackwardWalk(self, sequences, lowest: lowest, memory: memory)
     var losses: [Double] = []
@@ -53,8 +54,7 @@ private final class BackwardWalk {
   let memory: Int
   let head: Head
   let rotation: RotationTables?
-  /// The blocks, when they fit into memory together; otherwise each is loaded when its turn comes.
-  private let blocks: [Block]
+  private let blocks: Blocks
   private let scratch = Scratch()
   private var kept: [Scratch] = []
 
@@ -64,12 +64,9 @@ private final class BackwardWalk {
     self.lowest = lowest
     self.memory = memory
     head = try Head(model)
-    rotation = RotationTables(model.configuration, positions: sequences.longest)
-    let fits = model.blockParameters * MemoryLayout<Float>.stride <= memory
-    blocks = fits ? try (0..<model.layers).map(model.loadBlock) : []
+    rotation = RotationTables(model.configuration, positions: 0..<sequences.longest)
+    blocks = try Blocks(model, memory: memory)
   }
-
-  private func block(_ layer: Int) throws -> Block { try blocks.isEmpty ? model.loadBlock(layer) : blocks[layer] }
 
   func batch(
     _ batch: Batch, tap: (GradientTap) throws -> Void, pulse: @escaping () throws -> Void
@@ -88,7 +85,7 @@ private final class BackwardWalk {
     var traces: [PerModule<BranchTrace>] = []
     for layer in 0..<model.layers {
       inputs.append(states.copy())
-      let pass = pass(try block(layer))
+      let pass = pass(try blocks[layer])
       let trace = try pass.trace(inputs[layer])
       if keepsAll { traces.append(trace) }
       states.assign(trace.ffn.input)
@@ -101,11 +98,11 @@ private final class BackwardWalk {
       states, targets: Array(sequences.targets[batch.rows]), weights: Self.targetWeights(batch), into: gradient,
       pulse: pulse)
     for layer in (lowest..<model.layers).reversed() {
-      let pass = pass(try block(layer))
+      let pass = pass(try blocks[layer])
       let trace = try keepsAll ? traces[layer] : pass.trace(inputs[layer])
       for module in Module.allCases.reversed() {
         let branch = pass.block[module]
-        let derivative = pass.mixedGradient(gradient, branch)
+        let derivative = try pass.mixedGradient(gradient, trace[module], branch)
         if module.site == GradientTap.site {
           let space = module.output.columns
           try tap(
@@ -136,6 +133,6 @@ private final class BackwardWalk {
 
   /// 1 / (number of targets of the token's sequence).
   private static func targetWeights(_ batch: Batch) -> [Float] {
-    batch.sequences.flatMap { Array(repeating: 1 / Float(max($0.count - 1, 1)), count: $0.count) }
+    batch.spans.flatMap { Array(repeating: 1 / Float(max($0.queries.count - 1, 1)), count: $0.queries.count) }
   }
 }

@@ -220,3 +220,15 @@ extension Checkpoint {
     return .noWeights(folder: folder)
   }
 }
+
+extension Checkpoint {
+  /// The tokens that end a text by config.json; nil when it names none.
+  public var endOfText: Set<Int32>? {
+    switch config["eos_token_id"] {
+    case .integer(let number): Int32(exactly: number).map { [$0] }
+    case .array(let numbers):
+      Set(numbers.compactMap { if case .integer(let number) = $0 { Int32(exactly: number) } else { nil } })
+    default: nil
+    }
+  }
+}

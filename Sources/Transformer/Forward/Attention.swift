@@ -1,12 +1,19 @@
 import Numerics
 
+/// Where one sequence's queries, keys and values are.
+struct AttentionSpan: Sendable {
+  /// Rows of the queries.
+  let queries: Range<Int>
+  /// Rows of the keys and values in the order of their positions: of the tokens before, then of the queries' own.
+  let keys: [Range<Int>]
+}
+
 /// Causal self-attention of one batch:  softmax(scale · q kᵀ) v  for every head.
 ///
 /// Each tile of queries sees keys up to its own end, and every row's softmax is exact, so no tokens × tokens matrix is
 /// ever made. Query heads of one unit share its keys and values.
 struct Attention: Sendable {
-  /// Each sequence's rows of the batch.
-  let sequences: [Range<Int>]
+  let spans: [AttentionSpan]
   let heads: Int
   let keyValueHeads: Int
   let headSize: Int
@@ -19,15 +26,19 @@ struct Attention: Sendable {
   /// Queries per tile. 128 to 256 keep the scores in the cache; fixed, so that results never depend on the machine.
   static let queryTile = 128
 
-  /// One chunk of the work: a tile of one head's queries against the keys they may see, as rows of the batch.
+  /// One chunk of the work: a tile of one head's queries against the keys they may see.
   struct Tile {
+    /// Rows of the queries.
     let queries: Range<Int>
-    let keys: Range<Int>
+    /// Rows of the keys and values, and the columns that the scores have for each range.
+    let keys: [(rows: Range<Int>, columns: Range<Int>)]
     let head: Int
+
+    var visible: Int { keys.last?.columns.upperBound ?? 0 }
   }
 
-  init(_ block: Block, _ sequences: [Range<Int>], _ pool: ScorePool) {
-    self.sequences = sequences
+  init(_ block: Block, _ spans: [AttentionSpan], _ pool: ScorePool) {
+    self.spans = spans
     self.pool = pool
     keyValueHeads = block[.attention].units.count
     heads = keyValueHeads * block.configuration.queriesPerUnit
@@ -37,28 +48,38 @@ struct Attention: Sendable {
   }
 
   /// - Parameters:
-  ///   - queryKeyValue: tokens × (heads + 2 keyValueHeads) headSize, rotated.
+  ///   - queries: tokens × heads headSize, rotated; further columns do not matter.
+  ///   - keysAndValues: the rows that the spans name × 2 keyValueHeads headSize.
   ///   - result: tokens × heads headSize, overwritten.
-  func run(_ queryKeyValue: Matrix<Float>, into result: Matrix<Float>) {
+  func run(_ queries: Matrix<Float>, _ keysAndValues: Matrix<Float>, into result: Matrix<Float>) {
     // Long tiles first, so that threads finish together.
-    let tiles = sequences.flatMap { sequence in
-      self.tiles(of: sequence).reversed().flatMap { tile in (0..<heads).map { tile.of(head: $0) } }
+    let tiles = spans.flatMap { span in
+      self.tiles(of: span).reversed().flatMap { tile in (0..<heads).map { tile.of(head: $0) } }
     }
     Parallel.forEach(tiles.count) { index in
       let tile = tiles[index]
-      pool.withMatrix(tile.queries.count, tile.keys.count) { scores in
-        probabilities(queryKeyValue, tile, into: scores)
-        multiply(
-          scores, value(queryKeyValue, tile.head).rows(tile.keys), into: head(result, tile.head).rows(tile.queries))
+      let mixed = head(result, tile.head).rows(tile.queries)
+      pool.withMatrix(tile.queries.count, tile.visible) { scores in
+        probabilities(queries, keysAndValues, tile, into: scores)
+        for (rows, columns) in tile.keys {
+          multiply(
+            scores.columns(columns), value(keysAndValues, tile.head).rows(rows), into: mixed,
+            beta: columns.lowerBound == 0 ? 0 : 1)
+        }
       }
     }
   }
 
   /// The attention weights of one tile, queries × keys; what a query may not see is 0.
-  func probabilities(_ queryKeyValue: Matrix<Float>, _ tile: Tile, into scores: Matrix<Float>) {
-    multiply(
-      head(queryKeyValue, tile.head).rows(tile.queries), key(queryKeyValue, tile.head).rows(tile.keys).T, into: scores)
-    let own = tile.queries.lowerBound - tile.keys.lowerBound
+  func probabilities(
+    _ queries: Matrix<Float>, _ keysAndValues: Matrix<Float>, _ tile: Tile, into scores: Matrix<Float>
+  ) {
+    for (rows, columns) in tile.keys {
+      multiply(
+        head(queries, tile.head).rows(tile.queries), key(keysAndValues, tile.head).rows(rows).T,
+        into: scores.columns(columns))
+    }
+    let own = tile.visible - tile.queries.count
     if let window {
       for i in 0..<tile.queries.count {
         softmax(scores, row: i, over: max(0, own + i - window + 1)..<own + i + 1, scale: scale)
@@ -69,26 +90,49 @@ struct Attention: Sendable {
   }
 
   /// The tiles of one sequence, for head 0.
-  func tiles(of sequence: Range<Int>) -> [Tile] {
-    Parallel.ranges(sequence.count, of: Self.queryTile).map { tile in
-      let queries = sequence.lowerBound + tile.lowerBound..<sequence.lowerBound + tile.upperBound
-      let first = window.map { max(sequence.lowerBound, queries.lowerBound - $0 + 1) } ?? sequence.lowerBound
-      return Tile(queries: queries, keys: first..<queries.upperBound, head: 0)
+  func tiles(of span: AttentionSpan) -> [Tile] {
+    let before = span.keys.reduce(0) { $0 + $1.count } - span.queries.count
+    return Parallel.ranges(span.queries.count, of: Self.queryTile).map { tile in
+      let first = window.map { max(0, before + tile.lowerBound - $0 + 1) } ?? 0
+      let queries = span.queries.lowerBound + tile.lowerBound..<span.queries.lowerBound + tile.upperBound
+      return Tile(queries: queries, keys: span.keys(at: first..<before + tile.upperBound), head: 0)
     }
   }
 
   /// The columns of one query head: of the queries, or of anything laid out like them.
   func head(_ X: Matrix<Float>, _ head: Int) -> Matrix<Float> { X.columns(head * headSize..<(head + 1) * headSize) }
 
-  func key(_ queryKeyValue: Matrix<Float>, _ head: Int) -> Matrix<Float> {
-    self.head(queryKeyValue, heads + head * keyValueHeads / heads)
+  /// The keys and values of the batch itself, of queries, keys and values side by side.
+  func keysAndValues(_ projected: Matrix<Float>) -> Matrix<Float> {
+    projected.columns(heads * headSize..<projected.columns)
   }
 
-  func value(_ queryKeyValue: Matrix<Float>, _ head: Int) -> Matrix<Float> {
-    self.head(queryKeyValue, heads + keyValueHeads + head * keyValueHeads / heads)
+  func key(_ keysAndValues: Matrix<Float>, _ head: Int) -> Matrix<Float> {
+    self.head(keysAndValues, head * keyValueHeads / heads)
+  }
+
+  func value(_ keysAndValues: Matrix<Float>, _ head: Int) -> Matrix<Float> {
+    self.head(keysAndValues, keyValueHeads + head * keyValueHeads / heads)
   }
 }
 
 extension Attention.Tile {
   func of(head: Int) -> Attention.Tile { Attention.Tile(queries: queries, keys: keys, head: head) }
+}
+
+extension AttentionSpan {
+  /// The rows of the keys at some positions, and their places among these.
+  fileprivate func keys(at positions: Range<Int>) -> [(rows: Range<Int>, columns: Range<Int>)] {
+    var start = 0
+    return keys.compactMap { rows in
+      let found = (start..<start + rows.count).clamped(to: positions)
+      let shift = rows.lowerBound - start
+      start += rows.count
+      guard !found.isEmpty else { return nil }
+      return (
+        found.lowerBound + shift..<found.upperBound + shift,
+        found.lowerBound - positions.lowerBound..<found.upperBound - positions.lowerBound
+      )
+    }
+  }
 }

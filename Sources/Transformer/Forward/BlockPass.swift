@@ -5,12 +5,16 @@ import Numerics
 ///     norm(x)  →  projected = norm(x) Wᵀ + b  →  mixed = attention(rotate(projected)), act(gate) ∘ up or act(up)
 ///     x ← x + mixed Woᵀ + b
 ///
+/// In a family whose branches end with their norms, the first stage leaves x as it is and the last adds norm(mixed Woᵀ + b).
+///
 /// Work is cut by sizes alone, so the bits do not depend on the number of threads.
 struct BlockPass {
   let block: Block
   let batch: Batch
   let rotation: RotationTables?
   let scratch: Scratch
+  /// Keys and values of what stands before the batch; each pass adds its own.
+  let cache: KeyValueCache?
   /// Where what the backward pass needs is kept: what the maps read and what they make.
   let kept: Scratch
   /// Called between chunks of work; may throw to stop.
@@ -18,32 +22,42 @@ struct BlockPass {
 
   init(
     _ block: Block, _ batch: Batch, _ rotation: RotationTables?, _ scratch: Scratch, kept: Scratch? = nil,
-    pulse: @escaping () throws -> Void
+    cache: KeyValueCache? = nil, pulse: @escaping () throws -> Void
   ) {
     self.block = block
     self.batch = batch
     self.rotation = rotation
     self.scratch = scratch
+    self.cache = cache
     self.kept = kept ?? scratch
     self.pulse = pulse
   }
 
   var tokens: Int { batch.rows.count }
 
-  /// The residual stream behind the branch's norm.
+  /// The residual stream behind the branch's norm; the stream itself where the norm comes last.
   ///
   /// - Parameter x: tokens × d, the stream that enters the branch.
   func normalized(_ x: Matrix<Float>, _ branch: Branch) -> Matrix<Float> {
+    if block.configuration.family.normsOutput { return x }
     let normalized = scratch.matrix(.normalized, tokens, x.columns)
     normalize(x, branch.norm, block.configuration, into: normalized)
     return normalized
   }
 
-  /// What the input maps make of the normalised stream: queries and keys already rotated, the gate not yet activated.
+  /// What the input maps make of the normalised stream: queries and keys already normed and rotated, the gate not yet
+  /// activated.
   func projected(_ normalized: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
     let projected = kept.matrix(.projected(branch.module), tokens, branch.input.outputs)
     try branch.input.apply(normalized, into: projected, pulse: pulse)
-    if case .attention = branch.mix { rotate(projected, branch, direction: 1) }
+    if case .attention = branch.mix {
+      for part in normedParts(branch) {
+        let raw = kept.matrix(.unnormalized(part.role), tokens, part.columns.count)
+        raw.assign(projected.columns(part.columns))
+        part.normalize(raw, into: projected.columns(part.columns))
+      }
+      rotate(projected, branch, direction: 1)
+    }
     return projected
   }
 
@@ -52,7 +66,8 @@ struct BlockPass {
     let mixed = kept.matrix(.mixed(branch.module), tokens, branch.output.inputs)
     switch branch.mix {
     case .attention:
-      attention.run(projected, into: mixed)
+      let own = attention.keysAndValues(projected)
+      attention.run(projected, cache?.adding(own, layer: block.layer) ?? own, into: mixed)
       try pulse()
     case .gated(let activation):
       activate(
@@ -63,9 +78,28 @@ struct BlockPass {
     return mixed
   }
 
+  /// The columns of `projected` that pass a norm of their own.
+  func normedParts(_ branch: Branch) -> [NormedPart] {
+    branch.outputNorms.keys.sorted { $0.rawValue < $1.rawValue }.map { NormedPart(branch, $0, layer: block.layer) }
+  }
+
   /// `x ← x + mixed Woᵀ + b`
   func add(_ mixed: Matrix<Float>, _ branch: Branch, to x: Matrix<Float>) throws {
+    if block.configuration.family.normsOutput {
+      let normalized = scratch.matrix(.normalized, tokens, x.columns)
+      normalize(try branchOutput(mixed, branch), branch.norm, block.configuration, into: normalized)
+      x.add(normalized)
+      return
+    }
     try branch.output.apply(mixed, into: x, adding: true, pulse: pulse)
+  }
+
+  /// `mixed Woᵀ + b`
+  func branchOutput(_ mixed: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
+    let output = scratch.matrix(.branchOutput, tokens, branch.output.outputs)
+    if mixed.columns == 0 { output.assign(Matrix(rows: tokens, columns: output.columns)) }
+    try branch.output.apply(mixed, into: output, pulse: pulse)
+    return output
   }
 
   /// What a site between the maps shows of `projected`.
@@ -77,7 +111,7 @@ struct BlockPass {
     return gate
   }
 
-  var attention: Attention { Attention(block, batch.sequences, scratch.scores) }
+  var attention: Attention { Attention(block, batch.spans, scratch.scores) }
 
   /// Turns queries and keys in place by their positions, or back with `direction` -1.
   func rotate(_ projected: Matrix<Float>, _ branch: Branch, direction: Float) {

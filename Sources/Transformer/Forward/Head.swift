@@ -3,11 +3,13 @@ import Glibc
 import Numerics
 
 /// The end of a model: final norm and output head. The head's weights are read a tile of the vocabulary at a time, so
-/// neither they nor all logits are ever in memory at once.
+/// that neither they nor all logits are in memory at once, unless the weights are to stay.
 struct Head {
   let model: LanguageModel
   let norm: Norm
   let scratch = Scratch()
+  /// All weights, when they stay: vocabulary × d.
+  private var kept: Matrix<Float>?
 
   /// Words per tile.
   static var vocabularyTile: Int { 8192 }
@@ -16,16 +18,19 @@ struct Head {
   /// Tokens for which one reading of the head's weights serves.
   static var tokensPerReading: Int { 4096 }
 
-  init(_ model: LanguageModel) throws {
+  /// - Parameter keepsWeights: whether the weights stay in memory, for a head that is used again and again.
+  init(_ model: LanguageModel, keepsWeights: Bool = false) throws {
     self.model = model
     norm = try model.norm(model.layout.finalNorm)
     try model.checkpoint.requireFinite(ByteString(model.layout.head))
+    if keepsWeights { kept = try weights(0..<vocabulary) }
   }
 
   var vocabulary: Int { model.configuration.vocabularySize }
 
   /// Some rows of the head's weights: words × d, valid until the next call.
   func weights(_ words: Range<Int>) throws -> Matrix<Float> {
+    if let kept { return kept.rows(words) }
     let d = model.configuration.hiddenSize
     let weights = scratch.matrix(.headWeights, words.count, d)
     try weights.withUnsafeMutablePointer { start, _ in

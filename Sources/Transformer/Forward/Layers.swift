@@ -33,6 +33,35 @@ func normalize(_ x: Matrix<Float>, _ norm: Norm, _ configuration: Configuration,
   }
 }
 
+/// The root-mean-square norm of every stretch of a row that is as long as its weight.
+func normalizeSegments(_ x: Matrix<Float>, _ weight: [Float], _ epsilon: Float, into out: Matrix<Float>) {
+  let (source, target, width) = (Rows(x), Rows(out), weight.count)
+  guard width > 0 else { return }
+  withExtendedLifetime((x, out)) {
+    forEachRow(x.rows, columns: x.columns) { row in
+      for start in stride(from: 0, to: x.columns, by: width) {
+        prn_rms_norm(source[row] + start, weight, target[row] + start, width, epsilon)
+      }
+    }
+  }
+}
+
+/// The derivative of `normalizeSegments` by x, times `dy`.
+func segmentGradient(
+  _ x: Matrix<Float>, _ weight: [Float], _ epsilon: Float, _ dy: Matrix<Float>, into dx: Matrix<Float>
+) {
+  let (source, gradient, target, width) = (Rows(x), Rows(dy), Rows(dx), weight.count)
+  guard width > 0 else { return }
+  withExtendedLifetime((x, dy, dx)) {
+    forEachRow(x.rows, columns: x.columns) { row in
+      target[row].update(repeating: 0, count: x.columns)
+      for start in stride(from: 0, to: x.columns, by: width) {
+        prn_rms_norm_gradient(source[row] + start, weight, gradient[row] + start, width, epsilon, target[row] + start)
+      }
+    }
+  }
+}
+
 /// `dx += ∂norm(x)/∂x · dy`, row by row.
 func addNormGradient(
   _ x: Matrix<Float>, _ norm: Norm, _ configuration: Configuration, _ dy: Matrix<Float>, to dx: Matrix<Float>
@@ -97,7 +126,7 @@ func turn(
       tables.cosines.withUnsafeBufferPointer { cosines in
         tables.sines.withUnsafeBufferPointer { sines in
           guard let cosine = cosines.baseAddress, let sine = sines.baseAddress else { return }
-          let angles = Int(positions[row]) * tables.pairs
+          let angles = (Int(positions[row]) - tables.positions.lowerBound) * tables.pairs
           for head in 0..<heads {
             let part = rows[row] + head * headSize
             switch tables.pairing {

@@ -36,18 +36,23 @@ public final class Walk {
 
   private let batches: [Batch]
   private let rotation: RotationTables?
+  private let cache: KeyValueCache?
   private let scratch = Scratch()
 
   /// - Parameters:
   ///   - layer: where to take up a walk; its states are then the caller's to fill in, with `states.assign`.
   ///   - spillAbove: states of more bytes than this live in a temporary file that nobody else sees.
   ///   - folder: where that file is made.
+  ///   - cache: what is known of the tokens before the one sequence there is; the walk adds what it learns of these.
   public init(
     _ model: LanguageModel, _ sequences: Sequences, layer: Int = 0, spillAbove limit: Int = .max,
-    in folder: String = "/tmp"
+    in folder: String = "/tmp", after cache: KeyValueCache? = nil
   ) throws {
-    try sequences.check(model.configuration)
+    precondition(cache == nil || sequences.count == 1, "a cache is of one sequence")
+    let past = cache?.count ?? 0
+    try sequences.check(model.configuration, after: past)
     self.model = model
+    self.cache = cache
     self.sequences = sequences
     self.layer = layer
     let d = model.configuration.hiddenSize
@@ -56,8 +61,8 @@ public final class Walk {
       bytes > limit
       ? try SpillFile.matrix(rows: sequences.tokens.count, columns: d, in: folder)
       : Matrix(rows: sequences.tokens.count, columns: d)
-    batches = sequences.batches().map { Batch(sequences, $0) }
-    rotation = RotationTables(model.configuration, positions: sequences.longest)
+    batches = sequences.batches().map { Batch(sequences, $0, after: cache) }
+    rotation = RotationTables(model.configuration, positions: past..<past + sequences.longest)
   }
 
   /// Fills the states with the embeddings of the tokens.
@@ -81,7 +86,7 @@ public final class Walk {
     try forEachBatch(block, pulse) { pass, x in
       for module in Module.allCases { try run(module, pass, x, advancing: true, sites, tap) }
     }
-    layer += 1
+    advance()
   }
 
   /// Runs one branch of a block on all tokens; `layer` moves on after the last branch has advanced.
@@ -93,7 +98,12 @@ public final class Walk {
     tap: (Tap) throws -> Void = { _ in }, pulse: (WalkProgress) throws -> Void = { _ in }
   ) throws {
     try forEachBatch(block, pulse) { pass, x in try run(module, pass, x, advancing: advancing, sites, tap) }
-    if module == Module.allCases.last && advancing { layer += 1 }
+    if module == Module.allCases.last && advancing { advance() }
+  }
+
+  private func advance() {
+    layer += 1
+    if layer == model.layers { cache?.count += sequences.tokens.count }
   }
 
   private func forEachBatch(
@@ -102,7 +112,7 @@ public final class Walk {
     try withoutActuallyEscaping(pulse) { pulse in
       for batch in batches {
         let progress = WalkProgress(layer: layer, tokensDone: batch.rows.lowerBound, tokens: sequences.tokens.count)
-        let pass = BlockPass(block, batch, rotation, scratch) { try pulse(progress) }
+        let pass = BlockPass(block, batch, rotation, scratch, cache: cache) { try pulse(progress) }
         try body(pass, states.rows(batch.rows))
       }
       try pulse(WalkProgress(layer: layer, tokensDone: sequences.tokens.count, tokens: sequences.tokens.count))

@@ -29,3 +29,20 @@ public struct Block: Sendable {
     branches[module].outputWeight(of: configuration.units(module, layer: layer))
   }
 }
+
+/// The blocks of a model, in memory when they fit there together; otherwise each is loaded when its turn comes.
+struct Blocks {
+  private let model: LanguageModel
+  private let loaded: [Block]
+
+  /// - Parameter memory: bytes that their weights may take.
+  init(_ model: LanguageModel, memory: Int) throws {
+    self.model = model
+    let fits = model.blockParameters * MemoryLayout<Float>.stride <= memory
+    loaded = fits ? try (0..<model.layers).map(model.loadBlock) : []
+  }
+
+  subscript(layer: Int) -> Block {
+    get throws { try loaded.isEmpty ? model.loadBlock(layer) : loaded[layer] }
+  }
+}

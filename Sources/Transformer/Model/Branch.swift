@@ -8,7 +8,7 @@ public struct Norm: Sendable {
 
 /// One module of a block in single precision, ready to run:
 ///
-///     x ← x + output(mix(input(norm(x))))
+///     x ← x + output(mix(input(norm(x))))     or, where the norm comes last,     x ← x + norm(output(mix(input(x))))
 ///
 /// What was pruned is really gone: the maps are narrower.
 public struct Branch: Sendable {
@@ -17,6 +17,8 @@ public struct Branch: Sendable {
   /// The structural units that are here, by their index in the unpruned model, ascending.
   public let units: [Int]
   public let norm: Norm
+  /// The weights of the norms that queries and keys pass before they are rotated; empty in most families.
+  let outputNorms: [LinearRole: [Float]]
   /// The maps that read the normalised stream, stacked so that one product serves them: query, key and value; gate and
   /// up; or up alone.
   public let input: LinearMap
@@ -98,6 +100,7 @@ extension Branch {
     narrowed.bias = sum(output.bias, pruning.bias)
     return Branch(
       configuration: configuration, module: module, units: left, norm: norm,
+      outputNorms: outputNorms { weight, space in features(space, kept).map { weight[$0] } },
       input: input.keeping(rows: inputRows(kept, of: units.count)), output: narrowed)
   }
 
@@ -106,7 +109,18 @@ extension Branch {
     let rows = configuration.inputRoles(module).reduce(0) { $0 + count * configuration.featuresPerUnit($1.rows) }
     return Branch(
       configuration: configuration, module: module, units: Array(0..<count), norm: norm,
+      outputNorms: outputNorms { weight, space in
+        var whole = [Float](repeating: 0, count: count * configuration.featuresPerUnit(space))
+        for (value, place) in zip(weight, features(space, units)) { whole[place] = value }
+        return whole
+      },
       input: input.spread(rows: inputRows(units, of: count), of: rows), output: spreadOutput(to: count))
+  }
+
+  /// The norms of queries and keys after their heads changed; one that all heads share stays as it is.
+  private func outputNorms(_ change: ([Float], Space) -> [Float]) -> [LinearRole: [Float]] {
+    guard configuration.family.queryKeyNorm == .acrossHeads else { return outputNorms }
+    return Dictionary(uniqueKeysWithValues: outputNorms.map { ($0, change($1, $0.rows)) })
   }
 
   /// The weights of the output map in the columns of `count` units, zeros where one is missing: d × columns.

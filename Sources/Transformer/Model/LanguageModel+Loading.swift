@@ -15,11 +15,18 @@ extension LanguageModel {
       let (input, output) = (configuration.inputRoles(module), [module.output])
       return Branch(
         configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
-        norm: try norm(layout.norm(module, layer)),
+        norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
         input: LinearMap(try weights(input, layer), bias: try bias(input, layer)),
         output: LinearMap(try weights(output, layer), bias: try bias(output, layer)))
     }
     return Block(configuration: configuration, layer: layer, branches: branches)
+  }
+
+  /// The weights of the norms that some of the maps' outputs pass.
+  private func outputNorms(_ roles: [LinearRole], _ layer: Int) throws -> [LinearRole: [Float]] {
+    var norms: [LinearRole: [Float]] = [:]
+    for role in roles { norms[role] = try layout.norm(role, layer).map { try vector($0 + ".weight") } }
+    return norms
   }
 
   func norm(_ name: String) throws -> Norm {

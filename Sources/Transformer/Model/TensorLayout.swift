@@ -40,6 +40,8 @@ struct TensorLayout: Sendable {
   }
 
   func norm(_ module: Module, _ layer: Int) -> String { layerPrefix(layer) + family.norms[module] }
+  /// The norm of a map's outputs, nil when there is none.
+  func norm(_ role: LinearRole, _ layer: Int) -> String? { family.norm(role).map { layerPrefix(layer) + $0 } }
   func linear(_ stored: StoredLinear, _ layer: Int) -> String { layerPrefix(layer) + stored.name }
 
   /// Where a linear map's rows (outputs) stand in its stored tensor.
@@ -73,6 +75,12 @@ struct TensorLayout: Sendable {
 
   private func blockSlots(_ layer: Int) -> [TensorSlot] {
     var slots = Module.allCases.flatMap { norm(norm($0, layer)) }
+    for role in configuration.roles {
+      guard let name = norm(role, layer) else { continue }
+      let width =
+        family.queryKeyNorm == .perHead ? configuration.headSize : configuration.size(role.rows, layer: layer)
+      slots.append(TensorSlot(name: name + ".weight", shape: [width], content: .norm))
+    }
     for stored in family.linears {
       let name = linear(stored, layer)
       let rows = stored.roles.reduce(0) { $0 + configuration.size($1.rows, layer: layer) }

@@ -15,6 +15,30 @@ struct AddedToken: Sendable {
   let isSpecial: Bool
 }
 
+extension AddedToken {
+  /// A token as tokenizer.json and `added_tokens_decoder` describe it.
+  init(_ fields: JSONFields, id: JSON, normalizer: Normalizer?) throws {
+    content = try fields.bytes("content")
+    self.id = try TokenizerDescription.tokenID(id, of: content, fields.file)
+    isSpecial = try fields.optionalBool("special") ?? false
+    isNormalized = try fields.optionalBool("normalized") ?? !isSpecial
+    written = isNormalized ? normalizer?.apply(content.bytes) ?? content.bytes : content.bytes
+    isSingleWord = try fields.optionalBool("single_word") ?? false
+    stripsLeft = try fields.optionalBool("lstrip") ?? false
+    stripsRight = try fields.optionalBool("rstrip") ?? false
+  }
+
+  /// A token of which only the text and the number are known.
+  ///
+  /// - Parameter written: nothing for a token that text cannot spell; its content if not given.
+  init(_ content: ByteString, id: Int32, isSpecial: Bool, written: [UInt8]? = nil) {
+    self.init(
+      id: id, content: content, written: written ?? content.bytes, isSingleWord: false, stripsLeft: false,
+      stripsRight: false,
+      isNormalized: false, isSpecial: isSpecial)
+  }
+}
+
 /// Finds added tokens in text, leftmost first and the longest of those that start together.
 struct AddedTokenMatcher: Sendable {
   private let tokens: [AddedToken]

@@ -107,7 +107,8 @@ struct SentencePieceFile {
       ranks: scores.map { rankOf[$0] ?? UInt32.max },
       userDefined: pieces.enumerated().filter { $1.kind == .userDefined }.map { ($1.text, Int32($0)) }
         .sorted { $0.text.count > $1.text.count },
-      unknown: unknown, fallsBackToBytes: fallsBackToBytes, byteIDs: byteIDs, addsDummyPrefix: flags[3] ?? true,
+      unknown: unknown, fallsBackToBytes: fallsBackToBytes, byteIDs: byteIDs,
+      prefix: flags[3] ?? true ? .first : .never,
       removesExtraSpaces: flags[4] ?? true, escapesSpaces: flags[5] ?? true,
       staysInWords: staysInWords && vocabulary.id(of: spaceMark) != nil)
   }

@@ -10,21 +10,25 @@ struct SentencePieceModel: Sendable {
   let unknown: Int32
   let fallsBackToBytes: Bool
   let byteIDs: [Int32]
-  let addsDummyPrefix: Bool
+  /// Where a space is put in front of text.
+  var prefix: PreTokenizer.Prefix
   let removesExtraSpaces: Bool
   let escapesSpaces: Bool
   let staysInWords: Bool
 
   /// The text with its spaces as the model wants them.
-  func normalized(_ text: [UInt8]) -> [UInt8] {
+  ///
+  /// - Parameter isAtStart: whether the text as given starts here; not so behind an added token.
+  func normalized(_ text: [UInt8], isAtStart: Bool) -> [UInt8] {
     let space = UInt8(ascii: " ")
     let mark = escapesSpaces ? spaceMark : [space]
     var result: [UInt8] = []
     result.reserveCapacity(text.count + text.count / 2)
     var isAfterSpace = removesExtraSpaces
+    let isPrefixed = prefix == .always || prefix == .first && isAtStart
     for byte in text {
       if byte == space, isAfterSpace { continue }
-      if result.isEmpty, addsDummyPrefix { result.append(contentsOf: mark) }
+      if result.isEmpty, isPrefixed { result.append(contentsOf: mark) }
       if byte == space { result.append(contentsOf: mark) } else { result.append(byte) }
       isAfterSpace = byte == space && removesExtraSpaces
     }
@@ -33,6 +37,26 @@ struct SentencePieceModel: Sendable {
       while result.suffix(mark.count).elementsEqual(mark) { result.removeLast(mark.count) }
     }
     return result
+  }
+
+  /// This model with the prefix that tokenizer_config.json asks for: older versions of transformers put a space behind
+  /// every added token, which `legacy` keeps.
+  func prefixed(_ settings: JSONFields?) throws -> SentencePieceModel {
+    var model = self
+    if try settings?.optionalBool("add_prefix_space") == false {
+      model.prefix = .never
+    } else if prefix == .first, try settings?.optionalBool("legacy") ?? false {
+      model.prefix = .always
+    }
+    return model
+  }
+
+  /// The tokens that the model never makes of text by itself; transformers finds them there.
+  var controlTokens: [AddedToken] {
+    kinds.enumerated().compactMap { number, kind in
+      guard kind == .control || kind == .unknown, let text = vocabulary.token(Int32(number)) else { return nil }
+      return AddedToken(ByteString(Array(text)), id: Int32(number), isSpecial: true)
+    }
   }
 
   /// Appends the tokens of normalised text.
@@ -53,25 +77,29 @@ struct SentencePieceModel: Sendable {
     }
     let rule = ConcatenationRule(model: self, text: base)
     queue.mergeAll(rule)
+    let first = ids.count
     for symbol in queue.symbols where symbol.length > 0 {
-      emit(base + Int(symbol.start), Int(symbol.length), symbol.id, rule.cuts, into: &ids)
+      emit(base + Int(symbol.start), Int(symbol.length), symbol.id, rule.cuts, after: first, into: &ids)
     }
   }
 
-  /// - Parameter cuts: for tokens that must not come out, the bytes of the left of the two parts that formed them.
+  /// - Parameters:
+  ///   - cuts: for tokens that must not come out, the bytes of the left of the two parts that formed them.
+  ///   - first: how many tokens stood there before this piece.
   private func emit(
-    _ text: UnsafePointer<UInt8>, _ length: Int, _ id: Int32, _ cuts: UnusedCuts, into ids: inout [Int32]
+    _ text: UnsafePointer<UInt8>, _ length: Int, _ id: Int32, _ cuts: UnusedCuts, after first: Int,
+    into ids: inout [Int32]
   ) {
     if id <= -2 {
       ids.append(-2 - id)
     } else if id >= 0, kinds[Int(id)] == .unused, let cut = cuts.leftLength[id] {
-      emit(text, cut, piece(text, cut) ?? -1, cuts, into: &ids)
-      emit(text + cut, length - cut, piece(text + cut, length - cut) ?? -1, cuts, into: &ids)
+      emit(text, cut, piece(text, cut) ?? -1, cuts, after: first, into: &ids)
+      emit(text + cut, length - cut, piece(text + cut, length - cut) ?? -1, cuts, after: first, into: &ids)
     } else if id >= 0 {
       ids.append(id)
     } else if fallsBackToBytes {
       for index in 0..<length { ids.append(byteIDs[Int(text[index])]) }
-    } else if ids.last != unknown {
+    } else if ids.count == first || ids.last != unknown {
       ids.append(unknown)
     }
   }

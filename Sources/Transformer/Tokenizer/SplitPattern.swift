@@ -1,7 +1,7 @@
 /// The regular expressions that published tokenizers cut text with, each as a hand-written scanner.
 ///
-/// A general engine is slow and differs in details, so a pattern is recognised by its exact text and anything else is
-/// refused. Every pattern matches any character, so the matches are the pieces.
+/// A general engine is slow and differs in details, so a pattern is recognised by its exact text, or as a run of one set
+/// of characters, and anything else is refused. What a pattern leaves between its matches is a piece, too.
 enum SplitPattern: Sendable, Equatable {
   /// GPT-2.
   case gpt2
@@ -9,6 +9,11 @@ enum SplitPattern: Sendable, Equatable {
   case cl100k(digits: Int)
   /// Mistral Nemo and later: a word also ends where a capital follows a small letter.
   case tekken
+  /// DeepSeek 3 and what was distilled from it, once numbers and Chinese and Japanese characters are cut out.
+  case deepSeek
+  case run(RunPattern)
+  /// `\s+$`
+  case trailingSpace
 
   private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
   private static let letters = "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
@@ -22,16 +27,34 @@ enum SplitPattern: Sendable, Equatable {
   static let tekkenText =
     "\(before)\(capitals)*\(smalls)+|\(before)\(capitals)+\(smalls)*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|"
     + "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+  static let deepSeekText =
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
+    + " ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
   static let gpt2Text = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
   /// - Returns: `nil` for a pattern this file does not know.
   init?(text: ByteString) {
+    // Some files hold the line ends themselves.
+    let lineEnds: [UInt8: [UInt8]] = [0x0D: Array("\\r".utf8), 0x0A: Array("\\n".utf8)]
+    let text = ByteString(text.bytes.flatMap { lineEnds[$0] ?? [$0] })
     switch text {
     case ByteString(Self.llama3Text): self = .cl100k(digits: 3)
     case ByteString(Self.qwen2Text): self = .cl100k(digits: 1)
     case ByteString(Self.gpt2Text): self = .gpt2
     case ByteString(Self.tekkenText): self = .tekken
-    default: return nil
+    case ByteString(Self.deepSeekText): self = .deepSeek
+    case "\\s+$": self = .trailingSpace
+    default:
+      guard let run = RunPattern(text: text.text) else { return nil }
+      self = .run(run)
+    }
+  }
+
+  /// Whether it matches any text, so that nothing lies between its matches.
+  var matchesEverything: Bool {
+    switch self {
+    case .gpt2, .cl100k, .tekken: true
+    case .deepSeek, .run, .trailingSpace: false
     }
   }
 
@@ -42,6 +65,9 @@ enum SplitPattern: Sendable, Equatable {
     case .gpt2: gpt2End(bytes, start, count)
     case .cl100k(let digits): cl100kEnd(bytes, start, count, digits: digits)
     case .tekken: tekkenEnd(bytes, start, count)
+    case .deepSeek: deepSeekEnd(bytes, start, count)
+    case .run(let pattern): pattern.end(in: bytes, from: start, count: count)
+    case .trailingSpace: trailingSpaceEnd(bytes, start, count)
     }
   }
 }
@@ -125,6 +151,74 @@ private func caseRunEnd(
     end += length
   }
   return end
+}
+
+/// What no alternative matches (numbers, controls) stays together up to the next match.
+private func deepSeekEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {
+  if let end = deepSeekMatch(bytes, start, count) { return end }
+  var at = start
+  repeat { at += scalarLength(bytes[at]) } while at < count && deepSeekMatch(bytes, at, count) == nil
+  return at
+}
+
+private func deepSeekMatch(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int? {
+  let first = DeepSeekMark(bytes, start)
+  if first.isSign, bytes[start] < 0x80 {
+    var end = start + 1
+    while end < count, UInt8(ascii: "a")...UInt8(ascii: "z") ~= bytes[end] | 0x20 { end += 1 }
+    if end > start + 1 { return end }
+  }
+  if first.isWord { return deepSeekRunEnd(bytes, start, count, \.isWord) }
+  let next = start + first.length
+  let kind = classify(bytes, start).class
+  if !first.isSign, kind != .newline {
+    let end = deepSeekRunEnd(bytes, next, count, \.isWord)
+    if end > next { return end }
+  }
+  let signs = bytes[start] == UInt8(ascii: " ") ? next : start
+  let end = deepSeekRunEnd(bytes, signs, count, \.isSign)
+  if end > signs { return newlinesEnd(bytes, end, count) }
+  return kind == .space || kind == .newline ? whiteSpaceEnd(bytes, start, count, stopsAtNewline: true) : nil
+}
+
+private func deepSeekRunEnd(
+  _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int, _ belongs: KeyPath<DeepSeekMark, Bool>
+) -> Int {
+  var end = start
+  while end < count {
+    let next = DeepSeekMark(bytes, end)
+    if !next[keyPath: belongs] { break }
+    end += next.length
+  }
+  return end
+}
+
+/// What the DeepSeek pattern asks about a character.
+private struct DeepSeekMark {
+  /// `[\p{L}\p{M}]`
+  var isWord: Bool { category == UInt8(ascii: "L") || category == UInt8(ascii: "M") }
+  /// `[\p{P}\p{S}]`
+  var isSign: Bool { category == UInt8(ascii: "P") || category == UInt8(ascii: "S") }
+  let length: Int
+  private let category: UInt8
+
+  init(_ bytes: UnsafePointer<UInt8>, _ at: Int) {
+    let (scalar, length) = decodeScalar(bytes, at)
+    self.length = length
+    category = Unicode.Scalar(scalar)?.properties.generalCategory.letter ?? 0
+  }
+}
+
+/// The white space at the end of a text is a piece.
+private func trailingSpaceEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {
+  var first = count
+  while first > start {
+    var before = first - 1
+    while before > start, bytes[before] & 0xC0 == 0x80 { before -= 1 }
+    if !isWhiteSpace(decodeScalar(bytes, before).scalar) { break }
+    first = before
+  }
+  return first == start ? count : first
 }
 
 private func gpt2End(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int {

@@ -8,7 +8,8 @@ public enum TokenKind: Int, Sendable {
   case byte = 6
 }
 
-/// Turns text into token numbers and back, from `tokenizer.json` or `tokenizer.model` of a model folder.
+/// Turns text into token numbers and back, from `tokenizer.json` of a model folder, or else from `tokenizer.model` or
+/// `vocab.json` with `merges.txt`, and the files beside these that add tokens.
 ///
 /// The oracle is the Hugging Face `tokenizers` library reading the same file, not `transformers`, which overrides parts
 /// of the file for some models.
@@ -20,8 +21,6 @@ public final class Tokenizer: Sendable {
 
   /// The name of the file it was read from.
   public let file: String
-  /// The bytes of that file; they identify the tokenizer.
-  public let source: [UInt8]
   public let style: Style
   /// What starts a text, by tokenizer_config.json, else config.json; `nil` when the model has none.
   public let bos: Int32?
@@ -33,14 +32,28 @@ public final class Tokenizer: Sendable {
 
   let pipeline: TokenizerPipeline
 
-  /// Reads a model folder; `tokenizer.json` wins when both files are there.
+  /// The files of a model folder that may make up a tokenizer.
+  public static let files =
+    ["tokenizer.json", "tokenizer.model", VocabularyFiles.vocabulary, VocabularyFiles.merges] + SideTokens.files
+
+  /// The files of a folder that decide which tokens a text has.
+  public static func filesUsed(in folder: String) throws -> [String] {
+    guard let file = try TokenizerParts.file(in: folder) else { throw TokenizerError.missing(folder: folder) }
+    if file == "tokenizer.json" { return [file] }
+    let merges = file == VocabularyFiles.vocabulary ? [VocabularyFiles.merges] : []
+    return [file] + merges + SideTokens.files.filter { Checkpoint.exists(folder + "/" + $0) }
+  }
+
+  /// Whether a folder has a tokenizer at all; a model can be pruned without one.
+  public static func exists(in folder: String) throws -> Bool { try TokenizerParts.file(in: folder) != nil }
+
+  /// Reads a model folder.
   ///
   /// - Throws: `TokenizerError`, or `CheckpointError`, `FieldError` for files that cannot be read.
   public convenience init(folder: String) throws { try self.init(TokenizerParts(folder: folder)) }
 
   init(_ parts: TokenizerParts) {
     file = parts.file
-    source = parts.source
     style = parts.style
     bos = parts.bos
     eos = parts.eos

@@ -6,7 +6,8 @@ struct TokenizerDescription {
   let prefix: [Int32]
   let suffix: [Int32]
 
-  init(_ root: JSONFields) throws {
+  /// - Parameter beside: tokens that other files add to the vocabulary.
+  init(_ root: JSONFields, beside: SideTokens? = nil) throws {
     let file = root.file
     let normalizer = try root.optionalObject("normalizer").map(Self.normalizer)
     let preTokenizer = try root.optionalObject("pre_tokenizer").map(Self.preTokenizer)
@@ -14,32 +15,24 @@ struct TokenizerDescription {
     guard let modelFields = try root.optionalObject("model") else { throw TokenizerError.noVocabulary(file: file) }
     let model = try Self.model(modelFields)
 
-    var vocabulary = model.vocabulary
-    var added: [Int32: AddedToken] = [:]
-    var inOrder: [AddedToken] = []
+    var added: [AddedToken] = try beside?.tokens(model.vocabulary) ?? []
     for fields in try root.optionalObjects("added_tokens") ?? [] {
-      let token = try Self.addedToken(fields, normalizer)
+      let token = try AddedToken(fields, id: .integer(fields.integer("id")), normalizer: normalizer)
       if token.content.bytes.isEmpty { continue }
-      if let known = vocabulary.id(of: token.content.bytes), known != token.id {
+      let known = model.vocabulary.id(of: token.content.bytes) ?? added.first { $0.content == token.content }?.id
+      if let known, known != token.id {
         throw TokenizerError.conflict(file: file, token: token.content, ids: [Int(known), Int(token.id)])
       }
-      vocabulary.insert(token.content.bytes, id: token.id)
-      added[token.id] = token
-      inOrder.append(token)
+      added.append(token)
     }
-    // The reference looks for special tokens before the others.
-    inOrder = inOrder.filter(\.isSpecial) + inOrder.filter { !$0.isSpecial }
+    pipeline = TokenizerPipeline(
+      .bytePair(model), added, normalizer: normalizer, preTokenizer: preTokenizer, decoder: decoder)
 
     (prefix, suffix) = try Self.template(root.optionalObject("post_processor"))
-    for id in prefix + suffix where vocabulary.token(id) == nil {
+    for id in prefix + suffix where pipeline.token(id) == nil {
       throw TokenizerError.missingToken(file: file, token: "post-processor's \(id)")
     }
     style = Self.style(preTokenizer, model)
-    pipeline = TokenizerPipeline(
-      model: .bytePair(model),
-      rawTokens: AddedTokenMatcher(inOrder.filter { !$0.isNormalized }),
-      normalizedTokens: AddedTokenMatcher(inOrder.filter(\.isNormalized)),
-      normalizer: normalizer, preTokenizer: preTokenizer, decoder: decoder, vocabulary: vocabulary, addedTokens: added)
   }
 
   private static func style(_ preTokenizer: PreTokenizer?, _ model: BytePairModel) -> Tokenizer.Style {
@@ -56,20 +49,8 @@ struct TokenizerDescription {
     return model.fallsBackToBytes ? .sentencePiece : .other
   }
 
-  private static func addedToken(_ fields: JSONFields, _ normalizer: Normalizer?) throws -> AddedToken {
-    let content = try fields.bytes("content")
-    let isSpecial = try fields.optionalBool("special") ?? false
-    let isNormalized = try fields.optionalBool("normalized") ?? !isSpecial
-    return AddedToken(
-      id: try tokenID(.integer(fields.integer("id")), of: content, fields.file), content: content,
-      written: isNormalized ? normalizer?.apply(content.bytes) ?? content.bytes : content.bytes,
-      isSingleWord: try fields.optionalBool("single_word") ?? false,
-      stripsLeft: try fields.optionalBool("lstrip") ?? false,
-      stripsRight: try fields.optionalBool("rstrip") ?? false,
-      isNormalized: isNormalized, isSpecial: isSpecial)
-  }
-
-  private static func tokenID(_ value: JSON, of token: ByteString, _ file: String) throws -> Int32 {
+  /// The number of a token, or an error naming the token.
+  static func tokenID(_ value: JSON, of token: ByteString, _ file: String) throws -> Int32 {
     guard case .integer(let number) = value, 0...Vocabulary.idLimit ~= number else {
       throw TokenizerError.id(file: file, token: token)
     }
@@ -119,9 +100,10 @@ extension TokenizerDescription {
       }
       guard let pattern = SplitPattern(text: text) else { throw TokenizerError.pattern(file: fields.file, text) }
       let behavior = try fields.text("behavior")
-      // The known patterns match every character, so cutting at matches and keeping only matches are the same.
+      // Where a pattern matches every character, cutting at matches and keeping only matches are the same.
       switch (behavior, try fields.optionalBool("invert") ?? false) {
-      case ("Isolated", _), ("Removed", true): return .split(pattern)
+      case ("Isolated", _): return .split(pattern)
+      case ("Removed", true) where pattern.matchesEverything: return .split(pattern)
       default: throw try unsupported("pre-tokenizer", fields, "behavior \(behavior)")
       }
     case "ByteLevel":

@@ -17,7 +17,7 @@ public enum TokenizerError: Error, Equatable, Sendable {
 extension TokenizerError: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .missing(let folder): "`\(folder)` has neither tokenizer.json nor tokenizer.model"
+    case .missing(let folder): "`\(folder)` has neither tokenizer.json nor tokenizer.model nor vocab.json"
     case .unsupported(let file, let part, let type):
       "\(file): the \(part) `\(printable(Array(type.utf8)))` is not supported"
     case .pattern(let file, let pattern): "\(file): text is cut by a pattern that is not supported: \(pattern)"

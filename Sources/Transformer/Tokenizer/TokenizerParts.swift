@@ -1,7 +1,6 @@
 /// Everything a tokenizer is made of, read from a model folder.
 struct TokenizerParts {
   let file: String
-  let source: [UInt8]
   let style: Tokenizer.Style
   let pipeline: TokenizerPipeline
   let prefix: [Int32]
@@ -10,76 +9,79 @@ struct TokenizerParts {
   let eos: Int32?
 
   init(folder: String) throws {
-    try Checkpoint.requireFolder(folder)
-    let settings = try Self.fields("tokenizer_config.json", in: folder)
-    let config = try Self.fields("config.json", in: folder)
-    if Checkpoint.exists(folder + "/tokenizer.json") {
-      file = "tokenizer.json"
-      source = try Checkpoint.bytes(file, in: folder)
-      let root: JSON
-      do {
-        root = try JSON.parse(source)
-      } catch let error as JSONError {
-        throw CheckpointError.json(file: file, error)
-      }
-      let description = try TokenizerDescription(JSONFields(root, file: file))
-      let pipeline = description.pipeline
-      self.pipeline = pipeline
-      style = description.style
-      (prefix, suffix) = (description.prefix, description.suffix)
-      bos = try Self.special("bos", settings, config) { pipeline.id(of: $0.bytes) }
-      eos = try Self.special("eos", settings, config) { pipeline.id(of: $0.bytes) }
-    } else if Checkpoint.exists(folder + "/tokenizer.model") {
-      file = "tokenizer.model"
-      source = try Checkpoint.bytes(file, in: folder)
-      let read = try SentencePieceFile(source, file: file)
+    guard let file = try Self.file(in: folder) else { throw TokenizerError.missing(folder: folder) }
+    let settings = try JSONFields(optional: "tokenizer_config.json", in: folder)
+    let config = try JSONFields(optional: "config.json", in: folder)
+    self.file = file
+    if file == "tokenizer.model" {
+      let read = try SentencePieceFile(Checkpoint.bytes(file, in: folder), file: file)
       let isChatGLM =
         try settings?.optionalText("tokenizer_class") == "ChatGLMTokenizer"
         || config?.optionalText("model_type") == "chatglm"
       style = isChatGLM ? .chatGLM : .sentencePiece
-      var vocabulary = read.model.vocabulary
-      bos = read.bos
-      eos = read.eos
+      let model = try read.model.prefixed(settings)
+      let own = isChatGLM ? Self.chatGLMTokens(after: model.vocabulary) : model.controlTokens
+      pipeline = TokenizerPipeline(
+        .sentencePiece(model), own + (try SideTokens(folder: folder).tokens(model.vocabulary, own)))
+      bos = try Self.special("bos", settings, nil, pipeline) ?? read.bos
+      eos = try Self.special("eos", settings, nil, pipeline) ?? read.eos
       if isChatGLM {
-        // These have no text form: they are numbered after the pieces, and a text starts with two of them.
-        let first = Int32(vocabulary.size)
-        for (offset, name) in Self.chatGLMSpecials.enumerated() {
-          vocabulary.insert(Array(name.utf8), id: first + Int32(offset))
-        }
-        prefix = [first + 1, first + 3]
-        suffix = []
+        // A text starts with [gMASK] and sop.
+        (prefix, suffix) = ([own[1].id, own[3].id], [])
       } else {
         prefix = try settings?.optionalBool("add_bos_token") ?? true ? bos.map { [$0] } ?? [] : []
         suffix = try settings?.optionalBool("add_eos_token") ?? false ? eos.map { [$0] } ?? [] : []
       }
-      pipeline = TokenizerPipeline(
-        model: .sentencePiece(read.model), rawTokens: AddedTokenMatcher([]),
-        normalizedTokens: AddedTokenMatcher([]), normalizer: nil, preTokenizer: nil, decoder: nil,
-        vocabulary: vocabulary, addedTokens: [:])
-    } else {
-      throw TokenizerError.missing(folder: folder)
+      return
+    }
+    let description =
+      file == VocabularyFiles.vocabulary
+      ? try TokenizerDescription(VocabularyFiles.fields(folder, settings, config), beside: SideTokens(folder: folder))
+      : try TokenizerDescription(JSONFields(Self.description(file, in: folder), file: file))
+    pipeline = description.pipeline
+    style = description.style
+    bos = try Self.special("bos", settings, config, pipeline)
+    eos = try Self.special("eos", settings, config, pipeline)
+    suffix = description.suffix
+    let addsBOS = try file == VocabularyFiles.vocabulary && settings?.optionalBool("add_bos_token") ?? false
+    prefix = addsBOS ? bos.map { [$0] } ?? [] : description.prefix
+  }
+
+  /// The file that holds the vocabulary, the newest form first; nil when the folder has none.
+  static func file(in folder: String) throws -> String? {
+    try Checkpoint.requireFolder(folder)
+    return ["tokenizer.json", "tokenizer.model", VocabularyFiles.vocabulary].first {
+      Checkpoint.exists(folder + "/" + $0)
     }
   }
 
-  private static let chatGLMSpecials = [
-    "[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>",
-  ]
+  private static func description(_ file: String, in folder: String) throws -> JSON {
+    do {
+      return try JSON.parse(Checkpoint.bytes(file, in: folder))
+    } catch let error as JSONError {
+      throw CheckpointError.json(file: file, error)
+    }
+  }
 
-  /// A file of the folder that may be absent.
-  private static func fields(_ file: String, in folder: String) throws -> JSONFields? {
-    guard Checkpoint.exists(folder + "/" + file) else { return nil }
-    return try JSONFields(try Checkpoint.json(file, in: folder), file: file)
+  /// ChatGLM3's own tokens are numbered after the pieces and have no text form.
+  private static func chatGLMTokens(after vocabulary: Vocabulary) -> [AddedToken] {
+    let names: [ByteString] = [
+      "[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>",
+    ]
+    return names.enumerated().map {
+      AddedToken($1, id: Int32(vocabulary.size + $0), isSpecial: true, written: [])
+    }
   }
 
   /// The number of the `bos` or `eos` token: the text that tokenizer_config.json names, where null means that there is
   /// none, else the number in config.json, the first one if it is a list.
   private static func special(
-    _ role: String, _ settings: JSONFields?, _ config: JSONFields?, _ id: (ByteString) -> Int32?
+    _ role: String, _ settings: JSONFields?, _ config: JSONFields?, _ pipeline: TokenizerPipeline
   ) throws -> Int32? {
     if let settings, settings.names(role + "_token") {
       switch settings[role + "_token"] {
-      case .string(let text): return id(text)
-      case .object?: return id(try settings.object(role + "_token").bytes("content"))
+      case .string(let text): return pipeline.id(of: text.bytes)
+      case .object?: return pipeline.id(of: try settings.object(role + "_token").bytes("content").bytes)
       default: return nil
       }
     }

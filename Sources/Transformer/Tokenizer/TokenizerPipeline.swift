@@ -4,6 +4,14 @@ struct TokenizerPipeline: Sendable {
   enum Model: Sendable {
     case bytePair(BytePairModel)
     case sentencePiece(SentencePieceModel)
+
+    /// The tokens of the model itself, without added ones.
+    var vocabulary: Vocabulary {
+      switch self {
+      case .bytePair(let model): model.vocabulary
+      case .sentencePiece(let model): model.vocabulary
+      }
+    }
   }
 
   let model: Model
@@ -15,6 +23,24 @@ struct TokenizerPipeline: Sendable {
   /// All tokens, added ones included.
   let vocabulary: Vocabulary
   let addedTokens: [Int32: AddedToken]
+
+  init(
+    _ model: Model, _ added: [AddedToken], normalizer: Normalizer? = nil, preTokenizer: PreTokenizer? = nil,
+    decoder: TokenDecoder? = nil
+  ) {
+    var vocabulary = model.vocabulary
+    for token in added { vocabulary.insert(token.content.bytes, id: token.id) }
+    // The reference looks for special tokens before the others.
+    let inOrder = added.filter(\.isSpecial) + added.filter { !$0.isSpecial }
+    self.model = model
+    rawTokens = AddedTokenMatcher(inOrder.filter { !$0.isNormalized })
+    normalizedTokens = AddedTokenMatcher(inOrder.filter(\.isNormalized))
+    self.normalizer = normalizer
+    self.preTokenizer = preTokenizer
+    self.decoder = decoder
+    self.vocabulary = vocabulary
+    addedTokens = Dictionary(added.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+  }
 
   var vocabularySize: Int { vocabulary.size }
 
@@ -28,18 +54,16 @@ struct TokenizerPipeline: Sendable {
         continue
       }
       var raw = part.range == 0..<text.count ? text : Array(text[part.range])
-      switch model {
-      case .sentencePiece(let model): raw = model.normalized(raw)
-      case .bytePair: raw = normalizer?.apply(raw) ?? raw
-      }
+      raw = normalizer?.apply(raw) ?? raw
       for inner in normalizedTokens.cut(raw) {
         if let token = inner.token {
           ids.append(token)
           continue
         }
-        var pieces = TextPieces(
-          inner.range == 0..<raw.count ? raw : Array(raw[inner.range]),
-          isAtStart: part.range.lowerBound == 0 && inner.range.lowerBound == 0)
+        var bytes = inner.range == 0..<raw.count ? raw : Array(raw[inner.range])
+        let isAtStart = part.range.lowerBound == 0 && inner.range.lowerBound == 0
+        if case .sentencePiece(let model) = model { bytes = model.normalized(bytes, isAtStart: isAtStart) }
+        var pieces = TextPieces(bytes, isAtStart: isAtStart)
         preTokenizer?.apply(&pieces)
         pieces.bytes.withUnsafeBufferPointer { bytes in
           var start = 0
@@ -54,7 +78,7 @@ struct TokenizerPipeline: Sendable {
   }
 
   func decode(_ ids: [Int32], skipSpecial: Bool) -> [UInt8] {
-    if case .sentencePiece(let model) = model { return model.decode(ids, skipSpecial: skipSpecial, vocabulary) }
+    if case .sentencePiece(let model) = model { return model.decode(ids, skipSpecial: skipSpecial, self) }
     var tokens: [[UInt8]] = []
     for id in ids {
       if skipSpecial, addedTokens[id]?.isSpecial == true { continue }
@@ -88,6 +112,7 @@ struct TokenizerPipeline: Sendable {
     switch model {
     case .sentencePiece(let model):
       if id >= 0, Int(id) < model.kinds.count { return model.kinds[Int(id)] }
+      if let added = addedTokens[id] { return added.isSpecial ? .control : .userDefined }
       return vocabulary.token(id) == nil ? .unused : .control
     case .bytePair(let model):
       guard let token = vocabulary.token(id) else { return .unused }
@@ -114,7 +139,7 @@ extension TokenizerPipeline {
 
 extension SentencePieceModel {
   /// The text of tokens: marks are spaces again, without the one that normalisation put in front.
-  func decode(_ ids: [Int32], skipSpecial: Bool, _ all: Vocabulary) -> [UInt8] {
+  func decode(_ ids: [Int32], skipSpecial: Bool, _ pipeline: TokenizerPipeline) -> [UInt8] {
     var text: [UInt8] = []
     var pending: [UInt8] = []
     var isAtStart = true
@@ -133,8 +158,8 @@ extension SentencePieceModel {
       pending = []
     }
     for id in ids {
-      guard let token = all.token(id) else { continue }
-      let kind = Int(id) < kinds.count ? kinds[Int(id)] : .control
+      guard let token = pipeline.token(id) else { continue }
+      let kind = pipeline.kind(of: id)
       if kind == .byte, let byte = byteOfToken(token) {
         pending.append(byte)
         isAtStart = false
@@ -145,7 +170,7 @@ extension SentencePieceModel {
       case .control: if Int(id) >= kinds.count, !skipSpecial { text += token }
       case .unknown: text += " \u{2047} ".utf8
       default:
-        let drops = isAtStart && (addsDummyPrefix || removesExtraSpaces) && token.starts(with: spaceMark)
+        let drops = isAtStart && (prefix != .never || removesExtraSpaces) && token.starts(with: spaceMark)
         text += replacing(spaceMark, by: [UInt8(ascii: " ")], in: Array(drops ? token.dropFirst(3) : token))
         isAtStart = isAtStart && drops && removesExtraSpaces && text.isEmpty
       }

@@ -85,3 +85,20 @@ func isWordCharacter(_ code: UInt32) -> Bool {
 }
 
 func isWhiteSpace(_ code: UInt32) -> Bool { Unicode.Scalar(code)?.properties.isWhitespace ?? false }
+
+extension Unicode.GeneralCategory {
+  /// The first letter of its two-letter name, as in `\p{L}`.
+  var letter: UInt8 {
+    switch self {
+    case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: UInt8(ascii: "L")
+    case .nonspacingMark, .spacingMark, .enclosingMark: UInt8(ascii: "M")
+    case .decimalNumber, .letterNumber, .otherNumber: UInt8(ascii: "N")
+    case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+      .finalPunctuation, .otherPunctuation:
+      UInt8(ascii: "P")
+    case .mathSymbol, .currencySymbol, .modifierSymbol, .otherSymbol: UInt8(ascii: "S")
+    case .spaceSeparator, .lineSeparator, .paragraphSeparator: UInt8(ascii: "Z")
+    default: UInt8(ascii: "C")
+    }
+  }
+}

@@ -1,15 +1,19 @@
 """Makes the small tokenizers beside this file and the token ids that the reference libraries give for nasty texts.
 
-    pip install tokenizers==0.23.3 sentencepiece==0.2.3
+    pip install tokenizers==0.23.3 sentencepiece==0.2.3 transformers==5.23.0 protobuf
     python make_tokenizers.py [WIKI_LLAMA_FOLDER WIKITEXT_TEST_FILE]
+    python make_tokenizers.py into FOLDER COUNT [SEED]
 
-With the two arguments it also prints the numbers that TokenizerWikiTextTests compares with.
-The oracle is `tokenizers.Tokenizer.from_file`; transformers 5 overrides parts of the file for LLaMA.
+With two arguments it also prints the numbers that TokenizerWikiTextTests compares with. With `into` the same tokenizers
+go to another folder with COUNT texts each, for TokenizerInteropTests.
+The oracle is `tokenizers.Tokenizer.from_file`, since transformers 5 overrides parts of the file for LLaMA; for
+tokenizer.model it is sentencepiece, and for files beside it and for vocab.json transformers.
 """
 
 import io
 import json
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -42,7 +46,8 @@ ALPHABET = [
     "<|begin_of_text|>", "<|end_of_text|>", "<unk>", "<mask>", "<pad>", "<tool>", "<tool> ", "toolbox", "tool", "<0x41>",
     "\u2581", "\u2581\u2581", "!", "...", "_", "-", "<", ">", "|", "#$%", "()", "\u212b", "\ufb01", "\u0390", "\u0344",
     "\u0958", "\U0001d15e", "\u212a", "\u0915\u093f", "\u05e9\u05b8", "\u0410", "\u00df", "\u1e9b\u0323", "\u2126",
-    "cafe\u0301", "na\u00efve", "\u20ac", "\u0345", "\u0f71\u0f72",
+    "cafe\u0301", "na\u00efve", "\u20ac", "\u0345", "\u0f71\u0f72", "<|endoftext|>", "<|im_start|>", "camelCase",
+    "HTTPServer", "a/b", "\u3042\u30ab", "\u3002", "\uff01", "\u00b5", "@name", "x=1;",
 ]
 
 LLAMA3 = (
@@ -56,12 +61,33 @@ TEKKEN = (
     r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+# Each stage of a cut before byte level; the digits of the first two are cut one by one.
+CASED = (
+    "A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba\u01bc-\u01bf\u01c4-\u0293\u0295-\u02af\u0370-\u0373\u0376\u0377"
+    "\u037b-\u037d\u037f\u0386\u0388-\u038a\u038c\u038e-\u03a1\u03a3-\u03f5\u03f7-\u0481\u048a-\u052f\u0531-\u0556"
+    "\u1f00-\u1f15\u2c00-\u2c7b\ufb00-\ufb06\uff21-\uff3a\uff41-\uff5a\U00010400-\U0001044f"
+)
+DEEPSEEK = {
+    "deepseek-llm": [
+        "[\r\n]", rf"\s?[{CASED}]+", "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+", r"\s+$",
+        "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+",
+    ],
+    "deepseek-coder": [
+        "[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+",
+    ],
+    "deepseek-3": [
+        r"\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+        r'[!"#$%&\'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^'.replace("\\'", "'") + "\r\n" + r"\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+        r"| ?[\p{P}\p{S}]+[" + "\r\n" + r"]*|\s*[" + "\r\n" + r"]+|\s+(?!\S)|\s+",
+    ],
+}
 
-def texts():
-    draw = random.Random(20240613)
+
+def texts(count=300, seed=20240613):
+    draw = random.Random(seed)
     result = ["", " ", "  ", "\n", "Hello", " Hello", "  Hello</s> you", "<s>", "<s> <s>", "a<mask> b", "a <mask>  b",
               "a tool b", "toolbox tool", "<tool>", "x<tool>y"]
-    while len(result) < 300:
+    while len(result) < count:
         result.append("".join(draw.choice(ALPHABET) for _ in range(draw.randint(1, 9))))
     return result
 
@@ -70,7 +96,13 @@ def byte_level(vocab, pattern=None, normalizer=None, ignore_merges=False, added=
     tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
     if normalizer:
         tokenizer.normalizer = normalizer
-    if pattern:
+    if isinstance(pattern, list):
+        digits = [] if pattern[0].startswith(r"\p{N}") else [pre_tokenizers.Digits(individual_digits=True)]
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(part), "isolated") for part in pattern] + digits
+            + [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        )
+    elif pattern:
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Split(Regex(pattern), "isolated"),
@@ -167,14 +199,95 @@ def write_model(name, strings, **options):
     )
     (folder / "tokenizer.model").write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    ids = [processor.encode(text) for text in strings]
-    around = [[processor.bos_id()] + processor.encode(text) for text in strings[:20]]
+    encode = encoder(model.getvalue(), {"<unk>": 0, "<s>": 1, "</s>": 2})
+    ids = [encode(text) for text in strings]
+    around = [[processor.bos_id()] + row for row in ids[:20]]
     draw = random.Random(7)
     size = processor.get_piece_size()
     drawn = [[draw.randrange(size) for _ in range(draw.randint(1, 8))] for _ in range(40)] + ids[:60]
     expect(folder, "sentencepiece " + sentencepiece.__version__, ids, around, [
         [row, processor.decode(row), processor.decode(row)] for row in drawn
     ], size)
+
+
+def between(tokens):
+    return re.compile("(" + "|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True)) + ")")
+
+
+def encoder(model, tokens, legacy=False):
+    """Encodes text in which tokens are found: sentencepiece reads what lies between them, and puts a space in front at
+    the start of the text alone, or of every part when `legacy`."""
+    from sentencepiece import sentencepiece_model_pb2
+    bare = sentencepiece_model_pb2.ModelProto.FromString(model)
+    bare.normalizer_spec.add_dummy_prefix = False
+    bare = sentencepiece.SentencePieceProcessor(model_proto=bare.SerializeToString())
+    whole = sentencepiece.SentencePieceProcessor(model_proto=model)
+    pattern = between(tokens)
+
+    def encode(text):
+        ids = []
+        for i, part in enumerate(pattern.split(text)):
+            if part in tokens:
+                ids.append(tokens[part])
+            elif part:
+                ids += (whole if i == 0 or legacy else bare).encode(part)
+        return ids
+    return encode
+
+
+def write_side(name, strings, legacy):
+    """tokenizer.model with tokens in files beside it. Between added tokens sentencepiece decides; transformers must
+    agree, except where a text begins with a space, which it does not count twice."""
+    from transformers import AutoTokenizer
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    model = (HERE / "sentencepiece-llama" / "tokenizer.model").read_bytes()
+    (folder / "tokenizer.model").write_bytes(model)
+    size = sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size()
+    tokens = {"<unk>": 0, "<s>": 1, "</s>": 2, "<mask>": size, "toolbox": size + 1, "<tool>": size + 2,
+              "<|im_start|>": size + 3}
+    plain = dict(lstrip=False, rstrip=False, single_word=False)
+    (folder / "tokenizer_config.json").write_text(json.dumps(dict(
+        tokenizer_class="LlamaTokenizer", bos_token="<s>", eos_token="</s>", unk_token="<unk>", add_bos_token=True,
+        legacy=legacy, additional_special_tokens=["<|im_start|>"], added_tokens_decoder={
+            str(size): dict(content="<mask>", special=True, normalized=False, **plain),
+            str(size + 1): dict(content="toolbox", special=False, normalized=True, **plain),
+            str(size + 2): dict(content="<tool>", special=False, normalized=False, **plain)})))
+    (folder / "added_tokens.json").write_text(json.dumps({"<tool>": size + 2, "<mask>": size}))
+    (folder / "special_tokens_map.json").write_text(json.dumps(dict(eos_token=dict(content="</s>", **plain))))
+    encode = encoder(model, tokens, legacy)
+    pattern = between(tokens)
+    oracle = AutoTokenizer.from_pretrained(folder)
+    for text in strings:
+        spaced = any(part.startswith((" ", "\u2581")) for part in (pattern.split(text) if legacy else [text]))
+        assert spaced or oracle.encode(text, add_special_tokens=False) == encode(text), repr(text)
+    ids = [encode(text) for text in strings]
+    expect(folder, "sentencepiece " + sentencepiece.__version__, ids, [[1] + row for row in ids[:20]], [], size + 4)
+
+
+def write_files(name, strings, tokenizer, kind, end, more):
+    """vocab.json and merges.txt alone; transformers says what they mean."""
+    import transformers
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    model = json.loads(tokenizer.to_str())["model"]
+    vocabulary = dict(model["vocab"])
+    size = len(vocabulary)
+    if end:
+        vocabulary["<|endoftext|>"] = size
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "".join(" ".join(pair) + "\n" for pair in model["merges"]), encoding="utf-8")
+    config = dict(tokenizer_class=kind)
+    if more:
+        config["added_tokens_decoder"] = {
+            str(size + i): dict(content=text, special=True, normalized=False, lstrip=False, rstrip=False,
+                                single_word=False) for i, text in enumerate(more)}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    oracle = getattr(transformers, kind).from_pretrained(folder)
+    ids = [oracle.encode(text, add_special_tokens=False) for text in strings]
+    expect(folder, "transformers " + transformers.__version__, ids,
+           [oracle.encode(text) for text in strings[:20]], [], len(oracle))
 
 
 def expect(folder, made_with, ids, around, decoded, size):
@@ -201,7 +314,13 @@ def wikitext(folder, file):
 
 
 def main():
-    strings = texts()
+    global HERE
+    if sys.argv[1:2] == ["into"]:
+        HERE = Path(sys.argv[2])
+        HERE.mkdir(parents=True, exist_ok=True)
+        strings = texts(int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 1)
+    else:
+        strings = texts()
     (HERE / "texts.json").write_text(json.dumps(strings, ensure_ascii=True, indent=0) + "\n")
     begin, end = special("<|begin_of_text|>"), special("<|end_of_text|>")
     mask, pad = special("<mask>", lstrip=True), special("<pad>", rstrip=True)
@@ -213,6 +332,11 @@ def main():
                                                                                      rstrip=True)]), strings)
     write("gpt2", byte_level(560, added=[special("<|end_of_text|>")]), strings)
     write("tekken", byte_level(560, TEKKEN, added=[special("<s>")]), strings)
+    for name, pattern in DEEPSEEK.items():
+        write(name, byte_level(560, pattern, added=[special("<s>")]), strings)
+    write_files("gpt2-files", strings, byte_level(560), "GPT2Tokenizer", True, [])
+    write_files("qwen2-files", strings, byte_level(620, QWEN2, normalizers.NFC()), "Qwen2Tokenizer", False,
+                ["<|endoftext|>", "<|im_start|>"])
     write("llama2-legacy", sentence_like(700, legacy=True), strings)
     write("llama2-first", sentence_like(700, legacy=False), strings)
     # Merges over spaces, and unknown characters that are fused because there are no byte tokens.
@@ -221,6 +345,8 @@ def main():
                 remove_extra_whitespaces=False)
     write_model("sentencepiece-plain", strings, vocab_size=340, byte_fallback=False, add_dummy_prefix=False,
                 remove_extra_whitespaces=True, user_defined_symbols=["<mask>", "tool"], split_by_whitespace=False)
+    write_side("sentencepiece-side", strings, legacy=False)
+    write_side("sentencepiece-legacy", strings, legacy=True)
     if len(sys.argv) == 3:
         wikitext(*sys.argv[1:])
 

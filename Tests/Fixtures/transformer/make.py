@@ -15,7 +15,10 @@ import json, math, os, sys
 import torch
 from safetensors.torch import save_file
 from transformers import (GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig,
-                          MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM)
+                          MistralForCausalLM, Olmo2Config, Olmo2ForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config,
+                          Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+
+from chatglm import ChatGLM
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SIZES = dict(vocab_size=61, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
@@ -35,6 +38,10 @@ MODELS = {
     "mistral-window": lambda: MistralForCausalLM(MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=5)),
     "gpt2": lambda: GPT2LMHeadModel(GPT2Config(
         vocab_size=61, n_embd=16, n_layer=2, n_head=4, n_positions=64, bos_token_id=0, eos_token_id=1)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=6)),
+    "phi3": lambda: Phi3ForCausalLM(Phi3Config(**SIZES, num_key_value_heads=2, pad_token_id=None)),
+    "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**SIZES, num_key_value_heads=2, pad_token_id=None)),
+    "chatglm3": ChatGLM,
 }
 
 
@@ -50,7 +57,7 @@ def randomise(model):
 def reference(model, sequences):
     """Logits and next-token losses; h (the input of the last linear map of each block) and dL/dh, L = mean loss of a
     sequence, summed over sequences."""
-    layers = model.transformer.h if hasattr(model, "transformer") else model.model.layers
+    layers = next(m for n, m in model.named_modules() if n.endswith((".h", ".layers")))
     kept = {}
 
     def keep(index):
@@ -59,8 +66,8 @@ def reference(model, sequences):
             kept[index] = inputs[0]
         return hook
 
-    handles = [(l.mlp.c_proj if hasattr(l.mlp, "c_proj") else l.mlp.down_proj).register_forward_pre_hook(keep(i))
-               for i, l in enumerate(layers)]
+    handles = [next(m for n, m in l.mlp.named_children() if n in ("c_proj", "down_proj", "dense_4h_to_h"))
+               .register_forward_pre_hook(keep(i)) for i, l in enumerate(layers)]
     logits, losses, h, gradient = [], [], [[] for _ in layers], [[] for _ in layers]
     for tokens in sequences:
         ids = torch.tensor([tokens])
@@ -105,6 +112,10 @@ VARIANTS = {
     "qwen2-all-slide": ("qwen2", dict(use_sliding_window=True, sliding_window=5, max_window_layers=0)),
     "qwen2-layer-types": ("qwen2", dict(use_sliding_window=True, sliding_window=5,
                                         layer_types=["sliding_attention", "full_attention"])),
+    "qwen3-slides": ("qwen3", dict(use_sliding_window=True, sliding_window=5, max_window_layers=1)),
+    "phi3-window": ("phi3", dict(sliding_window=5)),
+    "phi3-half-turned": ("phi3", dict(rope_parameters=dict(
+        rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5))),
     "mistral-default-window": ("mistral-window", dict(sliding_window="absent")),
     "mistral-no-window": ("mistral-window", dict(sliding_window=None)),
     "llama-both-ropes": ("llama", dict(rope_scaling=dict(rope_type="linear", factor=4.0))),

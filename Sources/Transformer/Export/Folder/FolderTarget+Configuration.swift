@@ -14,7 +14,9 @@ extension FolderTarget {
     keepRotation(&members)
     if keepsFamily && configuration.blocks == model.configuration.blocks { return members.json }
     let family = configuration.family
-    for key in ["sliding_window", "use_sliding_window", "max_window_layers", "layer_types"] { members.remove(key) }
+    for key in [
+      "sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "original_max_position_embeddings",
+    ] { members.remove(key) }
     members["rms_norm_eps"] = members["rms_norm_eps"] ?? .number(Double(configuration.epsilon))
     members["model_type"] = family.modelTypes.first.map { .text($0) }
     members["architectures"] = .array([.text(family.className)])

@@ -34,6 +34,12 @@ struct FolderTarget {
           "this \(source.family.name) model has sliding-window attention, which the class to be written does not have"
       )
     }
+    if let rotary = source.rotary, rotary.rotatedFeatures < source.headSize {
+      throw ModelError.cannotExport(
+        reason:
+          "this \(source.family.name) model turns only a part of each head, and the class to be written turns all of it"
+      )
+    }
     configuration = source.replacing(family: family, blocks: held)
   }
 

@@ -23,7 +23,8 @@ extension LanguageModel {
     }
     if !hasFile("tokenizer_config.json"), let name = tokenizerClass {
       let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
-      try OutputFile.write(config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
+      try OutputFile.write(
+        config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
     }
   }
 

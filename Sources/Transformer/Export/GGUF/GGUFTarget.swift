@@ -58,11 +58,10 @@ struct GGUFTarget {
     let name = configuration.family.name
     func refuse(_ reason: String) -> ModelError { .cannotExport(reason: "as=gguf cannot write this model: \(reason)") }
     let graph = configuration.family.graph
-    guard graph.normalization == .rootMeanSquare, graph.isGated, configuration.activation == .silu,
+    guard graph.normalization == .rootMeanSquare, graph.isGated, !graph.normsOutput,
+      graph.queryKeyNorm == nil, configuration.activation == .silu,
       let rotary = configuration.rotary
     else { throw refuse("the blocks of \(name) compute something else than LLaMA's") }
-    let norms = model.layout.slots.count { $0.content == .norm }
-    guard norms == 2 * model.layers + 1 else { throw refuse("\(name) has norms that LLaMA's blocks have not") }
     for layer in 0..<model.layers {
       if let span = configuration.window(layer) {
         throw refuse(
@@ -219,7 +218,8 @@ extension Branch {
   /// This branch with zeros behind its units, `count` in all.
   func padded(to count: Int) -> Branch {
     Branch(
-      configuration: configuration, module: module, units: Array(units.indices), norm: norm, input: input,
+      configuration: configuration, module: module, units: Array(units.indices), norm: norm,
+      outputNorms: outputNorms, input: input,
       output: output
     ).spread(to: count)
   }

@@ -99,7 +99,7 @@ extension Tokenizer {
   /// Whether a space is put before a text.
   var prefixesSpace: Bool {
     switch pipeline.model {
-    case .sentencePiece(let model): model.addsDummyPrefix
+    case .sentencePiece(let model): model.prefix != .never
     case .bytePair: pipeline.encode([UInt8(ascii: "a")]) == pipeline.encode(Array(" a".utf8))
     }
   }

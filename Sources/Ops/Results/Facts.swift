@@ -1,0 +1,69 @@
+import Transformer
+
+// What is known of values before they exist. The names of the properties are those in the store; nil is not known.
+
+extension Model {
+  public struct Facts: Codable, Sendable {
+    /// Blocks, so that positions among them are checked before anything runs.
+    var layers: Int?
+  }
+}
+
+extension Corpus {
+  public struct Facts: Codable, Sendable {
+    /// Whether the text is not cut into windows.
+    var whole: Bool
+  }
+}
+
+extension Activations {
+  public struct Facts: Codable, Sendable {
+    var sites: [Site]
+    var keep: [Keep]
+    /// Whether what is kept is divided by token clusters, and by groups of neurons.
+    var clustered: Bool
+    var grouped: Bool
+    /// Blocks of the model.
+    var layers: Int?
+  }
+}
+
+extension Networks {
+  public struct Facts: Codable, Sendable {
+    /// Blocks of the model.
+    var layers: Int?
+  }
+}
+
+extension Clusters {
+  public struct Facts: Codable, Sendable {
+    /// Clusters of a layer.
+    var k: Int
+  }
+}
+
+extension Scores {
+  public struct Facts: Codable, Sendable {
+    var record: Record.Kind?
+    /// Blocks of the model.
+    var layers: Int?
+  }
+}
+
+extension Scores.Record {
+  /// In which company neurons were judged; a refit needs Gram matrices of the same.
+  public enum Kind: String, Codable, Sendable {
+    /// All of a module together.
+    case plain
+    /// Group by group.
+    case grouped
+    /// Masks of both kinds were combined.
+    case mixed
+  }
+}
+
+extension Mask {
+  public struct Facts: Codable, Sendable {
+    var record: Scores.Record.Kind?
+  }
+}

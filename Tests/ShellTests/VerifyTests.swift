@@ -1,0 +1,51 @@
+import Foundation
+import Testing
+
+@testable import Shell
+
+/// Values made again from their lineage alone.
+@Suite(.serialized) struct VerifyTests {
+  let folder: String
+  init() throws { folder = try Program.temporaryFolder() }
+
+  /// One model under several names, so that tables come quickly.
+  private static let study = """
+    m = load \(CommandTests.model)
+    held = text \(CommandTests.text) model=m samples=2 length=16
+    dense = eval m held length=16
+    runs = for way in [first: m, second: m], rate in 10%,0.2 { eval way held length=16 }
+    """
+
+  /// Labels, cells, and values that have neither come back as they were, whatever their names.
+  @Test(arguments: [
+    "compare dense", "compare [x: dense, y: dense] baseline=x", "compare runs baseline=dense",
+    "compare (eval m held length=16) runs[rate=10%] baseline=(eval m held length=16)",
+    "compare [v1: runs, t: dense] dense runs baseline=runs[way=first,rate=10%]",
+    "compare (for word in \"a b\",\"é\" { dense }) (for size in 2KiB,1.5KiB { dense }) (for part in [0..1] { dense })",
+    "compare (for site in attn.heads,none { dense }) (for s in 2min,0.1,true { dense })",
+  ])
+  func aTableIsMadeAgainAsItWas(_ call: String) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let made = try Program.run(["-q", "-c", VerifyTests.study + "\nt = " + call], in: folder)
+    #expect(made.status == 0, "\(made.err)")
+    let result = try Program.run(["-q", "verify", "t"], in: folder)
+    #expect(result.out == "content\tsame\nbytes\tsame\n", "\(result)")
+  }
+
+  @Test func aSweepWrittenOtherwiseIsAnotherTable() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let script =
+      VerifyTests.study + "\nt = compare (for rate in 10% { dense })\nu = compare (for rate in 0.1 { dense })"
+    #expect(try Program.run(["-q", "-c", script], in: folder).status == 0)
+    let labels = try Program.run(["-q", "-c", "show t; show u"], in: folder).out
+    #expect(labels.contains("rate=10%") && labels.contains("rate=0.1"))
+  }
+
+  @Test func aFailureCannotBeMadeAgain() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let script = VerifyTests.study + "\nt = compare (for length in 16,1000 { eval m held length=length })"
+    #expect(try Program.run(["-q", "--keep-going", "-c", script], in: folder).status == 1)
+    let result = try Program.run(["-q", "verify", "t"], in: folder)
+    #expect(result.status == 1 && result.err.contains("a failure cannot be made again"), "\(result)")
+  }
+}
