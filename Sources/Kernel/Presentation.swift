@@ -26,13 +26,6 @@ extension Showable {
   }
 }
 
-/// A value that can be written in a form other programs load: a pruned model as a Hugging Face folder.
-public protocol Exportable: Artifact {
-  /// The legal `as=` words, the default first.
-  static var exportFormats: [String] { get }
-  func export(_ request: ExportRequest) throws
-}
-
 /// What the user asked to see.
 public struct ShowRequest: Sendable {
   /// The variable's name as the user typed it.
@@ -76,26 +69,6 @@ public struct PlotRequest: Sendable {
 
   /// `name = call`, for the figure's title.
   public var title: String { call.map { "\(name) = \($0)" } ?? name }
-}
-
-/// Where and how to write a value for others.
-public struct ExportRequest {
-  public var name: String
-  /// An empty folder to fill.
-  public var path: String
-  /// `as=`, already checked against `exportFormats`; nil means the first of them.
-  public var format: String?
-  /// Reports done, total and unit; throws when the user cancelled.
-  public var progress: (Int, Int, String) throws -> Void
-
-  public init(
-    name: String, path: String, format: String?, progress: @escaping (Int, Int, String) throws -> Void = { _, _, _ in }
-  ) {
-    self.name = name
-    self.path = path
-    self.format = format
-    self.progress = progress
-  }
 }
 
 /// Rows and columns to be shown or written, with what each number is.

@@ -171,14 +171,14 @@ final class StepRunner: StepObserver {
           return .object(entry)
         })
     }
-    var record: [String: JSONValue] = [
+    var own: [String: JSONValue] = [
       "op": .string(op), "revision": .integer(step.bound.signature.revision),
-      "parameters": .object(step.bound.canonicalParameters), "inputs": .object(inputs), "precision": "float32",
+      "parameters": .object(step.bound.canonicalParameters), "inputs": .object(inputs),
     ]
     if !step.bound.signature.isRepeatable {
-      record["taken"] = .string(String(UInt64.random(in: .min ... .max), radix: 16))
+      own["taken"] = .string(String(UInt64.random(in: .min ... .max), radix: 16))
     }
-    return .object(record)
+    return .object(session.catalog.conditions.merging(own) { _, own in own })
   }
 
   /// `flap 3fa91c02 metric=wifv`, ASCII.

@@ -53,7 +53,7 @@ public struct StoredStep: Sendable {
 public struct StepRecipe {
   /// SHA-256 (hex) of `record.canonical`.
   public var key: String
-  /// `{op, revision, parameters, inputs, precision}`; `inputs` maps input names to lists of content hashes.
+  /// `{op, revision, parameters, inputs}` and the conditions of the catalog; `inputs` maps input names to lists of content hashes.
   public var record: JSONValue
   public var op: String
   public var revision: Int

@@ -283,11 +283,11 @@ struct Cascade: Op {
   func run(_ context: any RunContext) throws -> ToyModel { ToyModel(text: "cascade \(by)") }
 }
 
-let toys = Catalog([
-  Load.self, Text.self, Capture.self, CanICA.self, KMeans.self, Taylor.self, Assign.self, Flap.self, OBC.self,
-  Score.self,
-  Allocate.self, MakeMask.self, Combine.self, Prune.self, Cascade.self, Eval.self, Compare.self,
-])
+let toys = Catalog(
+  [
+    Load.self, Text.self, Capture.self, CanICA.self, KMeans.self, Taylor.self, Assign.self, Flap.self, OBC.self,
+    Score.self, Allocate.self, MakeMask.self, Combine.self, Prune.self, Cascade.self, Eval.self, Compare.self,
+  ], algebra: Combine.self, conditions: ["precision": "float32"])
 
 /// A checker for which every file exists.
 func toyChecker(_ overrides: [(String, String)] = []) -> Checker {

@@ -55,7 +55,7 @@ private let start = """
     #expect(try mask("x = mask \(tsv) model=m rate=20% scope=layer").keep == layerwise.keep)
     let folder = bench.folder + "/arrays"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    try made.export(ExportRequest(name: "x", path: folder, format: "npy"))
+    _ = try made.export(ExportRequest(name: "x", path: folder, form: ExportForm("npy")))
     #expect(try mask("x = mask \(folder)/ffn_keep.npy model=m").keep.ffn == made.keep.ffn)
     #expect(try mask("x = mask \(folder)/attention_keep.npy model=m").keep.attention == made.keep.attention)
     try bench.run(start + "mk = mask s rate=20%")

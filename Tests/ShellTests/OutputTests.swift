@@ -89,8 +89,8 @@ import Testing
   @Test func anEmptyFolderIsAFineTargetAndAFileNameIsNot() throws {
     try FileManager.default.createDirectory(atPath: folder + "/empty", withIntermediateDirectories: true)
     #expect(try prn("export p to=./empty as=masked").status == 0)
-    #expect(try prn("export p to=./m.gguf").status == 2)
-    #expect(!FileManager.default.fileExists(atPath: folder + "/m.gguf"))
+    #expect(try prn("export p to=./m.safetensors").status == 2)
+    #expect(!FileManager.default.fileExists(atPath: folder + "/m.safetensors"))
   }
 
   @Test func devicesAndPipesAreWrittenThrough() throws {

@@ -111,11 +111,9 @@ final class StepContext: RunContext {
   /// What the key of a child is made of: the parent's op, its inputs, and what the op says the part depends on. Not the
   /// parent's parameters: another call may need the same part.
   private func childStep(_ part: String, _ parameters: [String: JSONValue]) -> JSONValue {
-    var step: [String: JSONValue] = [
-      "op": .string(recipe.op), "revision": .integer(recipe.revision), "part": .string(part),
-      "parameters": .object(parameters),
-    ]
-    for name in ["inputs", "precision"] { step[name] = recipe.record[name] }
+    var step = recipe.record.objectValue ?? [:]
+    step["part"] = .string(part)
+    step["parameters"] = .object(parameters)
     return .object(step)
   }
 

@@ -5,14 +5,26 @@ public struct Catalog: Sendable {
   private let byName: [String: Signature]
   /// The artifact types the ops make, by their names in the language; the store reads files through it.
   public let artifactTypes: [String: any Artifact.Type]
+  /// Every meta word, with what the artifact types add to it.
+  public let metaWords: [MetaWord]
+  /// The op behind `|`, `&`, `^` and `!`, which takes `how=or|and|xor|not`; nil when values have no algebra.
+  let algebra: String?
+  /// What every value of these ops was computed under; a part of its key.
+  let conditions: [String: JSONValue]
 
-  public init(_ ops: [any Op.Type]) {
+  public init(_ ops: [any Op.Type], algebra: (any Op.Type)? = nil, conditions: [String: JSONValue] = [:]) {
+    self.algebra = algebra?.name
+    self.conditions = conditions
     signatures = ops.map { BoundOp($0).signature }
     types = Dictionary(ops.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     byName = Dictionary(signatures.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     artifactTypes = Dictionary(
       ops.map { BoundOp.output(of: $0) }.map { ($0.type.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let exportable = artifactTypes.sorted { $0.key < $1.key }.compactMap { $0.value as? any Exportable.Type }
+    metaWords = MetaWord.all.map { $0.extended(by: exportable.flatMap { $0.exportForms }) }
   }
+
+  public func metaWord(_ name: String) -> MetaWord? { metaWords.first { $0.name == name } }
 
   public var names: [String] { signatures.map(\.name) }
 
@@ -24,7 +36,7 @@ public struct Catalog: Sendable {
   /// The names usable as `x.name` for values of a type.
   public func fields(of type: ArtifactType) -> [String: String] { artifactTypes[type.name]?.fields ?? [:] }
 
-  /// Whether `x.name` is declared. A declared `TASK.acc` stands for every `….acc`.
+  /// Whether `x.name` is declared. A declared `GROUP.name`, with capitals before the point, stands for every `….name`.
   func hasField(_ name: String, of type: ArtifactType) -> Bool {
     let fields = fields(of: type)
     if fields[name] != nil { return true }

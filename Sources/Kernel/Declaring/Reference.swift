@@ -9,7 +9,7 @@ public enum Reference {
     }
     for op in catalog.signatures { out += "\n" + markdown(op) }
     out += "\n# Meta words\n\n| statement | |\n|---|---|\n"
-    for word in MetaWord.all { out += "| `\(escaped(word.usage))` | \(escaped(word.meaning)) |\n" }
+    for word in catalog.metaWords { out += "| `\(escaped(word.usage))` | \(escaped(word.meaning)) |\n" }
     return out
   }
 

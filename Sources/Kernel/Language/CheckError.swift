@@ -32,8 +32,8 @@ enum CheckError: Explained {
   case emptySweep
   case sweepTooLarge(limit: Int)
   case sweepWithoutValue
-  case notAMask(String)
-  case noMaskAlgebra
+  case notAnOperand(String, wanted: [String])
+  case noAlgebra
   case pipeIntoNothing
   case includeCycle([String])
   case unreadableFile(String)
@@ -135,8 +135,10 @@ enum CheckError: Explained {
     case .emptySweep: return usage("`for` over an empty list makes nothing")
     case .sweepTooLarge(let limit): return usage("the sweep has more than \(limit) cells")
     case .sweepWithoutValue: return usage("a `for` used as a value ends in an expression")
-    case .notAMask(let found): return usage("`|`, `&`, `^` and `!` combine masks, not \(article(found))")
-    case .noMaskAlgebra: return usage("`|`, `&`, `^` and `!` are not available: there is no op `combine`")
+    case .notAnOperand(let found, let wanted):
+      let kinds = wanted.map { $0 + "s" }.joined(separator: " or ")
+      return usage("`|`, `&`, `^` and `!` combine \(kinds), not \(article(found))")
+    case .noAlgebra: return usage("`|`, `&`, `^` and `!` are not available: no op combines values")
     case .pipeIntoNothing: return usage("`|>` is followed by an op")
     case .includeCycle(let files): return usage("`include` goes in a circle: \(files.joined(separator: " -> "))")
     case .unreadableFile(let path): return usage("`\(path)` cannot be read")

@@ -104,7 +104,9 @@ private struct CursorContext {
     case .symbol(.assign), .symbol(.openParenthesis), .symbol(.pipe):
       return ops() + variables(of: nil)
     case .symbol(.colon), .symbol(.openBracket): return ops() + variables(of: nil)
-    case .symbol(.or), .symbol(.and), .symbol(.xor), .symbol(.not): return variables(of: ["mask"]) + ops(making: "mask")
+    case .symbol(.or), .symbol(.and), .symbol(.xor), .symbol(.not):
+      let operands = session.catalog.algebra.flatMap(session.catalog.signature)?.positional.first?.accepts ?? []
+      return variables(of: operands.map(\.name)) + operands.flatMap { ops(making: $0.name) }
     case .symbol(.dot), .symbol(.at): return []
     default: return arguments(statement)
     }
@@ -187,7 +189,7 @@ private struct CursorContext {
   }
 
   private func metaArguments(_ name: String, _ given: Set<String>) -> [Completion] {
-    guard let word = MetaWord.named(name) else { return [] }
+    guard let word = session.catalog.metaWord(name) else { return [] }
     if word.name == "time" { return ops() + variables(of: nil) }
     let parameters = word.parameters.filter { !given.contains($0.name) }.map {
       Completion(text: $0.name + "=", kind: .parameter, meaning: $0.meaning)
@@ -213,7 +215,9 @@ private struct CursorContext {
       }
       return parameter.words == .path ? paths("./") : literals()
     }
-    guard let parameter = MetaWord.named(call)?.parameters.first(where: { $0.name == keyword }) else { return [] }
+    guard let parameter = session.catalog.metaWord(call)?.parameters.first(where: { $0.name == keyword }) else {
+      return []
+    }
     if let choices = parameter.choices {
       return choices.map { Completion(text: $0, kind: .choice, meaning: parameter.meaning) }
     }

@@ -52,19 +52,19 @@ extension Elaborator {
     return report(.unknownOp(op.text, suggestion: catalog.opening(for: op.text)), op.range)
   }
 
-  /// Mask algebra is the op `combine`.
+  /// `|`, `&`, `^` and `!` are calls of the catalog's op for them.
   func combined(_ operands: [Expression], how: String, _ range: Range<Int>) throws -> PlanNode {
-    let op = Word(text: "combine", range: range)
+    let op = Word(text: catalog.algebra ?? "", range: range)
     guard let bound = catalog.make(op.text), let slot = bound.signature.positional.first,
       (try? bound.parameters["how"]?.bind(.symbol(how))) != nil
-    else { throw report(.noMaskAlgebra, range) }
+    else { throw report(.noAlgebra, range) }
     var binder = CallBinder(elaborator: self, bound: bound, op: op)
     var failed = false
     for operand in operands {
       do {
         let value = try self.value(operand)
         guard case .artifact(let node) = value, slot.accepts.contains(where: { $0.name == node.type.name }) else {
-          throw report(.notAMask(value.described), operand.range)
+          throw report(.notAnOperand(value.described, wanted: slot.accepts.map(\.name)), operand.range)
         }
         try binder.give(GivenInput(value: value, label: plainName(operand), range: operand.range), to: slot)
       } catch {

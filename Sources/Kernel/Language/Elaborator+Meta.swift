@@ -1,7 +1,7 @@
 extension Elaborator {
   /// Checks the arguments of a meta word against its declaration.
   func meta(_ syntax: MetaSyntax, _ range: Range<Int>) throws -> MetaCall {
-    guard let word = MetaWord.named(syntax.word.text) else { throw Reported() }
+    guard let word = catalog.metaWord(syntax.word.text) else { throw Reported() }
     var call = MetaCall(word: word, arguments: [], parameters: [:], span: Span(source, range), argumentSpans: [:])
     var failed = false
     for argument in syntax.arguments {

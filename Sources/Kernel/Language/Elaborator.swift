@@ -321,7 +321,7 @@ extension Statement {
       default: return nil
       }
     case .meta(let meta):
-      let declared = MetaWord.named(meta.word.text)?.parameters.contains { $0.name == name } == true
+      let declared = catalog.metaWord(meta.word.text)?.parameters.contains { $0.name == name } == true
       return declared && !meta.arguments.contains { $0.name?.text == name } ? meta.word.text : nil
     case .time(let inner): return inner.opening(name, in: catalog)
     default: return nil

@@ -29,6 +29,16 @@ public struct MetaWord: Sendable {
     /// How a file name may end.
     public let endings: [String]?
     public let meaning: String
+
+    public init(
+      _ name: String, _ kind: Kind, _ meaning: String, choices: [String]? = nil, endings: [String]? = nil
+    ) {
+      self.name = name
+      self.kind = kind
+      self.choices = choices
+      self.endings = endings
+      self.meaning = meaning
+    }
   }
 
   public let name: String
@@ -59,9 +69,9 @@ public struct MetaWord: Sendable {
     MetaWord(
       "show", "Print a value.", [required("value", .value)],
       [
-        parameter("rows", .literal, "how many rows of a table to print"),
-        parameter("layers", .literal, "which layers to print, such as 0..3"),
-        parameter("by", .word, "what to set apart: the label or task of a report"),
+        Parameter("rows", .literal, "how many rows of a table to print"),
+        Parameter("layers", .literal, "which layers to print, such as 0..3"),
+        Parameter("by", .word, "what to set apart: the label or task of a report"),
       ]),
     MetaWord("info", "Print what a value is: type, shape, key, size, cost.", [required("value", .variable)]),
     MetaWord(
@@ -69,22 +79,22 @@ public struct MetaWord: Sendable {
     MetaWord(
       "plot", "Draw a value.", [required("value", .value)],
       [
-        parameter("x", .word, "the column along the horizontal axis"),
-        parameter("y", .word, "the column along the vertical axis"),
-        parameter("by", .word, "the column that tells the lines apart"),
-        parameter("layers", .literal, "which layers to draw, such as 0..3"),
-        parameter("as", .word, "the format, when the file name does not say it", choices: ["svg", "png", "term"]),
-        parameter(
+        Parameter("x", .word, "the column along the horizontal axis"),
+        Parameter("y", .word, "the column along the vertical axis"),
+        Parameter("by", .word, "the column that tells the lines apart"),
+        Parameter("layers", .literal, "which layers to draw, such as 0..3"),
+        Parameter("as", .word, "the format, when the file name does not say it", choices: ["svg", "png", "term"]),
+        Parameter(
           "to", .path, "the .svg or .png file to write; without it the terminal, or NAME.svg when there is none",
           endings: ["svg", "png"]),
       ]),
     MetaWord(
       "export", "Write a value for other programs.", [required("value", .value)],
       [
-        parameter("to", .path, "the file or folder to write"),
-        parameter(
+        Parameter("to", .path, "the file or folder to write"),
+        Parameter(
           "as", .word, "the format, when the file name does not say it",
-          choices: ["hf", "masked", "npy", "csv", "tsv", "json", "md", "h5", "script"]),
+          choices: ["csv", "tsv", "json", "md", "h5", "script"]),
       ]),
     MetaWord("time", "Run a statement and print how long it took.", []),
     MetaWord(
@@ -112,7 +122,20 @@ public struct MetaWord: Sendable {
   private static func optional(_ name: String, _ kind: Kind) -> Argument {
     Argument(name: name, kind: kind, isRequired: false)
   }
-  private static func parameter(
-    _ name: String, _ kind: Kind, _ meaning: String, choices: [String]? = nil, endings: [String]? = nil
-  ) -> Parameter { Parameter(name: name, kind: kind, choices: choices, endings: endings, meaning: meaning) }
+}
+
+extension MetaWord {
+  /// `export` with the forms that values have of their own: their names come first, and what they take is added.
+  func extended(by forms: [ExportForm]) -> MetaWord {
+    guard name == "export" else { return self }
+    var parameters = parameters.map { parameter in
+      parameter.name == "as"
+        ? Parameter("as", parameter.kind, parameter.meaning, choices: forms.map(\.name) + (parameter.choices ?? []))
+        : parameter
+    }
+    for parameter in forms.flatMap(\.parameters) where !parameters.contains(where: { $0.name == parameter.name }) {
+      parameters.append(parameter)
+    }
+    return MetaWord(name, meaning, arguments, parameters)
+  }
 }

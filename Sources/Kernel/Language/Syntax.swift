@@ -67,7 +67,7 @@ final class Expression {
     case reference(NameReference)
     case call(Call)
     case list([Item])
-    /// `a | b | c`, flattened; `how` is the word the `combine` op knows it by.
+    /// `a | b | c`, flattened; `how` is the word the op behind it knows it by.
     case combine(how: String, [Expression])
     case not(Expression)
     /// `value |> call`.

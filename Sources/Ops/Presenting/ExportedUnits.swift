@@ -34,18 +34,20 @@ extension Scores {
 }
 
 extension Mask: Exportable {
-  public static let exportFormats = ["npy"]
+  public static let exportForms = [ExportForm("npy")]
 
-  public func export(_ request: ExportRequest) throws {
+  public func export(_ request: ExportRequest) throws -> [String] {
     try keep.exportArrays("keep", to: request.path, structure) { ($0 ? 1 : 0) as UInt8 }
+    return []
   }
 }
 
 extension Scores: Exportable {
-  public static let exportFormats = ["npy"]
+  public static let exportForms = [ExportForm("npy")]
 
-  public func export(_ request: ExportRequest) throws {
+  public func export(_ request: ExportRequest) throws -> [String] {
     try score.exportArrays("score", to: request.path, structure) { $0 }
+    return []
   }
 }
 

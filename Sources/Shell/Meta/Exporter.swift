@@ -13,8 +13,20 @@ struct Exporter {
   private enum Form: Equatable {
     case script, h5
     case table(TableFormat)
-    /// A folder in one of the value's own formats; nil is the first of them.
-    case folder(String?)
+    /// One of the value's own forms.
+    case own(ExportForm)
+
+    static func == (left: Form, right: Form) -> Bool { left.word == right.word }
+
+    /// The `as=` word.
+    var word: String {
+      switch self {
+      case .script: "script"
+      case .h5: "h5"
+      case .table(let format): format.rawValue
+      case .own(let form): form.name
+      }
+    }
   }
 
   /// Refuses what cannot be written, before anything runs.
@@ -25,7 +37,15 @@ struct Exporter {
     guard case .artifact(let node) = try call.value() else { return _ = try call.handle() }
     let form = try form(call, path, of: node.type)
     var isFolder = false
-    if case .folder = form { isFolder = true }
+    var known: Set<String> = ["to", "as"]
+    if case .own(let own) = form {
+      isFolder = own.isFolder
+      known.formUnion(own.parameters.map(\.name))
+    }
+    if let idle = call.parameters.keys.sorted().first(where: { !known.contains($0) }) {
+      throw Diagnostic("\(idle)= means nothing for as=\(form.word)", argument: idle, kind: .usage)
+    }
+    if case .own(let own) = form { try exportable(node.type)?.checkExport(as: own, call.parameters) }
     if form == .h5, let key = node.handle?.reference.key { _ = try whole(key, call.name) }
     try outputs.check(path, isFolder ? .folder : .file, reads: reads + (try sources(behind: node)))
   }
@@ -40,29 +60,39 @@ struct Exporter {
   private func form(_ call: MetaCall, _ path: String, of type: ArtifactType) throws -> Form {
     let word = call.text("as")
     let suffix = (path as NSString).pathExtension.lowercased()
-    let valueType = session.catalog.artifactTypes[type.name]
-    let formats = (valueType as? any Exportable.Type)?.exportFormats ?? []
+    let forms = exportable(type)?.exportForms ?? []
     if word == "script" || (word == nil && suffix == "prn") { return .script }
     if word == "h5" || (word == nil && suffix == "h5") { return .h5 }
     if let format = word.flatMap(TableFormat.init(rawValue:)) ?? (word == nil ? TableFormat(path: path) : nil) {
-      guard valueType is any Showable.Type else {
+      guard session.catalog.artifactTypes[type.name] is any Showable.Type else {
         throw Diagnostic("a value of type \(type.name) has no table", argument: "value", kind: .usage)
       }
       return .table(format)
     }
-    if !formats.isEmpty, word.map(formats.contains) ?? true {
-      guard !Exporter.fileEndings.contains(suffix) else {
-        throw Diagnostic(
-          "`as=\(word ?? formats[0])` writes a folder, and \(path) names a file", hint: "for example to=./\(call.name)",
-          argument: "to", kind: .usage)
-      }
-      return .folder(word)
+    let own = forms.first { word == nil ? $0.suffixes.contains(suffix) : $0.name == word }
+    if let form = own ?? (word == nil ? forms.first : nil) {
+      try checkEnding(path, suffix, of: form, call)
+      return .own(form)
     }
-    let known = formats + ["csv", "tsv", "md", "json", "h5", "script"]
+    let known = forms.map(\.name) + ["csv", "tsv", "md", "json", "h5", "script"]
     let what =
       word.map { "`\($0)` is not a format of the type \(type.name)" } ?? "\(path) does not say which format to write"
     throw Diagnostic(
       what, hint: "as= takes \(known.joined(separator: ", "))", argument: word == nil ? "to" : "as", kind: .usage)
+  }
+
+  private func exportable(_ type: ArtifactType) -> (any Exportable.Type)? {
+    session.catalog.artifactTypes[type.name] as? any Exportable.Type
+  }
+
+  /// Refuses a file's name for a folder, and one that does not end as files of this form do.
+  private func checkEnding(_ path: String, _ suffix: String, of form: ExportForm, _ call: MetaCall) throws {
+    let isRight = form.isFolder ? !Exporter.fileEndings.contains(suffix) : form.suffixes.contains(suffix)
+    if isRight || OutputPlace.isStream(path) { return }
+    let ending = form.suffixes.first.map { "." + $0 } ?? ""
+    throw Diagnostic(
+      "`as=\(form.name)` writes a \(form.isFolder ? "folder" : ending + " file"), and \(path) names \(form.isFolder ? "a file" : "none")",
+      hint: "for example to=./\(call.name)\(ending)", argument: "to", kind: .usage)
   }
 
   /// How files end that hold a whole model, or a picture; none of them names a folder.
@@ -73,6 +103,7 @@ struct Exporter {
   func export(_ call: MetaCall) throws {
     guard let path = call.text("to") else { return }
     let handle = try call.handle()
+    var remarks: [String] = []
     switch try form(call, path, of: handle.type) {
     case .script:
       let script = try ReplayScript(store: store, catalog: session.catalog).text(
@@ -83,12 +114,14 @@ struct Exporter {
       try outputs.write(to: path) { try FileManager.default.copyItem(atPath: source, toPath: $0) }
     case .table(let format):
       try outputs.write(Array(try table(try handle.load(), call).text(format).utf8), to: path)
-    case .folder(let format):
-      guard let exportable = try handle.load() as? any Exportable else { return }
-      try outputs.writeFolder(to: path) { try export(exportable, to: $0, as: format, name: call.name) }
+    case .own(let form):
+      guard let value = try handle.load() as? any Exportable else { return }
+      let write = { remarks = try export(value, to: $0, as: form, call) }
+      if form.isFolder { try outputs.writeFolder(to: path, write) } else { try outputs.write(to: path, write) }
     }
     console.event("file", ["path": .string(path)])
     console.remark("wrote \(path)")
+    for remark in remarks { console.remark(remark) }
   }
 
   /// The file of a value whose file holds all of it. Links to parts would lead nowhere from another place.
@@ -102,11 +135,14 @@ struct Exporter {
     return info.path
   }
 
-  private func export(_ value: any Exportable, to folder: String, as format: String?, name: String) throws {
-    console.progress.begin(name)
+  private func export(
+    _ value: any Exportable, to path: String, as form: ExportForm, _ call: MetaCall
+  ) throws -> [String] {
+    console.progress.begin(call.name)
     defer { console.progress.clear() }
-    try value.export(
-      ExportRequest(name: name, path: folder, format: format) { [console] done, total, unit in
+    let parameters = call.parameters.filter { given in form.parameters.contains { $0.name == given.key } }
+    return try value.export(
+      ExportRequest(name: call.name, path: path, form: form, parameters: parameters) { [console] done, total, unit in
         if console.isCancelled { throw Diagnostic("stopped", kind: .cancelled) }
         console.progress.update(done, of: total, unit)
       })

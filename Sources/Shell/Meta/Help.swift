@@ -6,7 +6,7 @@ enum Help {
   static func text(_ word: String?, _ catalog: Catalog) throws -> String {
     guard let word else { return overview(catalog) }
     if let signature = catalog.signature(word) { return Reference.help(signature) }
-    if let meta = MetaWord.named(word) { return Reference.help(meta) }
+    if let meta = catalog.metaWord(word) { return Reference.help(meta) }
     if let topic = topics.first(where: { $0.name == word }) { return topic.text + "\n" }
     let known = catalog.names + MetaWord.all.map(\.name) + topics.map(\.name)
     throw Diagnostic(

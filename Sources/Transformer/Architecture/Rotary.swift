@@ -5,6 +5,8 @@ public struct Rotary: Sendable, Equatable {
   /// One per rotated pair, in single precision as transformers computes them.
   public let inverseFrequencies: [Float]
   public let pairing: RotaryPairing
+  /// The base of the frequencies.
+  let theta: Double
 
   /// Features per head that turn; the rest pass unchanged.
   public var rotatedFeatures: Int { 2 * inverseFrequencies.count }
@@ -21,6 +23,7 @@ public struct Rotary: Sendable, Equatable {
   /// - Parameter rotated: features per head that turn, an even number.
   public init(theta: Double, rotated: Int, pairing: RotaryPairing, scaling: Scaling) {
     self.pairing = pairing
+    self.theta = theta
     inverseFrequencies = (0..<rotated / 2).map { pair in
       let exponent = Float(2 * pair) / Float(rotated)
       return Self.scaled(1 / Float(pow(theta, Double(exponent))), scaling)

@@ -142,9 +142,7 @@ extension Safetensors {
       JSON.Member("weight_map", .object(map.sorted { $0.key < $1.key })),
     ])
     let name = "model.safetensors.index.json"
-    let output = try OutputFile(path: folder + "/" + name)
-    try (index.serialized(indented: true) + [0x0A]).withUnsafeBytes { try output.write($0) }
-    try output.finish()
+    try OutputFile.write(index.serialized(indented: true) + [0x0A], to: folder + "/" + name)
     return files + [name]
   }
 }
@@ -166,6 +164,13 @@ public final class OutputFile {
     if descriptor < 0 { throw failure("created") }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     fchmod(descriptor, 0o644)
+  }
+
+  /// Writes a whole file.
+  static func write(_ bytes: [UInt8], to path: String) throws {
+    let file = try OutputFile(path: path)
+    try bytes.withUnsafeBytes { try file.write($0) }
+    try file.finish()
   }
 
   deinit {

@@ -2,36 +2,29 @@ import Glibc
 import Numerics
 
 extension LanguageModel {
-  /// Writes the pruned model as a folder that others can load.
+  /// Writes the model as a folder in Hugging Face layout.
   ///
   /// Numbers keep the type they have in the checkpoint; only what compensation changed (biases, refitted weights) is
   /// single precision.
-  ///
-  /// - Parameters:
-  ///   - folder: empty, or made here. After an error it holds a part of the model.
-  ///   - pulse: called before each tensor; throw from it to stop.
-  /// - Throws: `ModelError.cannotExport` when the format cannot express the model, or an error naming the file.
-  public func export(to folder: String, as format: ExportFormat, pulse: @escaping () throws -> Void = {}) throws {
-    let target = try ExportTarget(self, as: format)
+  func write(_ target: FolderTarget, toFolder folder: String, pulse: () throws -> Void) throws {
     guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
       throw ModelError.file(path: folder, reason: "cannot be created: \(String(cString: strerror(errno)))")
     }
 
-    let tensors = try tensorSources(target, pulse: pulse)
-    try Safetensors.writeSharded(tensors, toFolder: folder)
+    try withoutActuallyEscaping(pulse) { pulse in
+      _ = try Safetensors.writeSharded(try tensorSources(target, pulse: pulse), toFolder: folder)
+    }
     let isWidened = !pruning.isUncompensated
-    try write(
+    try OutputFile.write(
       target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
       to: folder + "/config.json")
-    if target.configuration.family.name == Family.pruned.name {
-      try write(Array(modelingFile.utf8), to: folder + "/modeling_prn.py")
-    }
     for name in Self.carriedFiles where hasFile(name) {
-      try write(try Checkpoint.bytes(name, in: checkpoint.folder), to: folder + "/" + name)
+      try OutputFile.write(try Checkpoint.bytes(name, in: checkpoint.folder), to: folder + "/" + name)
     }
     if !hasFile("tokenizer_config.json"), let name = tokenizerClass {
       let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
-      try write(config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
+      try OutputFile.write(
+        config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
     }
   }
 
@@ -49,7 +42,7 @@ extension LanguageModel {
     "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
   ]
 
-  private func tensorSources(_ target: ExportTarget, pulse: @escaping () throws -> Void) throws -> [TensorSource] {
+  private func tensorSources(_ target: FolderTarget, pulse: @escaping () throws -> Void) throws -> [TensorSource] {
     let layout = TensorLayout(target.configuration, contains: { checkpoint.contains(ByteString($0)) })
     let cache = BlockCache { try target.block($0, of: self) }
     return try layout.slots.map { slot in
@@ -90,16 +83,10 @@ extension LanguageModel {
     Matrix(
       rows: parts.reduce(0) { $0 + $1.rows }, columns: parts.first?.columns ?? 0, values: parts.flatMap(\.values))
   }
-
-  private func write(_ bytes: [UInt8], to path: String) throws {
-    let file = try OutputFile(path: path)
-    try bytes.withUnsafeBytes { try file.write($0) }
-    try file.finish()
-  }
 }
 
 /// The block that was asked for last: tensors of one block are written one after the other.
-private final class BlockCache {
+final class BlockCache {
   private let load: (Int) throws -> Block
   private var last: (layer: Int, block: Block)?
 

@@ -1,4 +1,4 @@
-extension ExportTarget {
+extension FolderTarget {
   /// config.json of the exported model: the source's, with what changes replaced.
   ///
   /// - Parameter isWidened: some tensors are single precision because compensation changed them.
@@ -12,32 +12,31 @@ extension ExportTarget {
     }
     members["tie_word_embeddings"] = .bool(configuration.isTied)
     keepRotation(&members)
-    let isSameClass = configuration.family.name == model.configuration.family.name
-    if isSameClass && configuration.blocks == model.configuration.blocks { return members.json }
+    if keepsFamily && configuration.blocks == model.configuration.blocks { return members.json }
+    let family = configuration.family
     for key in [
       "sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "original_max_position_embeddings",
     ] { members.remove(key) }
     members["rms_norm_eps"] = members["rms_norm_eps"] ?? .number(Double(configuration.epsilon))
-    if configuration.family.name == Family.pruned.name {
-      members["model_type"] = .text(Family.pruned.name)
-      members["architectures"] = .array([.text("PrnForCausalLM")])
+    members["model_type"] = family.modelTypes.first.map { .text($0) }
+    members["architectures"] = .array([.text(family.className)])
+    for stored in family.linears {
+      guard case .whenTrue(let keys) = stored.bias, let key = keys.first else { continue }
+      members[key] = .bool(configuration.blocks.contains { !$0.biases.isDisjoint(with: stored.roles) })
+    }
+    if let key = family.layerSizes {
       members["auto_map"] = .object([
         JSON.Member("AutoConfig", .text("modeling_prn.PrnConfig")),
         JSON.Member("AutoModelForCausalLM", .text("modeling_prn.PrnForCausalLM")),
       ])
-      describeLayers(&members)
-    } else {
-      let biases = configuration.blocks.first?.biases ?? []
-      members["model_type"] = .text(Family.llama.name)
-      members["architectures"] = .array([.text("LlamaForCausalLM")])
-      members["attention_bias"] = .bool(biases.contains(.output))
-      members["mlp_bias"] = .bool(biases.contains(.down))
+      members[key] = layers
     }
     return members.json
   }
 
-  private func describeLayers(_ members: inout ConfigMembers) {
-    members["prn_layers"] = .array(
+  /// The sizes and biases of each block.
+  private var layers: JSON {
+    .array(
       configuration.blocks.map { block in
         .object([
           JSON.Member("heads", .integer(block.units.attention * configuration.queriesPerUnit)),

@@ -1,0 +1,101 @@
+import Numerics
+
+/// What an exported folder looks like: the configuration its tensors follow, and how each block gets its weights.
+struct FolderTarget {
+  /// Blocks are as small as pruning leaves them; otherwise they have their full size, with zeros.
+  let isSliced: Bool
+  let configuration: Configuration
+  /// The class is the one of the source.
+  let keepsFamily: Bool
+
+  init(_ model: LanguageModel, isSliced: Bool) throws {
+    self.isSliced = isSliced
+    let source = model.configuration
+    let blocks = (0..<source.layers).map { layer in
+      Self.sizes(source.blocks[layer], model.pruning[layer], isSliced: isSliced)
+    }
+    let own = isSliced && source.family.layerSizes == nil ? nil : source.family.holding(blocks)
+    keepsFamily = own != nil
+    if let own {
+      configuration = source.replacing(family: source.family, blocks: own)
+      return
+    }
+    let family: Family = isSliced ? .pruned : .llama
+    guard source.family.graph == family.graph, let held = family.holding(blocks) else {
+      throw ModelError.cannotExport(
+        reason: isSliced
+          ? "as=hf cannot write \(source.family.name) models: their blocks compute something else than LLaMA's"
+          : "the \(source.family.name) class has no place for the compensation biases of this model; prune with comp=none or comp=ls"
+      )
+    }
+    if source.slidingWindow != nil {
+      throw ModelError.cannotExport(
+        reason:
+          "this \(source.family.name) model has sliding-window attention, which the class to be written does not have"
+      )
+    }
+    if let rotary = source.rotary, rotary.rotatedFeatures < source.headSize {
+      throw ModelError.cannotExport(
+        reason:
+          "this \(source.family.name) model turns only a part of each head, and the class to be written turns all of it"
+      )
+    }
+    configuration = source.replacing(family: family, blocks: held)
+  }
+
+  private static func sizes(_ sizes: BlockSizes, _ pruning: BlockPruning?, isSliced: Bool) -> BlockSizes {
+    var result = sizes
+    guard let pruning else { return result }
+    for module in Module.allCases {
+      if pruning[module].bias != nil { result.biases.insert(module.output) }
+      if isSliced { result.units[module] = pruning[module].kept.count }
+    }
+    return result
+  }
+
+  /// The weights of one block as they are written.
+  func block(_ layer: Int, of model: LanguageModel) throws -> Block {
+    if isSliced { return try model.loadBlock(layer) }
+    let whole = try model.loadWholeBlock(layer)
+    return model.pruning[layer].map { whole.pruned(by: $0).spread() } ?? whole
+  }
+
+  /// Whether a tensor of the block holds numbers that are not in the checkpoint.
+  func isChanged(_ roles: [LinearRole], isBias: Bool, _ pruning: BlockPruning?) -> Bool {
+    guard let pruning else { return false }
+    return Module.allCases.contains { module in
+      roles.contains(module.output) && (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)
+    }
+  }
+}
+
+extension Family {
+  /// The blocks with the biases that this class has when it has those of `blocks`: maps that share a key have all or
+  /// none. Nil when the class has no place for one.
+  func holding(_ blocks: [BlockSizes]) -> [BlockSizes]? {
+    let used = blocks.reduce(into: Set<LinearRole>()) { $0.formUnion($1.biases) }
+    var held = blocks
+    for layer in held.indices { held[layer].biases = [] }
+    for stored in linears {
+      for layer in held.indices {
+        let wanted = blocks[layer].biases
+        let isBiased: Bool
+        switch stored.bias {
+        case .never:
+          if !wanted.isDisjoint(with: stored.roles) { return nil }
+          isBiased = false
+        case .always: isBiased = true
+        case .whenTrue(let keys): isBiased = !used.isDisjoint(with: roles { $0 == .whenTrue(keys) })
+        case .perLayer(let key): isBiased = !wanted.isDisjoint(with: roles { $0 == .perLayer(key) })
+        }
+        if isBiased { held[layer].biases.formUnion(stored.roles) }
+      }
+    }
+    return held
+  }
+
+  /// The linear maps whose biases follow a rule.
+  private func roles(where follows: (BiasRule) -> Bool) -> [LinearRole] {
+    linears.filter { follows($0.bias) }.flatMap(\.roles)
+  }
+}

@@ -1,0 +1,241 @@
+import Glibc
+import Numerics
+
+/// How a pruned model stands in a GGUF file: the architecture that can hold it, and the sizes its blocks get there.
+///
+/// llama.cpp knows LLaMA's block under three names. `deci` has heads and neurons of its own in every block; `llama` and
+/// `qwen2` take those of the first block for all. None can do without heads or neurons in a block: one that has none
+/// left gets one of zeros.
+struct GGUFTarget {
+  enum Architecture: String {
+    case llama, qwen2, deci
+    /// Queries and keys turn in pairs of neighbours, not of halves.
+    var turnsNeighbours: Bool { self != .qwen2 }
+  }
+
+  let architecture: Architecture
+  let configuration: Configuration
+  let rotary: Rotary
+  /// Structural units of each block, padding included.
+  let units: [PerModule<Int>]
+  private let kept: [PerModule<Int>]
+  private let align: Int
+  private let biases: [Set<LinearRole>]
+
+  /// - Parameter align: rows of the output maps are padded to multiples of this, as far as the unpruned model's reach.
+  /// - Throws: `ModelError.cannotExport` saying what llama.cpp would compute otherwise.
+  init(_ model: LanguageModel, align: Int) throws {
+    let configuration = model.configuration
+    rotary = try Self.rotary(of: model)
+    self.configuration = configuration
+    self.align = align
+    let kept = (0..<model.layers).map { layer in
+      PerModule { model.pruning[layer]?[$0].kept.count ?? configuration.units($0, layer: layer) }
+    }
+    self.kept = kept
+    let units = kept.indices.map { layer in
+      PerModule<Int> { module in
+        let width = configuration.featuresPerUnit(module.output.columns)
+        var count = max(1, kept[layer][module])
+        while count * width % align != 0, count < configuration.units(module, layer: layer) { count += 1 }
+        return count
+      }
+    }
+    self.units = units
+    let biases = (0..<model.layers).map { layer in
+      let added = Module.allCases.filter { model.pruning[layer]?[$0].bias != nil }.map(\.output)
+      return configuration.blocks[layer].biases.union(added)
+    }
+    self.biases = biases
+    let isUniform = units.allSatisfy { $0 == units[0] }
+    let isQwen = biases.allSatisfy { $0 == [.query, .key, .value] } && rotary.pairing == .halves
+    let needsFactors = rotary.divisors(headSize: configuration.headSize) != nil
+    architecture = !isUniform ? .deci : isQwen && !needsFactors ? .qwen2 : .llama
+  }
+
+  private static func rotary(of model: LanguageModel) throws -> Rotary {
+    let configuration = model.configuration
+    let name = configuration.family.name
+    func refuse(_ reason: String) -> ModelError { .cannotExport(reason: "as=gguf cannot write this model: \(reason)") }
+    let graph = configuration.family.graph
+    guard graph.normalization == .rootMeanSquare, graph.isGated, !graph.normsOutput,
+      graph.queryKeyNorm == nil, configuration.activation == .silu,
+      let rotary = configuration.rotary
+    else { throw refuse("the blocks of \(name) compute something else than LLaMA's") }
+    for layer in 0..<model.layers {
+      if let span = configuration.window(layer) {
+        throw refuse(
+          "block \(layer) attends to the last \(span) tokens only, which the architectures to be written do not")
+      }
+      guard configuration.attentionScale(layer) == 1 / Float(configuration.headSize).squareRoot() else {
+        throw refuse("block \(layer) scales its attention scores by a factor of its own")
+      }
+    }
+    return rotary
+  }
+
+  /// What the file says of the model.
+  func metadata(fileType: GGUFType) -> [GGUFWriter.Entry] {
+    let name = architecture.rawValue
+    func perBlock(_ number: (PerModule<Int>) -> Int) -> GGUFValue {
+      architecture == .deci ? .integers(units.map { Int32(number($0)) }) : .count(number(units[0]))
+    }
+    return [
+      ("general.architecture", .text(name)), ("general.file_type", .count(fileType.fileType)),
+      ("\(name).vocab_size", .count(configuration.vocabularySize)),
+      ("\(name).context_length", .count(configuration.positions)),
+      ("\(name).embedding_length", .count(configuration.hiddenSize)),
+      ("\(name).block_count", .count(configuration.layers)),
+      ("\(name).feed_forward_length", perBlock { $0.ffn }),
+      ("\(name).attention.head_count", perBlock { $0.attention * configuration.queriesPerUnit }),
+      ("\(name).attention.head_count_kv", perBlock { $0.attention }),
+      ("\(name).attention.key_length", .count(configuration.headSize)),
+      ("\(name).attention.value_length", .count(configuration.headSize)),
+      ("\(name).attention.layer_norm_rms_epsilon", .number(configuration.epsilon)),
+      ("\(name).rope.dimension_count", .count(configuration.headSize)),
+      ("\(name).rope.freq_base", .number(Float(rotary.base(headSize: configuration.headSize)))),
+    ]
+  }
+
+  /// What the user should know about the file.
+  func remarks(_ tensors: [GGUFWriter.Tensor]) -> [String] {
+    var remarks: [String] = []
+    for module in Module.allCases {
+      let noun = module == .attention ? "attention group" : "neuron"
+      let empty = kept.indices.filter { kept[$0][module] == 0 }
+      if !empty.isEmpty {
+        remarks.append(
+          "llama.cpp knows no block without \(noun)s: one of zeros stands in block \(empty.map(String.init).joined(separator: ", "))"
+        )
+      }
+    }
+    let loose = tensors.filter { $0.shape.count == 2 && $0.shape[1] % 32 != 0 }
+    if !loose.isEmpty {
+      remarks.append(
+        "\(loose.count) matrices have rows that are no multiple of 32 and stay F16 when quantised; align=32 mends those of pruned maps"
+      )
+    }
+    return remarks
+  }
+
+  // MARK: - Tensors
+
+  /// GGUF's names of the linear maps.
+  private static let names: [LinearRole: String] = [
+    .query: "attn_q", .key: "attn_k", .value: "attn_v", .output: "attn_output", .gate: "ffn_gate", .up: "ffn_up",
+    .down: "ffn_down",
+  ]
+  private static let normNames = PerModule(attention: "attn_norm", ffn: "ffn_norm")
+
+  /// - Parameter type: of all matrices; nil keeps the checkpoint's, and single precision where compensation changed one.
+  func tensors(of model: LanguageModel, as type: GGUFType?) -> [GGUFWriter.Tensor] {
+    let d = configuration.hiddenSize
+    var tensors = [table("token_embd.weight", model.layout.embedding, model, type)]
+    if let divisors = rotary.divisors(headSize: configuration.headSize), architecture != .qwen2 {
+      tensors.append(GGUFWriter.Tensor("rope_freqs.weight", .f32, [divisors.count]) { try $0(divisors) })
+    }
+    let cache = BlockCache { layer in
+      let block = try model.loadBlock(layer)
+      return Block(
+        configuration: configuration, layer: layer,
+        branches: PerModule { block[$0].padded(to: units[layer][$0]) })
+    }
+    for layer in 0..<model.layers {
+      for module in Module.allCases {
+        tensors.append(
+          GGUFWriter.Tensor("blk.\(layer).\(Self.normNames[module]).weight", .f32, [d]) {
+            try $0(try cache.block(layer)[module].norm.weight)
+          })
+        for role in module.roles where Self.names[role] != nil {
+          tensors += linear(role, layer, model, type, cache)
+        }
+      }
+    }
+    tensors.append(
+      GGUFWriter.Tensor("output_norm.weight", .f32, [d]) {
+        try $0(try model.vector(model.layout.finalNorm + ".weight"))
+      })
+    if !configuration.isTied { tensors.append(table("output.weight", model.layout.head, model, type)) }
+    return tensors
+  }
+
+  /// A table with a row per token, read some rows at a time.
+  private func table(
+    _ name: String, _ stored: String, _ model: LanguageModel, _ type: GGUFType?
+  ) -> GGUFWriter.Tensor {
+    let (rows, columns) = (configuration.vocabularySize, configuration.hiddenSize)
+    let type = type ?? GGUFType(try? model.checkpoint.info(ByteString(stored)).type)
+    return GGUFWriter.Tensor(name, type.holding(columns), [rows, columns]) { append in
+      for range in Parallel.ranges(rows, of: 4096) {
+        let part = try Matrix<Float>(rows: range.count, columns: columns) {
+          try model.readRows(ByteString(stored), range, columns: columns, into: $0)
+        }
+        try append(part.values)
+      }
+    }
+  }
+
+  private func linear(
+    _ role: LinearRole, _ layer: Int, _ model: LanguageModel, _ type: GGUFType?, _ cache: BlockCache
+  ) -> [GGUFWriter.Tensor] {
+    let name = "blk.\(layer).\(Self.names[role] ?? role.rawValue)"
+    func size(_ space: Space) -> Int {
+      space.module.map { units[layer][$0] * configuration.featuresPerUnit(space) } ?? configuration.hiddenSize
+    }
+    let (rows, columns) = (size(role.rows), size(role.columns))
+    let isRefitted = role == role.module.output && model.pruning[layer]?[role.module].weight != nil
+    let stored = configuration.family.linear(role).flatMap {
+      try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight")).type
+    }
+    let type = type ?? (isRefitted ? .f32 : GGUFType(stored))
+    let order = order(role, rows: rows)
+    var tensors = [
+      GGUFWriter.Tensor(name + ".weight", type.holding(columns), [rows, columns]) { append in
+        let weight = try cache.block(layer)[role].weight(role)
+        try append(order.map { weight.gathering(rows: $0).values } ?? weight.values)
+      }
+    ]
+    if biases[layer].contains(role) {
+      tensors.append(
+        GGUFWriter.Tensor(name + ".bias", .f32, [rows]) { append in
+          let bias = try cache.block(layer)[role].bias(role) ?? Array(repeating: 0, count: rows)
+          try append(order.map { $0.map { bias[$0] } } ?? bias)
+        })
+    }
+    return tensors
+  }
+
+  /// The order of a query or key map's rows in which features that turn together are neighbours; nil when it has it.
+  private func order(_ role: LinearRole, rows: Int) -> [Int]? {
+    guard role == .query || role == .key, architecture.turnsNeighbours, rotary.pairing == .halves else { return nil }
+    let half = rotary.rotatedFeatures / 2
+    let head = (0..<half).flatMap { [$0, $0 + half] } + Array(2 * half..<configuration.headSize)
+    return stride(from: 0, to: rows, by: configuration.headSize).flatMap { start in head.map { start + $0 } }
+  }
+}
+
+extension Branch {
+  /// This branch with zeros behind its units, `count` in all.
+  func padded(to count: Int) -> Branch {
+    Branch(
+      configuration: configuration, module: module, units: Array(units.indices), norm: norm,
+      outputNorms: outputNorms, input: input,
+      output: output
+    ).spread(to: count)
+  }
+}
+
+extension Rotary {
+  /// The base that turns the first features as here when all features of a head turn.
+  func base(headSize: Int) -> Double { pow(theta, Double(headSize) / Double(rotatedFeatures)) }
+
+  /// What llama.cpp divides the frequencies of a head's pairs by: scaling for long texts, and so much that nothing
+  /// turns beyond the rotated share. Nil when all are 1.
+  func divisors(headSize: Int) -> [Float]? {
+    let plain = Rotary(theta: theta, rotated: rotatedFeatures, pairing: pairing, scaling: .none)
+    let turning = zip(plain.inverseFrequencies, inverseFrequencies).map { $0.0 / $0.1 }
+    let still = Array(repeating: Float(1e30), count: headSize / 2 - turning.count)
+    let divisors = turning + still
+    return divisors.allSatisfy { $0 == 1 } ? nil : divisors
+  }
+}

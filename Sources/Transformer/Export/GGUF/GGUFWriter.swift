@@ -1,0 +1,191 @@
+/// How the numbers of a tensor are stored in a GGUF file.
+public enum GGUFType: String, CaseIterable, Sendable {
+  case f32, f16, bf16
+  /// Blocks of 32 numbers: a scale in half precision and 32 signed bytes.
+  case q8 = "q8_0"
+
+  /// The nearest to a checkpoint's type; single precision for those GGUF has not.
+  init(_ type: TensorType?) {
+    switch type {
+    case .f16: self = .f16
+    case .bf16: self = .bf16
+    default: self = .f32
+    }
+  }
+
+  /// The number that stands for it in a tensor's description.
+  var id: Int {
+    switch self {
+    case .f32: 0
+    case .f16: 1
+    case .q8: 8
+    case .bf16: 30
+    }
+  }
+
+  /// `general.file_type` of a file that holds mostly this.
+  var fileType: Int {
+    switch self {
+    case .f32: 0
+    case .f16: 1
+    case .q8: 7
+    case .bf16: 32
+    }
+  }
+
+  /// This type, or half precision where rows of so many numbers cannot be cut in blocks.
+  func holding(_ columns: Int) -> GGUFType { self == .q8 && !columns.isMultiple(of: 32) ? .f16 : self }
+
+  func byteCount(_ numbers: Int) -> Int {
+    switch self {
+    case .f32: 4 * numbers
+    case .f16, .bf16: 2 * numbers
+    case .q8: numbers / 32 * 34
+    }
+  }
+
+  func write(_ numbers: [Float], to output: OutputFile) throws {
+    switch self {
+    case .f32: try TensorSink(output, .f32).append(numbers)
+    case .f16: try TensorSink(output, .f16).append(numbers)
+    case .bf16: try TensorSink(output, .bf16).append(numbers)
+    case .q8: try Self.quantized(numbers).withUnsafeBytes { try output.write($0) }
+    }
+  }
+
+  /// Q8_0 as ggml's reference makes it.
+  private static func quantized(_ numbers: [Float]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(numbers.count / 32 * 34)
+    for start in stride(from: 0, to: numbers.count, by: 32) {
+      let block = numbers[start..<start + 32]
+      let scale = block.reduce(0) { max($0, abs($1)) } / 127
+      let inverse = scale == 0 ? 0 : 1 / scale
+      withUnsafeBytes(of: Float16(scale).bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
+      for number in block { bytes.append(UInt8(bitPattern: Int8((number * inverse).rounded()))) }
+    }
+    return bytes
+  }
+}
+
+/// A value of a GGUF file's metadata.
+enum GGUFValue {
+  case count(Int)
+  case number(Float)
+  case flag(Bool)
+  case text(String)
+  case integers([Int32])
+  case numbers([Float])
+  case texts([ByteString])
+}
+
+/// Writes a GGUF file, version 3: metadata, then the tensors' descriptions, then their data, each padded to 32 bytes.
+struct GGUFWriter {
+  typealias Entry = (key: String, value: GGUFValue)
+
+  struct Tensor {
+    let name: String
+    let type: GGUFType
+    /// Outermost axis first.
+    let shape: [Int]
+    /// Hands all numbers, row by row, to its argument.
+    let produce: (([Float]) throws -> Void) throws -> Void
+
+    init(
+      _ name: String, _ type: GGUFType, _ shape: [Int], produce: @escaping (([Float]) throws -> Void) throws -> Void
+    ) {
+      self.name = name
+      self.type = type
+      self.shape = shape
+      self.produce = produce
+    }
+
+    var byteCount: Int { type.byteCount(shape.reduce(1, *)) }
+  }
+
+  let metadata: [Entry]
+  let tensors: [Tensor]
+
+  private static let alignment = 32
+  private static func padding(_ count: Int) -> Int { (alignment - count % alignment) % alignment }
+
+  /// Writes to a temporary name in the same folder, synced, then renamed.
+  func write(to path: String, pulse: () throws -> Void) throws {
+    let output = try OutputFile(path: path)
+    func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try output.write($0) } }
+    let header = header
+    try write(header + Array(repeating: 0, count: Self.padding(header.count)))
+    for tensor in tensors {
+      try pulse()
+      try tensor.produce { try tensor.type.write($0, to: output) }
+      try write(Array(repeating: 0, count: Self.padding(tensor.byteCount)))
+    }
+    try output.finish()
+  }
+
+  private var header: [UInt8] {
+    var header = GGUFBytes()
+    header.bytes += "GGUF".utf8
+    header.append(UInt32(3))
+    header.append(UInt64(tensors.count))
+    header.append(UInt64(metadata.count))
+    for entry in metadata {
+      header.append(ByteString(entry.key))
+      header.append(entry.value)
+    }
+    var offset = 0
+    for tensor in tensors {
+      header.append(ByteString(tensor.name))
+      header.append(UInt32(tensor.shape.count))
+      for size in tensor.shape.reversed() { header.append(UInt64(size)) }
+      header.append(UInt32(tensor.type.id))
+      header.append(UInt64(offset))
+      offset += tensor.byteCount + Self.padding(tensor.byteCount)
+    }
+    return header.bytes
+  }
+}
+
+/// The little-endian bytes of a GGUF header.
+private struct GGUFBytes {
+  var bytes: [UInt8] = []
+
+  mutating func append(_ number: some FixedWidthInteger) {
+    withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  mutating func append(_ text: ByteString) {
+    append(UInt64(text.bytes.count))
+    bytes += text.bytes
+  }
+
+  /// The number of a value's type, and the value.
+  mutating func append(_ value: GGUFValue) {
+    switch value {
+    case .count(let count):
+      append(UInt32(4))
+      append(UInt32(count))
+    case .number(let number):
+      append(UInt32(6))
+      append(number.bitPattern)
+    case .flag(let flag):
+      append(UInt32(7))
+      append(UInt8(flag ? 1 : 0))
+    case .text(let text):
+      append(UInt32(8))
+      append(ByteString(text))
+    case .integers(let integers): array(5, integers) { $0.append($1) }
+    case .numbers(let numbers): array(6, numbers) { $0.append($1.bitPattern) }
+    case .texts(let texts): array(8, texts) { $0.append($1) }
+    }
+  }
+
+  private mutating func array<Element>(
+    _ type: UInt32, _ elements: [Element], _ each: (inout GGUFBytes, Element) -> Void
+  ) {
+    append(UInt32(9))
+    append(type)
+    append(UInt64(elements.count))
+    for element in elements { each(&self, element) }
+  }
+}

@@ -1,0 +1,50 @@
+/// A way to write a pruned model for other programs: one folder of code each.
+public struct ModelFormat: Sendable {
+  public let name: String
+  /// How the file's name may end; empty when a folder is written.
+  public let suffixes: [String]
+  /// The options that the format obeys.
+  public var options: [Option] = []
+  /// Writes a model to a place, calling the last argument before each tensor, which throws to stop. Returns what the user
+  /// should know, one sentence each.
+  ///
+  /// Throws `ModelError.cannotExport`, before anything is written, when the format cannot hold the model.
+  let write: @Sendable (LanguageModel, String, Options, () throws -> Void) throws -> [String]
+
+  /// Every format, the default first.
+  public static let all = [huggingFace, masked, gguf]
+
+  /// What can be asked of a format.
+  public enum Option: String, Sendable {
+    case type, align
+  }
+
+  /// What is asked of a format.
+  public struct Options: Sendable {
+    /// How matrices are stored; nil keeps the checkpoint's type.
+    public var type: GGUFType?
+    /// What the lengths of rows are padded to multiples of, with zeros.
+    public var align: Int?
+
+    public init(type: GGUFType? = nil, align: Int? = nil) {
+      self.type = type
+      self.align = align
+    }
+  }
+}
+
+extension LanguageModel {
+  /// Writes the pruned model as a file, or as a folder, that others can load.
+  ///
+  /// - Parameters:
+  ///   - path: nothing stands there, or an empty folder. After an error a folder holds a part of the model.
+  ///   - pulse: called before each tensor; throw from it to stop.
+  /// - Returns: what the user should know about what was written, one sentence each.
+  /// - Throws: `ModelError.cannotExport` when the format cannot hold the model, or an error naming the file.
+  @discardableResult
+  public func export(
+    to path: String, as format: ModelFormat, _ options: ModelFormat.Options = .init(), pulse: () throws -> Void = {}
+  ) throws -> [String] {
+    try format.write(self, path, options, pulse)
+  }
+}
