@@ -97,6 +97,25 @@ import Testing
     #expect(written == name.map { "{\n  \"tokenizer_class\": \"\($0)\"\n}\n" })
   }
 
+  /// A class that is not transformers' own is found through `auto_map`, and its code lies beside the weights.
+  @Test func codeThatTheConfigurationNamesGoesAlong() throws {
+    let folder = try TemporaryFolder()
+    let source = folder.path + "/source"
+    try FileManager.default.copyItem(atPath: ModelFixture(name: "llama").folder, toPath: source)
+    for (name, text) in [
+      (
+        "config.json",
+        #"{"auto_map": {"AutoModelForCausalLM": "modeling_own.Own"},"#
+          + (try String(contentsOfFile: source + "/config.json", encoding: .utf8)).dropFirst()
+      ),
+      ("tokenizer_config.json", #"{"auto_map": {"AutoTokenizer": ["tokenization_own.Own", null]}}"#),
+      ("modeling_own.py", "# model"), ("tokenization_own.py", "# tokenizer"), ("setup.py", "# of no use"),
+    ] { try Data(text.utf8).write(to: URL(fileURLWithPath: "\(source)/\(name)")) }
+    try LanguageModel(folder: source).export(to: folder.path + "/masked", as: .masked)
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/masked")
+    #expect(names.filter { $0.hasSuffix(".py") }.sorted() == ["modeling_own.py", "tokenization_own.py"])
+  }
+
   @Test func whatAClassCannotExpressIsRefusedAndLeavesNothing() throws {
     let folder = try TemporaryFolder()
     let gpt2 = try ModelFixture(name: "gpt2").model()

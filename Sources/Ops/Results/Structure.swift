@@ -106,11 +106,11 @@ public struct Structure: Sendable, Equatable {
 
   /// One row per tensor: unit u of `module` takes the positions from `start + u width` on of `axis`.
   private func writeSpans(to writer: any ArtifactWriter) throws {
-    try writer.strings("structure/tensor/name", spans.map(\.tensor), axis: "tensor")
-    try writer.strings("structure/tensor/module", spans.map(\.module.rawValue), axis: "tensor")
+    try writer.strings("structure/tensor/name", spans.map(\.tensor), axis: "span")
+    try writer.strings("structure/tensor/module", spans.map(\.module.rawValue), axis: "span")
     func column(_ name: String, _ value: KeyPath<UnitSpan, Int>, _ meaning: String) throws {
       try writer.vector(
-        "structure/tensor/\(name)", spans.map { Int32($0[keyPath: value]) }, axis: "tensor", meaning: meaning)
+        "structure/tensor/\(name)", spans.map { Int32($0[keyPath: value]) }, axis: "span", meaning: meaning)
     }
     try column("layer", \.layer, "the block it belongs to")
     try column("axis", \.axis, "0 = rows, 1 = columns of the stored tensor")

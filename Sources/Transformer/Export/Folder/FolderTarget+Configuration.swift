@@ -16,6 +16,7 @@ extension FolderTarget {
     let family = configuration.family
     for key in [
       "sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "original_max_position_embeddings",
+      "auto_map",
     ] { members.remove(key) }
     members["rms_norm_eps"] = members["rms_norm_eps"] ?? .number(Double(configuration.epsilon))
     members["model_type"] = family.modelTypes.first.map { .text($0) }

@@ -18,7 +18,7 @@ extension LanguageModel {
     try OutputFile.write(
       target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
       to: folder + "/config.json")
-    for name in Self.carriedFiles where hasFile(name) {
+    for name in Self.carriedFiles + ownCode where hasFile(name) {
       try OutputFile.write(try Checkpoint.bytes(name, in: checkpoint.folder), to: folder + "/" + name)
     }
     if !hasFile("tokenizer_config.json"), let name = tokenizerClass {
@@ -34,6 +34,24 @@ extension LanguageModel {
   /// knows nothing of ours, and gives a byte-level tokenizer in a LLaMA folder tokens that the model does not have.
   private var tokenizerClass: String? {
     hasFile("tokenizer.json") ? "PreTrainedTokenizerFast" : hasFile("tokenizer.model") ? "LlamaTokenizer" : nil
+  }
+
+  /// The Python files that `auto_map` of the source names: a class that is not transformers' own comes with its code.
+  private var ownCode: [String] {
+    let settings = try? JSONFields(
+      Checkpoint.json("tokenizer_config.json", in: checkpoint.folder), file: "tokenizer_config.json")
+    let classes = [checkpoint.config, settings].flatMap { Self.strings($0?["auto_map"]) }
+    return Set(classes.compactMap { $0.split(separator: ".").first.map { "\($0).py" } }).sorted()
+  }
+
+  /// Every text in a value, however deep.
+  private static func strings(_ value: JSON?) -> [String] {
+    switch value {
+    case .string(let text)?: [text.text]
+    case .array(let items)?: items.flatMap { strings($0) }
+    case .object(let members)?: members.flatMap { strings($0.value) }
+    default: []
+    }
   }
 
   /// Files that go along unchanged.
