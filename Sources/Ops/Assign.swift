@@ -51,8 +51,7 @@ struct Assign: Op {
     let K = affinity.count
     for (layer, S) in affinity.score.enumerated() {
       try context.progress(layer, of: affinity.score.count, "layer")
-      let found: NeuronGroups
-      do {
+      let found: NeuronGroups = try at("layer \(layer)") {
         if how == .single {
           let common =
             shared == 1
@@ -60,21 +59,19 @@ struct Assign: Op {
             : []
           var group = [Int](repeating: 0, count: S.columns)
           for neuron in common { group[neuron] = 1 }
-          found = NeuronGroups(group: group, count: 1)
+          return NeuronGroups(group: group, count: 1)
         } else if how == .random {
           var generator = RandomStream(seed: seed, name: "assign layer \(layer)")
-          found = try randomGroups(neurons: S.columns, groups: K, shared: shared == 1, using: &generator)
+          return try randomGroups(neurons: S.columns, groups: K, shared: shared == 1, using: &generator)
         } else {
           let result = try functionalGroups(
             S, shared: shared == 1 ? sharedRule : nil, isExact: how == .exact, scale: scale)
           for k in result.groupsWithoutScores {
             context.warn("cluster \(k) of layer \(layer) has no gradient; ties decide its group")
           }
-          found = result.neurons
           prices.append(result.prices)
+          return result.neurons
         }
-      } catch let error as AssignmentError {
-        throw Diagnostic("layer \(layer): \(error)", argument: "affinity")
       }
       group.append(found.group.map { $0 == found.count ? -1 : Int32($0) })
       objective.append(

@@ -94,7 +94,7 @@ struct KMeans: Op {
         "\(pca) principal components are more than \(activations.tokens) tokens x \(width) features allow",
         argument: "pca")
     }
-    do {
+    return try at("layer \(layer)") {
       let components = try principalComponents(columns: width, count: pca, pass)
       let points = Matrix<Float>(rows: activations.tokens, columns: pca)
       try pass { X, rows in points.rows(rows).assign(components.projected(X)) }
@@ -105,8 +105,6 @@ struct KMeans: Op {
       return LayerClusters(
         label: found.labels, center: Matrix<Float>(found.centers), basis: Matrix<Float>(components.axes.T.copy()),
         size: found.sizes.map(Int64.init), inertia: found.inertia)
-    } catch let error as ClusterError {
-      throw Diagnostic("layer \(layer): \(error)", argument: "activations")
     }
   }
 }

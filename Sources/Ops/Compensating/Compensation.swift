@@ -45,7 +45,7 @@ extension BranchPruning {
     _ damping: Double, _ isCentered: Bool, _ context: any RunContext
   ) throws -> Matrix<Double> {
     let wide = Matrix<Double>(W)
-    do {
+    return try at("\(module.site.rawValue) of layer \(part.layer)", argument: "acts") {
       if let grouping {
         let grams = try part.kept(\.groupGrams, .gram).load()
         return try refitWithinGroups(
@@ -58,8 +58,6 @@ extension BranchPruning {
         gram = centered(gram, mean: moments.mean, tokens: moments.count)
       }
       return try refit(wide, removed: removed, damped(gram, damping, layer: part.layer, context))
-    } catch let error as OptimalBrainError {
-      throw Diagnostic("\(module.site.rawValue) of layer \(part.layer): \(error)", argument: "acts")
     }
   }
 }

@@ -178,13 +178,11 @@ struct NetworkSearch {
     }
     let pulse = { try context.progress(done, of: parts.count * runs.count, "run") }
     try pulse()
-    do {
+    try at("\(LayerNetworks.title(results.layers)), run \(index)") {
       // Signal by signal, and in each layer by layer.
       let layers = try signals()
       let columns = (layers.first?.indices ?? 0..<0).flatMap { signal in layers.map { $0[signal] } }
       try search(index, columns, results, pulse)
-    } catch let problem as NetworkError {
-      throw Diagnostic("\(LayerNetworks.title(results.layers)), run \(index): \(problem)", argument: "activations")
     }
     // The last run's results are about to be published with the part.
     if index + 1 < runs.count || op.scope != .layer {

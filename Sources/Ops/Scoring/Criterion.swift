@@ -56,7 +56,7 @@ enum Criterion {
     _ module: Module, layer: Int, part: LayerActivations, W: Matrix<Float>, width: Int, grouping: Grouping?,
     _ context: any RunContext
   ) throws -> [Double] {
-    do {
+    try at("\(module.site.rawValue) of layer \(layer)") {
       switch self {
       case .flap(let metric, let squareAttention, let asInProgram):
         let columns = try fluctuations(
@@ -65,10 +65,6 @@ enum Criterion {
       case .obc(let options):
         return try brainScores(options, layer: layer, part: part, W: W, width: width, grouping: grouping, context)
       }
-    } catch let error as OptimalBrainError {
-      throw Diagnostic("\(module.site.rawValue) of layer \(layer): \(error)")
-    } catch let error as FluctuationError {
-      throw Diagnostic("\(module.site.rawValue) of layer \(layer): \(error)")
     }
   }
 
@@ -133,11 +129,8 @@ func groupCurvature(
   _ group: Int, _ grams: [Matrix<Double>], _ grouping: Criterion.Grouping, part: LayerActivations, layer: Int,
   _ damping: Double, _ context: any RunContext
 ) throws -> Curvature {
-  do {
-    return try damped(
-      weightedGram(group, grams, grouping, part: part, layer: layer), damping, layer: layer, context)
-  } catch let error as OptimalBrainError {
-    throw Diagnostic("group \(group) of layer \(layer): \(error)", argument: "activations")
+  try at("group \(group) of layer \(layer)") {
+    try damped(weightedGram(group, grams, grouping, part: part, layer: layer), damping, layer: layer, context)
   }
 }
 

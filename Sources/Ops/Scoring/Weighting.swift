@@ -58,10 +58,6 @@ struct Weighting: Equatable {
       throw Diagnostic("cluster \(empty) of layer \(layer) has no tokens", argument: "activations")
     }
     let centers = Matrix<Double>(clusters.map(\.mean))
-    do {
-      return try contextWeights(centers: centers, rule, temperature: tau)
-    } catch let error as ContextWeightError {
-      throw Diagnostic("layer \(layer): \(error)", argument: "tau")
-    }
+    return try at("layer \(layer)") { try contextWeights(centers: centers, rule, temperature: tau) }
   }
 }
