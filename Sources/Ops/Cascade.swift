@@ -66,7 +66,7 @@ struct Cascade: Op {
     let widest =
       (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
     let grams = by == .obc || comp == .ls ? 3 * widest * widest * 8 : 0
-    return Resources(memory: states + grams + 8 * configuration.blockParameters / max(1, configuration.layers))
+    return Resources(memory: states + grams + 2 * configuration.blockBytes)
   }
 
   func run(_ context: any RunContext) throws -> Model {

@@ -81,8 +81,8 @@ struct Eval: Op {
   func estimate() throws -> Resources {
     let configuration = model.configuration
     let rows = 128 * configuration.vocabularySize * 4 * 2
-    let block = 4 * configuration.blockParameters / max(1, configuration.layers)
-    return Resources(memory: block + rows + 2 * WindowProtocol.chunkTokens * configuration.hiddenSize * 4)
+    return Resources(
+      memory: configuration.blockBytes + rows + 2 * WindowProtocol.chunkTokens * configuration.hiddenSize * 4)
   }
 
   func run(_ context: any RunContext) throws -> Report {

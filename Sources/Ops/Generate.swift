@@ -36,11 +36,10 @@ struct Generate: Op {
 
   func estimate() throws -> Resources {
     let configuration = model.configuration
-    let block = 4 * configuration.blockParameters / max(1, configuration.layers)
     // A token is at least a byte, but for the few that start a text.
     let longest = (prompt.map(\.utf8.count).max() ?? 0) + 8 + tokens
     let cache = KeyValueCache.bytes(of: model.network, capacity: min(longest, configuration.positions))
-    return Resources(memory: block + cache)
+    return Resources(memory: configuration.blockBytes + cache)
   }
 
   func run(_ context: any RunContext) throws -> Texts {

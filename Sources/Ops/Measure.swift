@@ -20,9 +20,8 @@ struct Measure: Op {
 
   func estimate() throws -> Resources {
     let configuration = model.configuration
-    let block = 4 * configuration.blockParameters / max(1, configuration.layers)
     let capacity = min(length, configuration.positions) + min(tokens, configuration.positions)
-    return Resources(memory: block + KeyValueCache.bytes(of: model.network, capacity: capacity))
+    return Resources(memory: configuration.blockBytes + KeyValueCache.bytes(of: model.network, capacity: capacity))
   }
 
   func run(_ context: any RunContext) throws -> Report {

@@ -80,11 +80,8 @@ final class BoundOp {
     var declared: [InputDeclaration] = []
     var inputs: [String: any ErasedInput] = [:]
     var externals: [String: External] = [:]
-    for child in Mirror(reflecting: op).children {
-      // The compiler stores a wrapped property `perRun` as `_perRun`; the language writes `per_run`.
-      guard let label = child.label, label.hasPrefix("_") else { continue }
-      let name = snakeCased(label.dropFirst())
-      switch child.value {
+    for (name, wrapper) in op.wrappers {
+      switch wrapper {
       case let parameter as any ErasedParameter: parameters.append((name, parameter))
       case let input as any ErasedInput:
         inputs[name] = input
@@ -125,6 +122,24 @@ final class BoundOp {
 
   /// Parameters after defaults, as the step key records them.
   var canonicalParameters: [String: JSONValue] { parameters.compactMapValues(\.recorded) }
+}
+
+extension Op {
+  /// The wrapped properties by the names they have in the language.
+  fileprivate var wrappers: [(name: String, wrapper: Any)] {
+    Mirror(reflecting: self).children.compactMap { child in
+      // The compiler stores a wrapped property `perRun` as `_perRun`; the language writes `per_run`.
+      guard let label = child.label, label.hasPrefix("_") else { return nil }
+      return (snakeCased(label.dropFirst()), child.value)
+    }
+  }
+
+  /// Parameters after defaults, as the step key records them: what the keys of an op's parts are made of.
+  public var recordedParameters: [String: JSONValue] {
+    Dictionary(
+      wrappers.compactMap { name, wrapper in (wrapper as? any ErasedParameter)?.recorded.map { (name, $0) } },
+      uniquingKeysWith: { $1 })
+  }
 }
 
 /// `Param<Value>` with the type forgotten.

@@ -55,16 +55,13 @@ struct NetworkSearch {
     return found.compactMap { $0 }
   }
 
+  /// What the networks of some layers depend on: all that was asked for, and which layers are analysed together instead
+  /// of the scope that says so.
   private func parameters(_ layers: [Int]) -> [String: JSONValue] {
-    [
-      "layers": .array(layers.map(JSONValue.integer)), "components": .integer(op.components),
-      "per_run": .integer(op.perRun), "seed": .integer(op.seed), "reduce": .string(op.reduce.rawValue),
-      "subject_components": op.subjectComponents.map(JSONValue.integer) ?? .null,
-      "per_subject": .integer(op.perSubject), "ica": .string(op.ica.rawValue),
-      "contrast": .string(op.contrast.rawValue), "algorithm": .string(op.algorithm.rawValue),
-      "restarts": .integer(op.restarts), "tolerance": .number(op.tolerance), "iterations": .integer(op.iterations),
-      "scale": .string(op.scale.rawValue), "key": .number(op.key), "keep": .string(op.keep.rawValue),
-    ]
+    var parameters = op.recordedParameters
+    parameters["scope"] = nil
+    parameters["layers"] = .array(layers.map(JSONValue.integer))
+    return parameters
   }
 
   // MARK: Signals

@@ -34,9 +34,8 @@ final class Server {
   func run() -> Int32 {
     requests.listen()
     console.event("ready", ["version": .string(Version.number), "workspace": .string(store.root)])
-    while let line = requests.next() {
-      if let signal = Interrupts.termination { return 128 + signal }
-      guard let request = try? JSONValue(parsing: line), let type = request["type"]?.stringValue else {
+    while let request = requests.next() {
+      guard let type = request["type"]?.stringValue else {
         fail(nil, "a request is a JSON object with a `type`")
         continue
       }
@@ -132,21 +131,22 @@ extension Unicode.Scalar {
   fileprivate var isDigit: Bool { ("0"..."9").contains(self) }
 }
 
-/// The lines of standard input, taken as they come, so that an interrupt is heard while something runs.
+/// The requests on standard input, taken as they come, so that an interrupt is heard while something runs.
 private final class RequestQueue: @unchecked Sendable {
   private let condition = NSCondition()
-  private var lines: [String] = []
+  private var requests: [JSONValue] = []
   private var isClosed = false
 
   func listen() {
     let thread = Thread { [self] in
       while let line = readLine() {
-        if (try? JSONValue(parsing: line))?["type"]?.stringValue == "interrupt" {
+        let request = (try? JSONValue(parsing: line)) ?? .null
+        if request["type"]?.stringValue == "interrupt" {
           Interrupts.interrupt()
           continue
         }
         condition.withLock {
-          lines.append(line)
+          requests.append(request)
           condition.signal()
         }
       }
@@ -158,11 +158,13 @@ private final class RequestQueue: @unchecked Sendable {
     thread.start()
   }
 
-  /// The next request; nil when there will be none.
-  func next() -> String? {
+  /// The next request, null for a line that is not JSON; nil when there will be none.
+  func next() -> JSONValue? {
     condition.withLock {
-      while lines.isEmpty, !isClosed, Interrupts.termination == nil { _ = condition.wait(until: Date() + 0.2) }
-      return lines.isEmpty || Interrupts.termination != nil ? nil : lines.removeFirst()
+      while requests.isEmpty, !isClosed, Interrupts.termination == nil { _ = condition.wait(until: Date() + 0.2) }
+      // Not `nil`, which could be read as JSON's null.
+      guard !requests.isEmpty, Interrupts.termination == nil else { return .none }
+      return requests.removeFirst()
     }
   }
 }
