@@ -37,11 +37,12 @@ demo: toolchain deps
 	$(SWIFT) build -c release --product prn
 	@mkdir -p $(DEMO)
 	@echo "--- prn run notebooks/quickstart.prn"
-	$(PRN) run notebooks/quickstart.prn --workspace $(DEMO)/.prn --report $(DEMO)/quickstart.html --format box
+	$(PRN) run notebooks/quickstart.prn --workspace $(DEMO)/.prn --report $(DEMO)/quickstart.html --format box \
+	  scores_picture=./$(DEMO)/scores.svg mask_picture=./$(DEMO)/mask.svg result=./$(DEMO)/model
 	@echo "--- the values it made"
 	$(PRN) ls --workspace $(DEMO)/.prn --format box
 	@echo "--- files"
-	@ls -1d $(DEMO)/quickstart.html out/quickstart* $(DEMO)/.prn/vars/main/*.h5
+	@ls -1d $(DEMO)/*.html $(DEMO)/*.svg $(DEMO)/model $(DEMO)/.prn/vars/main/*.h5
 
 test: toolchain deps
 	$(SWIFT) build --build-tests

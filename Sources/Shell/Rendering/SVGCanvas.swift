@@ -79,19 +79,18 @@ struct SVGCanvas {
       <title>\(SVGCanvas.escaped(title))</title>
       <desc>\(SVGCanvas.escaped(description))</desc>
       <style>
-      .prn{--ink:#1c1f23;--soft:#5b636d;--grid:#e3e6ea;--paper:#ffffff;color:var(--ink);font-family:system-ui,"Segoe UI",Helvetica,Arial,sans-serif}
-      @media (prefers-color-scheme: dark){.prn{--ink:#e8eaed;--soft:#a3abb5;--grid:#343a41;--paper:#15181c}}
-      .prn .paper{fill:#ffffff;fill:var(--paper)}
-      .prn text{fill:#1c1f23;fill:var(--ink);font-size:12px}
+      .prn{color:#1c1f23;font-family:system-ui,"Segoe UI",Helvetica,Arial,sans-serif}
+      .prn .paper{fill:#ffffff}
+      .prn text{fill:#1c1f23;font-size:12px}
       .prn .title{font-size:14px;font-weight:600}
-      .prn .tick{fill:#5b636d;fill:var(--soft);font-size:11px}
-      .prn .grid{stroke:#e3e6ea;stroke:var(--grid);stroke-width:1}
-      .prn .axis{stroke:#5b636d;stroke:var(--soft);stroke-width:1}
-      .prn .reference{stroke:#5b636d;stroke:var(--soft);stroke-width:1.5;stroke-dasharray:6 4}
+      .prn .tick{fill:#5b636d;font-size:11px}
+      .prn .grid{stroke:#e3e6ea;stroke-width:1}
+      .prn .axis{stroke:#5b636d;stroke-width:1}
+      .prn .reference{stroke:#5b636d;stroke-width:1.5;stroke-dasharray:6 4}
       .prn .curve{fill:none;stroke-width:2;stroke-linejoin:round}
       .prn .interval{stroke-width:1.2}
-      .prn .ink{stroke:#1c1f23;stroke:var(--ink)}
-      .prn .inkfill{fill:#1c1f23;fill:var(--ink)}
+      .prn .ink{stroke:#1c1f23}
+      .prn .inkfill{fill:#1c1f23}
       </style>
       <g class="prn">
       <rect class="paper" x="0" y="0" width="720" height="420"/>
