@@ -7,7 +7,7 @@ extension UnmixingOrder: Choice {}
 
 struct CanICA: Op {
   static let name = "canica"
-  static let revision = 3
+  static let revision = 4
   static let summary = "Find functional networks: neurons, or attention heads, whose signals vary together."
   static let reference: String? = "CanICA pruning, section 3; group ICA (Varoquaux et al. 2010)"
   static let example = """
@@ -137,11 +137,21 @@ struct CanICA: Op {
     let references = try search.found()
     let found = try references.map { try LayerNetworks(from: context.open($0)) }
     for part in found { warn(part, context) }
-    return Networks(
+    let networks = Networks(
       structure: activations.structure, settings: settings(runs.count, sites), layers: activations.layers,
       parts: references, of: found, calibration: activations.calibration,
       open: context.open)
+    let share = mean(networks.withoutKey)
+    if share > CanICA.tolerableShare {
+      context.warn(
+        "\(percent(share)) of the networks have no \(module.axis) with |z| above \(formatted(key)): nothing in them stands out; ask for more components or a lower key="
+      )
+    }
+    return networks
   }
+
+  /// The share of networks without a key neuron above which the search is warned about.
+  private static let tolerableShare = 0.2
 
   private func settings(_ runs: Int, _ sites: [Site]) -> Networks.Settings {
     Networks.Settings(

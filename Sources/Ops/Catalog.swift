@@ -3,7 +3,8 @@ import Kernel
 /// Every op, in the order of the work.
 public let catalog = Catalog(
   [
-    Load.self, Text.self, Capture.self, KMeans.self, Taylor.self, Assign.self, CanICA.self, Match.self, Flap.self,
+    Load.self, Text.self, Capture.self, KMeans.self, Kinds.self, Taylor.self, Assign.self, CanICA.self, Match.self,
+    Flap.self,
     OBC.self, Score.self, Allocate.self, MakeMask.self, Combine.self, Prune.self, Cascade.self, Eval.self,
     Generate.self, Measure.self, Compare.self,
   ], algebra: Combine.self, conditions: ["precision": "float32"])

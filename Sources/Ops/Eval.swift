@@ -102,7 +102,10 @@ struct Eval: Op {
     }
     let windows = try WindowProtocol(
       model.network, corpus, length: length, keepsTokens: keep.contains(.tokens),
-      labels: try labels.first.map { try Labels.ofTokens(corpus, $0.path, tokenizer()) })
+      labels: try labels.first.map { file in
+        let (labels, tokens) = try Labels.read(file.path, of: corpus, $corpus.references[0], context)
+        return (labels.kinds, labels.kinds(of: tokens))
+      })
     let evidence = Evidence.windows(try windows.run(context))
     return try report(
       evidence, corpus,

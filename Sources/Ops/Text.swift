@@ -7,7 +7,7 @@ struct Text: Op {
   static let name = "text"
   static let summary = "Tokenise texts, whole, as windows for calibration, or as pages."
   static let reference: String? = "calibration sampling of FLAP and FANG; pages of lm-evaluation-harness"
-  static let revision = 3
+  static let revision = 4
   static let example = "m = load ./data/tiny-llama\ncal = text ./data/calibration.txt model=m samples=32 length=128"
 
   enum Take: String, Choice {
@@ -91,14 +91,16 @@ struct Text: Op {
       throw Diagnostic(
         "the tokenizer gives token \(bad), but the model has only \(vocabulary) embeddings", argument: "model")
     }
+    var spans = join == .none ? tokenSpans(tokens, of: texts[0], tokenizer) : nil
     if let windows = try windowStarts(tokens: tokens.count, file: name) {
       tokens = windows.flatMap { tokens[$0..<($0 + window)] }
+      spans = spans.map { spans in windows.flatMap { spans[$0..<($0 + window)] } }
       starts = (0...windows.count).map { $0 * window }
     }
     return Corpus(
       tokens: tokens, starts: starts, textHash: hash, tokenizerHash: try Text.tokenizerHash(folder),
       isWhole: samples == nil, pages: join == .pages ? pages.map(\.size) : nil,
-      textBytes: samples == nil && join == .none ? texts[0].count : nil)
+      spans: spans)
   }
 
   /// The hash of the one file or folder; of several, over theirs in order.

@@ -54,49 +54,45 @@ struct Labels {
     kinds = spans.map(\.kind).uniqued
   }
 
-  /// The kind of each token by the byte it starts at, as an index into `kinds`; -1 between spans.
+  /// The passage of each token, by the token's first byte, as an index into `spans`; -1 between passages, and for tokens
+  /// that stand for no bytes.
   ///
-  /// - Parameter starts: in ascending order.
-  func kinds(at starts: [Int]) -> [Int32] {
-    let places = Dictionary(uniqueKeysWithValues: kinds.enumerated().map { ($1, Int32($0)) })
-    var span = 0
-    return starts.map { start in
-      while span < spans.count, spans[span].bytes.upperBound <= start { span += 1 }
-      guard span < spans.count, spans[span].bytes.contains(start) else { return -1 }
-      return places[spans[span].kind] ?? -1
+  /// - Parameter tokens: the bytes of each; windows of a text may come in any order.
+  func passages(of tokens: [Range<Int>]) -> [Int32] {
+    tokens.map { token in
+      if token.isEmpty { return -1 }
+      // The first span that ends after the token's first byte, by halves.
+      var (low, high) = (0, spans.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if spans[middle].bytes.upperBound <= token.lowerBound { low = middle + 1 } else { high = middle }
+      }
+      return low < spans.count && spans[low].bytes.contains(token.lowerBound) ? Int32(low) : -1
     }
+  }
+
+  /// The kind of each token, as an index into `kinds`; -1 where there is none.
+  func kinds(of tokens: [Range<Int>]) -> [Int32] {
+    let places = Dictionary(uniqueKeysWithValues: kinds.enumerated().map { ($1, Int32($0)) })
+    let ofSpan = spans.map { places[$0.kind] ?? -1 }
+    return passages(of: tokens).map { $0 < 0 ? -1 : ofSpan[Int($0)] }
   }
 }
 
 extension Labels {
-  /// The kind of every token of a corpus.
-  /// - Throws: when the corpus is not one text as it is, or its tokens do not spell it.
-  static func ofTokens(_ corpus: Corpus, _ path: String, _ tokenizer: Tokenizer) throws -> (
-    names: [String], kinds: [Int32]
-  ) {
-    guard let size = corpus.textBytes else {
+  /// The labels of a corpus.
+  ///
+  /// - Parameter reference: of the corpus.
+  /// - Returns: the labels, and the bytes of every token.
+  /// - Throws: when the tokens of the corpus do not spell its text.
+  static func read(_ path: String, of corpus: Corpus, _ reference: ArtifactReference, _ context: any RunContext) throws
+    -> (labels: Labels, tokens: [Range<Int>])
+  {
+    guard let spans = corpus.spans else {
       throw Diagnostic(
-        "labels= needs one text as it is, and this corpus is cut or joined",
-        hint: "make it with `text FILE model=…` and nothing else", argument: "labels")
+        "labels= counts bytes of the text, and the tokens of this corpus do not spell it",
+        hint: "make it without join=, if the tokenizer takes the text as it is", argument: "labels")
     }
-    let added = tokenizer.prefix.count
-    let tokens = corpus.tokens.dropFirst(added).dropLast(tokenizer.suffix.count)
-    var text: [UInt8] = []
-    var starts = tokens.map { token in
-      defer { text += tokenizer.bytes(of: token) }
-      return text.count
-    }
-    // SentencePiece puts a space before the text.
-    if text.count == size + 1, text.first == 0x20 {
-      text.removeFirst()
-      starts = starts.map { max(0, $0 - 1) }
-    }
-    guard text.count == size else {
-      throw Diagnostic(
-        "the tokenizer changes this text, so that labels by its bytes have no place", argument: "labels")
-    }
-    let labels = try Labels(path, of: text)
-    let none = { (count: Int) in [Int32](repeating: -1, count: count) }
-    return (labels.kinds, none(added) + labels.kinds(at: starts) + none(tokenizer.suffix.count))
+    return (try Labels(path, of: corpus.text(reference, context)), spans)
   }
 }

@@ -66,10 +66,22 @@ extension Rates: Showable {
 
 extension Clusters: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
-    TableData(
+    if let kinds { return table(of: kinds) }
+    return TableData(
       columns: ["layer", "inertia"] + (0..<count).map { "size_\($0)" },
       rows: layers.indices.map { index in
         [.integer(layers[index]), .number(inertia[index])] + size[index].map { .integer(Int($0)) }
+      })
+  }
+
+  /// The same for every layer: how much of the text is of each kind.
+  private func table(of kinds: Kinds) -> TableData {
+    var passages = kinds.names.map { _ in Set<Int32>() }
+    for (kind, passage) in zip(label.first ?? [], kinds.passage) where kind >= 0 { passages[Int(kind)].insert(passage) }
+    return TableData(
+      columns: ["kind", "tokens", "passages"],
+      rows: kinds.names.enumerated().map { index, name in
+        [.text(name), .integer(Int(size[0][index])), .integer(passages[index].count)]
       })
   }
 
@@ -81,7 +93,7 @@ extension Clusters: Showable {
         HeatMap(
           rows: PlotAxis("layer"), columns: PlotAxis("cluster"), value: PlotAxis("share of tokens", isRatio: true),
           rowCount: layers.count, columnCount: count, values: size.joined().map { Double($0) / Double(max(1, tokens)) },
-          rowNames: layers.map(String.init))))
+          rowNames: layers.map(String.init), columnNames: kinds?.names ?? [])))
   }
 }
 

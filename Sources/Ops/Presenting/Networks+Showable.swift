@@ -15,12 +15,14 @@ extension Networks: Showable {
         together.count == 1 ? .integer(together[0]) : .text("\(together[0])-\(together[together.count - 1])"),
         .integer(settings.runs), .integer(settings.components), .ratio(converged[part]),
         stability[part].isNaN ? .missing : .number(stability[part]), .number(mean(keyShare[part].map { mean($0) })),
+        .ratio(withoutKey[part]),
         .number(row.min() ?? .nan), .number(quantile(row, 0.5)), .number(row.max() ?? .nan),
       ]
     }
     return TableData(
       columns: [
-        "layer", "runs", "networks", "converged", "stability", "key_share", "min_max_abs_z", "median_max_abs_z",
+        "layer", "runs", "networks", "converged", "stability", "key_share", "without_key", "min_max_abs_z",
+        "median_max_abs_z",
         "max_abs_z",
       ], rows: rows)
   }

@@ -23,9 +23,9 @@ public struct Corpus: Artifact, InputValue {
   /// The size of each page; nil for running text. The tokens of pages have nothing added around them.
   public let pages: [PageSize]?
 
-  /// Bytes of the text, when the tokens are of one text as it is: what labels by bytes can be put on. Known from how the
-  /// corpus was made, so it is no part of the value.
-  public let textBytes: Int?
+  /// The bytes of the text that each token stands for, empty for what the tokenizer adds around a text. nil when lines
+  /// were joined, for pages, or when the tokens do not spell the text.
+  public let spans: [Range<Int>]?
 
   public var windows: Int { starts.count - 1 }
   public var sequences: Sequences { Sequences(zip(starts, starts.dropFirst()).map { Array(tokens[$0..<$1]) }) }
@@ -45,7 +45,7 @@ public struct Corpus: Artifact, InputValue {
 
   public init(
     tokens: [Int32], starts: [Int], textHash: String, tokenizerHash: String, isWhole: Bool,
-    pages: [PageSize]? = nil, textBytes: Int? = nil
+    pages: [PageSize]? = nil, spans: [Range<Int>]? = nil
   ) {
     self.tokens = tokens
     self.starts = starts
@@ -53,7 +53,7 @@ public struct Corpus: Artifact, InputValue {
     self.tokenizerHash = tokenizerHash
     self.isWhole = isWhole
     self.pages = pages
-    self.textBytes = textBytes
+    self.spans = spans
   }
 
   /// The tokens of window or page `index`.
@@ -70,7 +70,12 @@ public struct Corpus: Artifact, InputValue {
     try writer.attribute("text_sha256", .string(textHash))
     try writer.attribute("tokenizer_sha256", .string(tokenizerHash))
     try writer.attribute("whole", .integer(isWhole ? 1 : 0))
-    if let textBytes { try writer.note("text_bytes", .integer(textBytes)) }
+    if let spans {
+      try writer.vector(
+        "byte/start", spans.map { Int64($0.lowerBound) }, axis: "token", meaning: "first byte in the text")
+      try writer.vector(
+        "byte/end", spans.map { Int64($0.upperBound) }, axis: "token", meaning: "byte after the last one in the text")
+    }
     try writer.preview(title: "token ids", values: tokens.prefix(4096).map(Float.init), axis: "token")
   }
 
@@ -80,7 +85,10 @@ public struct Corpus: Artifact, InputValue {
     textHash = try reader.attribute("text_sha256").stringValue ?? ""
     tokenizerHash = try reader.attribute("tokenizer_sha256").stringValue ?? ""
     isWhole = try reader.attribute("whole").intValue == 1
-    textBytes = try? reader.attribute("text_bytes").intValue
+    spans =
+      reader.has("byte/start")
+      ? try zip(reader.array("byte/start", as: Int64.self), reader.array("byte/end", as: Int64.self))
+        .map { Int($0)..<Int($1) } : nil
     pages =
       reader.has("page/words")
       ? try zip(
@@ -90,6 +98,14 @@ public struct Corpus: Artifact, InputValue {
 }
 
 extension Corpus {
+  /// The bytes of the text that the tokens are of, read again from where it was.
+  /// - Parameter reference: of this corpus.
+  /// - Throws: when it is no longer there.
+  func text(_ reference: ArtifactReference, _ context: any RunContext) throws -> [UInt8] {
+    let path = try context.open(reference).source(content: textHash)
+    return try TextFiles([ExternalFile(path: path, content: textHash)]).whole
+  }
+
   /// Token numbers mean something only to the tokenizer they come from.
   /// - Throws: `Diagnostic` when the model's folder holds another one.
   func requireTokenizer(of model: Model) throws {

@@ -37,8 +37,8 @@ extension Networks {
 
 extension Clusters {
   public struct Facts: Codable, Sendable {
-    /// Clusters of a layer.
-    var k: Int
+    /// Clusters of a layer; not known beforehand of kinds that a file names.
+    var k: Int?
   }
 }
 

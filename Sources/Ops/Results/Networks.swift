@@ -24,6 +24,8 @@ public struct Networks: Artifact, InputValue {
   public let memberships: [[Int32]]
   /// Share of the units that are key in each network, mean over runs: `keyShare[part][position in its layers][component]`.
   public let keyShare: [[[Double]]]
+  /// Share of the networks of each part, over all runs, in which no unit is key.
+  public let withoutKey: [Double]
   /// For each part, mean |correlation| of the networks of all later runs with those of the first, paired one to one; NaN
   /// for one run.
   public let stability: [Double]
@@ -79,6 +81,7 @@ public struct Networks: Artifact, InputValue {
   public static let fields = [
     "k": "networks of a run", "runs": "number of runs", "layers": "number of layers",
     "converged": "share of the runs that converged",
+    "without_key": "share of the networks in which no neuron is key",
     "stability": "mean |correlation| of later runs' networks with the first run's, paired one to one",
   ]
   public func field(_ name: String) -> Literal? {
@@ -87,6 +90,7 @@ public struct Networks: Artifact, InputValue {
     case "runs": return .integer(settings.runs)
     case "layers": return .integer(layers.count)
     case "converged": return .ratio(mean(converged))
+    case "without_key": return .ratio(mean(withoutKey))
     case "stability": return settings.runs > 1 ? .number(mean(stability)) : nil
     default: return nil
     }
@@ -135,6 +139,12 @@ public struct Networks: Artifact, InputValue {
         }
       }
     }
+    withoutKey = found.map { part in
+      let isEmpty = part.runs.flatMap { run -> [Bool] in
+        (0..<settings.components).map { component in run.keyPieces.allSatisfy { $0[component] == 0 } }
+      }
+      return mean(isEmpty.map { $0 ? 1 : 0 })
+    }
     stability = found.map { mean($0.runs.dropFirst().map(\.similarity)) }
     converged = found.map { part in mean(part.runs.map { $0.hasConverged ? 1 : 0 }) }
   }
@@ -158,6 +168,7 @@ extension Networks {
     try writer.array(
       "stats/key_share", keyShare.flatMap { $0.flatMap { $0 } }, shape: [rows.count, settings.components],
       axes: ["row", "component"], meaning: "share of the \(axis)s with |z| above key, mean over runs")
+    try writer.vector("stats/without_key", withoutKey, axis: "part", meaning: "share of networks without a key \(axis)")
     try writer.vector("stats/stability", stability, axis: "part", meaning: "mean |correlation| with the first run")
     try writer.vector("stats/converged", converged, axis: "part", meaning: "share of runs that converged")
     try settings.write(to: writer)
@@ -203,6 +214,7 @@ extension Networks {
     let rows = parts.indices.map { part in rowPart.indices.filter { rowPart[$0] == part } }
     partLayers = rows.map { $0.map { rowLayer[$0] } }
     keyShare = rows.map { $0.map { Array(shares[($0 * settings.components)..<(($0 + 1) * settings.components)]) } }
+    withoutKey = try reader.array("stats/without_key", as: Double.self)
     stability = try reader.array("stats/stability", as: Double.self)
     converged = try reader.array("stats/converged", as: Double.self)
     calibration =

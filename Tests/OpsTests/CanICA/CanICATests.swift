@@ -55,6 +55,19 @@ private let nets = signals + "nets = canica acts components=8 per_run=4 seed=0\n
     }
   }
 
+  @Test func networksInWhichNoNeuronStandsOutAreCountedAndWarnedOf() throws {
+    let few: Networks = try bench.value("few", signals + "few = canica acts components=8 per_run=8 seed=0 key=4")
+    for (index, share) in few.withoutKey.enumerated() {
+      let z = try few.part(index).maps(run: 0)
+      #expect(share == Double((0..<8).count { i in z.row(i).allSatisfy { abs($0) <= 4 } }) / 8)
+    }
+    #expect(bench.warnings.contains { $0.contains("have no neuron with |z| above 4") })
+    let calm = ScriptBench()
+    let low: Networks = try calm.value("low", signals + "low = canica acts components=8 per_run=8 seed=0 key=1")
+    #expect(low.withoutKey.allSatisfy { $0 == 0 })
+    #expect(!calm.warnings.contains { $0.contains("|z| above") })
+  }
+
   @Test func onlyTheLargestZIsStoredWhenAskedAndItIsTheSame() throws {
     let whole: Networks = try bench.value("nets", nets)
     let small: Networks = try bench.value("small", nets + "small = canica acts components=8 per_run=4 seed=0 keep=max")

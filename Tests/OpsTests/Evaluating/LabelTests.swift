@@ -23,10 +23,13 @@ import Testing
 
   @Test func spansAndLinesNameKinds() throws {
     let spans = try labels("start\tend\tkind\n0\t2\tx\n3\t5\ty\n", of: "ab\ncd\n")
-    #expect(spans.kinds(at: [0, 1, 2, 3, 5]) == [0, 0, -1, 1, -1])
+    let tokens = [0..<1, 1..<2, 2..<3, 3..<5, 5..<6, 0..<0]
+    #expect(spans.kinds(of: tokens) == [0, 0, -1, 1, -1, -1])
+    #expect(spans.passages(of: tokens.reversed()) == [-1, -1, 1, -1, 0, 0])
     let lines = try labels("line\tkind\r\n1\tx\r\n3\tx\r\n", of: "ab\ncd\nef")
     #expect(lines.kinds == ["x"])
-    #expect(lines.kinds(at: [0, 2, 3, 6, 7]) == [0, 0, -1, 0, 0])
+    #expect(lines.kinds(of: [0..<1, 2..<3, 3..<4, 6..<7, 7..<8]) == [0, 0, -1, 0, 0])
+    #expect(lines.passages(of: [0..<1, 7..<8]) == [0, 1])
   }
 
   @Test func whatDoesNotFitTheTextIsNamed() {
@@ -68,7 +71,7 @@ import Testing
     let labels = "labels=DATA/test.labels.tsv"
     #expect(
       refusal("c = text DATA/test.txt model=m join=papers\nr = eval m c length=128 \(labels)")
-        == "labels= needs one text as it is, and this corpus is cut or joined")
+        == "labels= counts bytes of the text, and the tokens of this corpus do not spell it")
     #expect(
       refusal("c = text DATA/test.txt model=m join=pages\nr = eval m c \(labels)")
         == "labels= is for running text, and these are pages")
