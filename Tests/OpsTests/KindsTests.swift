@@ -89,7 +89,7 @@ private let start = """
         gr = assign S
         acts = capture m cal sites=attn.heads,ffn.act keep=moments,gram by=cl groups=gr
         s = flap acts weight=context
-        mk = mask s rate=20% within=gr
+        mk = mask s rate=20% within=gr scope=layer
         """
     let groups: Groups = try bench.value("gr", text)
     let clusters: Clusters = try bench.value("cl", text)
