@@ -38,7 +38,7 @@ struct Allocate: Op {
         "how=\(how.rawValue) allocates by functional complexity", hint: "give a capture of block.in and block.out",
         argument: "evidence", kind: .usage)
     }
-    try $evidence.require(keep: Keep.something, sites: .ends, by: "how=\(how.rawValue)", argument: "evidence")
+    try $evidence.require(keep: Statistic.something, sites: .ends, by: "how=\(how.rawValue)", argument: "evidence")
     return NoFacts()
   }
 

@@ -131,9 +131,11 @@ struct CanICA: Op {
     let sites = try signalSites(model)
     let runs = tokenRuns(corpus)
     try checkRuns(runs, corpus, context)
+    // Which layers are analysed together says more than the scope they came from.
     let search = NetworkSearch(
-      self, model: model, corpus: corpus, sites: sites, runs: runs, parts: try scope.parts(of: activations.layers),
-      context: context)
+      activations: activations, model: model, corpus: corpus, module: module, sites: sites, runs: runs,
+      parts: try scope.parts(of: activations.layers), isLayerwise: scope == .layer, analysis: analysis,
+      recorded: recordedParameters.filter { $0.key != "scope" }, context: context)
     let references = try search.found()
     let found = try references.map { try LayerNetworks(from: context.open($0)) }
     for part in found { warn(part, context) }
@@ -152,6 +154,18 @@ struct CanICA: Op {
 
   /// The share of networks without a key neuron above which the search is warned about.
   private static let tolerableShare = 0.2
+
+  private var analysis: NetworkAnalysis {
+    NetworkAnalysis(
+      components: components, scale: scale.signalScale,
+      subjectComponents: reduce == .cca ? subjectComponents ?? components : nil,
+      rotation: ica == .none
+        ? nil
+        : .init(
+          contrast: contrast, order: algorithm, restarts: restarts, seed: seed, tolerance: tolerance,
+          maximumIterations: iterations),
+      key: key, keepsMaps: keep == .maps)
+  }
 
   private func settings(_ runs: Int, _ sites: [Site]) -> Networks.Settings {
     Networks.Settings(

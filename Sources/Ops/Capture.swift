@@ -18,7 +18,7 @@ struct Capture: Op {
   @Input("token clusters: keep moments and Grams cluster by cluster", named: true) var by: Clusters?
   @Input("neuron groups: keep the Gram of each group only, cluster by cluster", named: true) var groups: Groups?
   @Param("where to look") var sites: [Site]
-  @Param("what to keep") var keep: [Keep] = [.moments]
+  @Param("what to keep") var keep: [Statistic] = [.moments]
   @Param("which layers, from 0; none for all") var layers = Positions()
 
   init() {}
@@ -66,8 +66,14 @@ struct Capture: Op {
     if let groups, groups.clusters.content != $by.references.first?.content {
       throw Diagnostic("the groups were made from other clusters than by= gives", argument: "groups")
     }
-    let parts =
-      keep == [.stream] ? [:] : try LayerCapture(self, chosen: chosen, context: context).captured()
+    let origin = [$model.references, $corpus.references, $by.references, $groups.references].map { references in
+      JSONValue.string(references.first?.content ?? "")
+    }
+    let walk = LayerCapture(
+      network: model.network, sequences: corpus.sequences, sites: sites, keep: keep, clusters: by, groups: groups,
+      layers: chosen, origin: Dictionary(uniqueKeysWithValues: zip(["model", "corpus", "by", "groups"], origin)),
+      context: context)
+    let parts = keep == [.stream] ? [:] : try walk.captured()
     return Activations(
       model: $model.references[0], corpus: $corpus.references[0], structure: structure, sites: sites, keep: keep,
       layers: chosen, tokens: corpus.tokens.count, calibration: merged(model.calibration, [corpus.textHash]),

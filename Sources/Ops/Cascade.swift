@@ -77,17 +77,12 @@ struct Cascade: Op {
       if let other, other != structure.model { throw Diagnostic("\(name)= is of another model", argument: name) }
     }
     let share = try rates?.rate ?? perLayer(structure)
-    var pruning = Pruning.keepingAll(model.configuration)
-    let walk = try resumedWalk(&pruning, structure, context)
     let clusters = try loadClusters()
-    while walk.layer < network.layers {
-      let layer = walk.layer
-      let step = BlockCascade(
-        op: self, layer: layer, rate: share[layer], structure: structure, clusters: clusters, context: context)
-      pruning.blocks[layer] = try step.advance(walk)
-      try context.progress(walk.layer, of: network.layers, "block")
-      try save(walk, pruning, context)
-    }
+    let cascade = BlockCascade(
+      network: network, sequences: corpus.sequences, structure: structure, rates: share, criterion: criterion,
+      compensation: compensation, damping: damp.value, groups: groups,
+      clusters: clusters, weighting: weight.map { Weighting($0, tau: tau) }, context: context)
+    let pruning = try cascade.pruning()
     if pruning.removedParameters(model.configuration) == 0, share.contains(where: { $0 > 0 }) {
       context.warn("the cascade removes nothing")
     }
@@ -108,7 +103,7 @@ struct Cascade: Op {
   }
   var criterion: Criterion {
     by == .flap
-      ? .flap(metric, squareAttention: false, asInProgram: false)
+      ? .flap(metric, isSquared: PerModule { _ in false }, asInProgram: false)
       : .obc(.init(how: how, damping: damp.value, headScore: .block))
   }
 
@@ -126,113 +121,5 @@ struct Cascade: Op {
       throw Diagnostic("the groups' clusters label the tokens of another corpus", argument: "groups")
     }
     return clusters
-  }
-
-  // MARK: - Resuming
-
-  private func save(_ walk: Walk, _ pruning: Pruning, _ context: any RunContext) throws {
-    try context.checkpoint("blocks", stage: walk.layer) { writer in
-      try walk.states.write(to: writer)
-      try pruning.write(to: writer)
-    }
-  }
-
-  private func resumedWalk(_ pruning: inout Pruning, _ structure: Structure, _ context: any RunContext) throws -> Walk {
-    let network = model.network
-    if let (layer, saved) = try context.latestStage(of: "blocks", through: network.layers - 1) {
-      let walk = try Walk(
-        network, corpus.sequences, layer: layer, spillAbove: context.memoryLimit / 2, in: context.scratch)
-      try walk.states.read(from: saved)
-      pruning = try Pruning(from: saved, structure: structure)
-      context.resumed(at: layer, of: network.layers, "block")
-      return walk
-    }
-    let walk = try Walk(network, corpus.sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
-    try walk.embed()
-    return walk
-  }
-}
-
-/// One block of a cascade: attention is captured, pruned and run, then the feed-forward part.
-private struct BlockCascade {
-  let op: Cascade
-  let layer: Int
-  let rate: Double
-  let structure: Structure
-  let clusters: Clusters?
-  let context: any RunContext
-
-  func advance(_ walk: Walk) throws -> BlockPruning {
-    var block = try op.model.network.loadBlock(layer)
-    var pruning = BlockPruning.keepingAll(op.model.configuration, layer: layer)
-    var scored = structure.scoredLayer(layer)
-    for module in Module.allCases {
-      let left = structure.left(module, layer: layer)
-      guard !left.isEmpty else {
-        try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
-        continue
-      }
-      let part = try captured(module, walk, block)
-      let W = block.outputWeight(module)
-      let scores = try unitScores(module, part, W)
-      scored.units[module].scores = left.map { scores[$0] }
-      let keep = try selectPerLayer(
-        [scored], model: structure.totalParameters, rates: [rate],
-        groups: op.groups.map { [$0.selectable(layer: layer)] } ?? []
-      ).layers[0]
-      for (unit, stays) in zip(left, keep[module]) { pruning[module].keep[unit] = stays }
-      try pruning[module].compensate(
-        module, op.compensation, W: W, part: part, grouping: part.groupGrams == nil ? nil : grouping(module),
-        damping: op.damp.value, structure: structure, context)
-      block = try op.model.network.loadBlock(layer).pruned(by: pruning)
-      try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
-    }
-    return pruning
-  }
-
-  private func grouping(_ module: Module) -> Criterion.Grouping? {
-    guard module == .ffn, let groups = op.groups else { return nil }
-    return groups.grouping(layer: layer, weighting: op.weight.map { Weighting($0, tau: op.tau) })
-  }
-
-  private func captured(_ module: Module, _ walk: Walk, _ block: Block) throws -> LayerActivations {
-    var keep: [Keep] = [.moments]
-    if op.by == .obc || op.compensation == .ls { keep.append(.gram) }
-    let labels = module == .ffn ? try clusters?.labels(layer: layer) : nil
-    let collector = SiteCollector(
-      site: module.site, layer: layer, width: module.site.width(op.model.configuration, layer: layer),
-      sequences: op.corpus.sequences, keep: keep, labels: labels, clusters: labels == nil ? 0 : clusters?.count ?? 0,
-      groups: labels == nil ? nil : op.groups?.members(layer: layer))
-    try walk.run(
-      module, of: block, advancing: false, sites: [module.site], tap: { collector.add($0.values, rows: $0.rows) },
-      pulse: { _ in try context.checkCancelled() })
-    return collector.result(cosine: nil)
-  }
-
-  private func unitScores(_ module: Module, _ part: LayerActivations, _ W: Matrix<Float>) throws -> [Double] {
-    let width = structure.columnsPerUnit[module]
-    let scores = try op.criterion.scores(
-      module, layer: layer, part: part, W: W, width: width, grouping: grouping(module), context)
-    return scores.count == structure.units[module][layer] ? scores : summed(scores, by: width)
-  }
-}
-
-extension Structure {
-  /// A layer whose scores are still to come.
-  func scoredLayer(_ layer: Int) -> ScoredLayer {
-    ScoredLayer(
-      units: PerModule {
-        ScoredUnits(
-          scores: Array(repeating: 0, count: left($0, layer: layer).count), parameters: parametersPerUnit[$0])
-      }, parameters: blockParameters[layer])
-  }
-}
-
-extension Groups {
-  /// As selection reads them, of the neurons that are left: the shared ones form group `count`.
-  func selectable(layer: Int) -> NeuronGroups {
-    NeuronGroups(
-      group: structure.left(.ffn, layer: layer).map { group[layer][$0] < 0 ? count : Int(group[layer][$0]) },
-      count: count)
   }
 }

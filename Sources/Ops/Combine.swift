@@ -31,8 +31,8 @@ struct Combine: Op {
   init() {}
 
   func check() throws -> Mask.Facts {
-    let records = Set($masks.facts(of: Mask.self).map { $0?.record })
-    return Mask.Facts(record: records.count == 1 ? records.first ?? nil : .mixed)
+    let groupings = Set($masks.facts(of: Mask.self).map { $0?.grouping })
+    return Mask.Facts(grouping: groupings.count == 1 ? groupings.first ?? nil : .mixed)
   }
 
   func run(_ context: any RunContext) throws -> Mask {
@@ -56,9 +56,9 @@ struct Combine: Op {
         keep[module] = zip(keep[module] ?? [], other.keep[module] ?? []).map { zip($0, $1).map(combined) }
       }
     }
-    let record = masks.allSatisfy { $0.record == first.record } ? first.record : nil
+    let grouping = masks.allSatisfy { $0.grouping == first.grouping } ? first.grouping : nil
     let mask = Mask(
-      structure: first.structure, keep: keep, requested: nil, record: record,
+      structure: first.structure, keep: keep, requested: nil, grouping: grouping,
       calibration: masks.reduce([]) { merged($0, $1.calibration) })
     warnOfEmptiedLayers(mask, context)
     return mask

@@ -138,7 +138,7 @@ struct Eval: Op {
     let asked = TaskProtocol(
       network: model.network, tokenizer: try tokenizer(), files: try TaskFiles(tasks), limit: limit, shots: shots,
       bos: bos, length: try windowLength(length ?? model.configuration.positions, model.network))
-    let versions = asked.files.parts.map { ($0.task.name, JSONValue.integer($0.task.version)) }
+    let versions = asked.files.subtasks.map { ($0.task.name, JSONValue.integer($0.task.version)) }
     let conditions: [String: JSONValue] = [
       "tasks": .object(Dictionary(versions, uniquingKeysWith: { first, _ in first })), "items": .string(asked.items),
       "harness": Eval.harness, "tokenizer": .string(try Text.tokenizerHash(model.network.checkpoint.folder)),

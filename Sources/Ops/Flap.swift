@@ -1,5 +1,6 @@
 import Kernel
 import Numerics
+import Transformer
 
 extension FluctuationMetric: Choice {}
 
@@ -35,25 +36,24 @@ struct Flap: Op {
     try $activations.require(keep: [.moments], sites: .judged, by: Self.name)
     if weight != nil { try $activations.require(grouped: true, by: "weight=") }
     try criterion.check(weight, tau: tau)
-    return Scores.Facts(record: weight == nil ? .plain : .grouped, layers: $activations.knownLayers)
+    return Scores.Facts(grouping: weight == nil ? .plain : .grouped, layers: $activations.knownLayers)
   }
 
   private var criterion: Criterion {
-    .flap(metric, squareAttention: squareAttention, asInProgram: compat == .flap)
+    .flap(metric, isSquared: PerModule(attention: squareAttention, ffn: false), asInProgram: compat == .flap)
   }
 
   func run(_ context: any RunContext) throws -> Scores {
     let captured = try CapturedLayers(activations)
     let grouped = try weight == nil ? nil : activations.grouping(weight, tau: tau)
-    let (score, scale) = try captured.unitScores(context) { module, layer, part, W in
-      let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
-      return try criterion.scores(
-        module, layer: layer, part: part, W: W, width: captured.structure.columnsPerUnit[module], grouping: grouping,
-        context)
+    let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
+      try criterion.scores(
+        module, layer: layer, part: part, W: W, width: captured.structure.columnsPerUnit[module],
+        grouping: grouped?.grouping(layer: layer)[module], context)
     }
     return Scores(
-      structure: captured.structure, score: score, scale: scale, method: "flap \(metric.rawValue)",
-      record: Scores.Record(groups: grouped?.reference.content ?? "", weighting: grouped?.weighting?.record ?? ""),
+      structure: captured.structure, score: score, spread: spread, method: "flap \(metric.rawValue)",
+      grouping: grouped?.record ?? .plain,
       calibration: captured.calibration)
   }
 }

@@ -93,7 +93,7 @@ struct MakeMask: Op {
     }
     let ranked = $scores.facts(of: Scores.self).first ?? nil
     try protect.check(among: ranked?.layers ?? $model.facts(of: Model.self).first??.layers, for: "protect")
-    return Mask.Facts(record: path.isEmpty ? ranked?.record : .plain)
+    return Mask.Facts(grouping: path.isEmpty ? ranked?.grouping : .plain)
   }
 
   func run(_ context: any RunContext) throws -> Mask {
@@ -109,7 +109,7 @@ struct MakeMask: Op {
     }
     return Mask(
       structure: structure, keep: try units.values(.keep).mapUnits { $0 == 1 }, requested: nil,
-      record: .plain, calibration: model.calibration)
+      grouping: .plain, calibration: model.calibration)
   }
 
   private func ranked(_ scores: Scores, _ context: any RunContext) throws -> Mask {
@@ -163,13 +163,13 @@ struct MakeMask: Op {
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value ?? rates?.target,
-      threshold: isGlobal ? selection.largestPruned : nil, record: scores.record,
+      threshold: isGlobal ? selection.largestPruned : nil, grouping: scores.grouping,
       calibration: scores.calibration)
   }
 
   private func standardised(_ scores: Scores, _ guarded: Set<Int>) throws -> PerUnit<Double> {
-    for (module, scales) in scores.scale ?? [:] {
-      for (layer, scale) in scales.enumerated() where scale.deviation == 0 && !guarded.contains(layer) {
+    for (module, spreads) in scores.spread ?? [:] {
+      for (layer, spread) in spreads.enumerated() where spread.deviation == 0 && !guarded.contains(layer) {
         throw Diagnostic(
           "\(FluctuationError.constantScores(site: module.site.rawValue, layer: layer))",
           hint: "use scope=layer, or protect=\(layer)", argument: "scores")
@@ -197,7 +197,7 @@ struct MakeMask: Op {
 
   private func neuronGroups(_ scores: Scores) throws -> [NeuronGroups] {
     guard let within else {
-      if !scores.record.groups.isEmpty {
+      if !scores.grouping.groups.isEmpty {
         throw Diagnostic(
           "these scores were weighted group by group and only compare within a group", hint: "add within= the groups",
           argument: "scores")
@@ -207,7 +207,7 @@ struct MakeMask: Op {
     guard within.structure.model == scores.structure.model else {
       throw Diagnostic("the groups divide the neurons of another model", argument: "within")
     }
-    if !scores.record.groups.isEmpty, scores.record.groups != $within.references.first?.content {
+    if !scores.grouping.groups.isEmpty, scores.grouping.groups != $within.references.first?.content {
       throw Diagnostic("the scores were made with other groups than within= gives", argument: "within")
     }
     return (0..<scores.structure.layers).map { within.selectable(layer: $0) }

@@ -30,7 +30,7 @@ struct OBC: Op {
     if weight != nil { try $activations.require(keep: [.moments], grouped: true, by: "weight=") }
     try criterion.check(weight, tau: tau)
     let isGrouped = $activations.facts(of: Activations.self).contains { $0?.grouped == true }
-    return Scores.Facts(record: isGrouped ? .grouped : .plain, layers: $activations.knownLayers)
+    return Scores.Facts(grouping: isGrouped ? .grouped : .plain, layers: $activations.knownLayers)
   }
 
   private var criterion: Criterion { .obc(.init(how: how, damping: damp.value, headScore: headScore)) }
@@ -48,14 +48,13 @@ struct OBC: Op {
     let captured = try CapturedLayers(activations)
     let grouped = try activations.grouping(weight, tau: tau)
     let (score, _) = try captured.unitScores(context) { module, layer, part, W in
-      let grouping = module == .ffn ? grouped.map { $0.groups.grouping(layer: layer, weighting: $0.weighting) } : nil
-      return try criterion.scores(
-        module, layer: layer, part: part, W: W, width: captured.structure.columnsPerUnit[module], grouping: grouping,
-        context)
+      try criterion.scores(
+        module, layer: layer, part: part, W: W, width: captured.structure.columnsPerUnit[module],
+        grouping: grouped?.grouping(layer: layer)[module], context)
     }
     return Scores(
       structure: captured.structure, score: score, method: "obc \(how.rawValue)", comparesLayers: how == .oneshot,
-      record: Scores.Record(groups: grouped?.reference.content ?? "", weighting: grouped?.weighting?.record ?? ""),
+      grouping: grouped?.record ?? .plain,
       calibration: captured.calibration)
   }
 }

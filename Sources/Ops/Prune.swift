@@ -56,12 +56,12 @@ struct Prune: Op {
         kind: .usage)
     }
     try requireKept()
-    if comp == .ls, let capture { try checkRecord(grouped: capture.grouped) }
+    if comp == .ls, let capture { try checkGrouping(grouped: capture.grouped) }
     return Model.Facts(layers: $model.facts?.layers)
   }
 
   private func requireKept() throws {
-    func require(_ keep: Keep...) throws {
+    func require(_ keep: Statistic...) throws {
       try $acts.require(keep: keep, by: "comp=\(comp.rawValue)", argument: "acts")
     }
     switch comp {
@@ -77,16 +77,16 @@ struct Prune: Op {
   }
 
   /// A refit needs Gram matrices of the very groups the scores were made in.
-  private func checkRecord(grouped: Bool) throws {
-    let records = Set($masks.facts(of: Mask.self).compactMap { $0?.record })
-    if grouped, !records.isEmpty, records != [.grouped] {
+  private func checkGrouping(grouped: Bool) throws {
+    let groupings = Set($masks.facts(of: Mask.self).compactMap { $0?.grouping })
+    if grouped, !groupings.isEmpty, groupings != [.grouped] {
       throw Diagnostic(
-        records.contains(.mixed)
+        groupings.contains(.mixed)
           ? "masks of different scorings were combined, so the refit needs the ungrouped Gram matrix"
           : "the mask was not made group by group, so the refit needs the ungrouped Gram matrix",
         hint: "give acts= a capture with keep=gram and without groups=", argument: "acts", kind: .usage)
     }
-    if !grouped, records == [.grouped] {
+    if !grouped, groupings == [.grouped] {
       throw Diagnostic(
         "the mask was made group by group, so the refit needs the Gram matrices of the groups",
         hint: "give acts= the capture with groups= that the scores were made from", argument: "acts", kind: .usage)
@@ -122,7 +122,7 @@ struct Prune: Op {
   ) throws -> Pruning {
     guard let acts else { return pruning }
     let captured = try CapturedLayers([acts])
-    let grouped = try groups(of: acts)
+    let grouped = try grouping(of: acts)
     let streamed =
       isStreamed
       ? try PrunedStream(model: model, pruning: pruning, corpus: acts.loadCorpus(), context: context).parts() : nil
@@ -136,23 +136,24 @@ struct Prune: Op {
             "the capture has nothing of \(module.site.rawValue) in layer \(layer), where the mask removes something",
             hint: "capture \(module.site.rawValue) too", argument: "acts")
         }
-        let grouping = module == .ffn ? grouped.map { $0.0.grouping(layer: layer, weighting: $0.1) } : nil
         try result.blocks[layer][module].compensate(
-          module, comp, W: block.outputWeight(module), part: part, grouping: grouping, damping: damp.value,
-          isCentered: center, structure: captured.structure, context)
+          module, comp, W: block.outputWeight(module), part: part,
+          grouping: grouped?.grouping(layer: layer)[module], damping: damp.value, isCentered: center,
+          structure: captured.structure, context)
       }
     }
     return result
   }
 
-  /// The groups and weighting the mask remembers; nil when its scores were plain or masks of different records combined.
-  private func groups(of acts: Activations) throws -> (Groups, Weighting?)? {
-    guard comp == .ls, let record = masks.first?.record, masks.allSatisfy({ $0.record == record }),
-      !record.groups.isEmpty
+  /// The groups and weighting the mask remembers; nil when its scores were plain or masks of different groupings combined.
+  private func grouping(of acts: Activations) throws -> NeuronGrouping? {
+    guard comp == .ls, let grouping = masks.first?.grouping, masks.allSatisfy({ $0.grouping == grouping }),
+      !grouping.groups.isEmpty
     else { return nil }
-    guard acts.groups?.content == record.groups, let groups = try acts.loadGroups() else {
+    guard acts.groups?.content == grouping.groups, let groups = try acts.loadGroups() else {
       throw Diagnostic("acts= is divided into other groups than the mask's scores were", argument: "acts")
     }
-    return (groups, Weighting(record: record.weighting))
+    return NeuronGrouping(
+      groups: groups, content: grouping.groups, weighting: Weighting(canonical: grouping.weighting))
   }
 }

@@ -48,9 +48,9 @@ struct Score: Op {
       throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
     }
     try $measured.require(
-      keep: how == .wanda ? [.moments] : how == .blockInfluence ? Keep.something : [],
+      keep: how == .wanda ? [.moments] : how == .blockInfluence ? Statistic.something : [],
       sites: how == .blockInfluence ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
-    return Scores.Facts(record: .plain, layers: $measured.knownLayers)
+    return Scores.Facts(grouping: .plain, layers: $measured.knownLayers)
   }
 
   /// - Throws: when networks meet a method for captures, or the other way round.
@@ -78,7 +78,7 @@ struct Score: Op {
     }
     if how == .blockInfluence { return try blockInfluence(activations) }
     let captured = try CapturedLayers(activations)
-    let (score, scale) = try captured.unitScores(context) { module, layer, part, W in
+    let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
       switch how {
       case .wanda:
         let moments = try part.kept(\.moments, .moments)
@@ -90,7 +90,7 @@ struct Score: Op {
       }
     }
     return Scores(
-      structure: captured.structure, score: score, scale: how == .random ? nil : scale, method: how.rawValue,
+      structure: captured.structure, score: score, spread: how == .random ? nil : spread, method: how.rawValue,
       calibration: captured.calibration)
   }
 

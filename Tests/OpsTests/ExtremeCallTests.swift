@@ -1,6 +1,6 @@
-import Kernel
 import Testing
 
+@testable import Kernel
 @testable import Ops
 
 private let start = """
@@ -15,15 +15,36 @@ private let start = """
 @Suite(.serialized) struct ExtremeCallTests {
   let bench = ScriptBench()
 
+  /// Every number of every op, the smallest and the largest that can be written: refused, or planned and stopped.
+  @Test(arguments: catalog.names) func everyNumberIsASentenceOrAPlanNeverATrap(_ op: String) throws {
+    let signature = try #require(catalog.signature(op))
+    let call = try #require(ExampleCall(signature))
+    bench.stopsAtStart = op
+    #expect([0, 130].contains(try bench.run(call.script()).exitCode), "the example of \(op)")
+    for parameter in signature.parameters {
+      for value in ExtremeCallTests.extremes(of: parameter.kind) {
+        let outcome = try bench.run(call.script(parameter.name, value))
+        #expect([0, 1, 2, 5, 130].contains(outcome.exitCode), "\(op) \(parameter.name)=\(value)")
+        #expect(outcome.exitCode == 0 || outcome.diagnostics.count == 1, "\(op) \(parameter.name)=\(value)")
+      }
+    }
+  }
+
+  private static func extremes(of kind: String) -> [String] {
+    let words = kind.split(separator: ",")[0]
+    if words.hasPrefix("a whole number") { return ["\(Int.min)", "-1", "0", "1", "\(Int.max)"] }
+    if words.hasPrefix("a number") { return ["-1e308", "0", "5e-324", "1e308"] }
+    if words.hasPrefix("a ratio") { return ["0%", "1e-300%", "99.99999999999999%", "100%"] }
+    if words.hasPrefix("positions") { return ["\(Int.max)", "\(Int.min)", "0..1:\(Int.max)"] }
+    return []
+  }
+
   @Test(arguments: [
-    "canica signals components=\(Int.max) per_run=2",
     "canica signals components=4 per_run=\(Int.max) per_subject=\(Int.max)",
     "canica signals components=4 per_run=2 reduce=cca subject_components=\(Int.max)",
-    "allocate ends rate=20% groups=\(Int.max)", "kmeans ends k=\(Int.max)", "kmeans ends k=2 pca=\(Int.max)",
-    "capture m cal sites=ffn.in layers=0..1:\(Int.max)", "capture m cal sites=ffn.in layers=\(Int.max)",
     "assign (taylor m cal by=(kmeans ends k=2 pca=4)) how=random seed=\(Int.max)",
   ])
-  func theLargestWholeNumberIsASentenceNotATrap(_ call: String) throws {
+  func whatTakesTwoToBeExtremeIsASentenceToo(_ call: String) throws {
     let outcome = try bench.run(start + "x = " + call)
     #expect([0, 1, 2, 5].contains(outcome.exitCode), "\(call)")
     #expect(outcome.exitCode == 0 || outcome.diagnostics.count == 1, "\(call)")

@@ -1,6 +1,6 @@
-import Kernel
 import Testing
 
+@testable import Kernel
 @testable import Ops
 
 private let start = """
@@ -63,5 +63,17 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
     bench.stop = nil
     #expect(try bench.run(stop.text).exitCode == 0)
     #expect(try bench.objects() == whole.objects())
+  }
+
+  /// An op that is not tried above keeps nothing of what it was doing.
+  @Test(arguments: catalog.names.filter { op in !stops.contains { $0.op == op } })
+  func whatSavesItselfIsTried(_ op: String) throws {
+    let bench = ScriptBench()
+    bench.stopsAtEnd = op
+    let signature = try #require(catalog.signature(op))
+    let call = try #require(ExampleCall(signature))
+    let outcome = try bench.run(call.script())
+    #expect([0, 130].contains(outcome.exitCode))
+    #expect(!bench.hasCheckpoints, "\(op) saves checkpoints, and no stop in ResumeTests tries them")
   }
 }

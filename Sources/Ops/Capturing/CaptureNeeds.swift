@@ -11,7 +11,7 @@ extension Input {
   ///   - consumer: who asks: an op, or a parameter such as `how=wanda`.
   ///   - argument: what to give differently.
   func require(
-    keep: [Keep] = [], sites: SiteNeed? = nil, grouped: Bool = false, by consumer: String,
+    keep: [Statistic] = [], sites: SiteNeed? = nil, grouped: Bool = false, by consumer: String,
     argument: String = "activations"
   ) throws {
     func refused(_ problem: String, hint: String) -> Diagnostic {
@@ -77,9 +77,9 @@ extension Input {
   }
 }
 
-extension Keep {
+extension Statistic {
   /// Anything that makes a capture look at its sites at once.
-  static let something: [Keep] = [.moments, .values, .gram]
+  static let something: [Statistic] = [.moments, .values, .gram]
 
   fileprivate var noun: String {
     switch self {
@@ -94,11 +94,11 @@ extension Keep {
 extension LayerActivations {
   /// What a consumer cannot do without.
   /// - Throws: when the capture did not keep it.
-  func kept<Value>(_ value: KeyPath<LayerActivations, Value?>, _ keep: Keep) throws -> Value {
+  func kept<Value>(_ value: KeyPath<LayerActivations, Value?>, _ statistic: Statistic) throws -> Value {
     guard let value = self[keyPath: value] else {
       throw Diagnostic(
-        "the capture does not have \(keep.noun) of \(site.rawValue) in layer \(layer)",
-        hint: "capture with keep=\(keep.rawValue)")
+        "the capture does not have \(statistic.noun) of \(site.rawValue) in layer \(layer)",
+        hint: "capture with keep=\(statistic.rawValue)")
     }
     return value
   }

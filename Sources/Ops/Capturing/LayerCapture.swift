@@ -5,47 +5,50 @@ import Transformer
 /// One capture at work: walks the model, fills what is kept of each site, publishes it layer by layer, and takes up
 /// where an interrupted run stopped.
 struct LayerCapture {
-  let op: Capture
-  let chosen: [Int]
+  let network: LanguageModel
+  let sequences: Sequences
+  let sites: [Site]
+  let keep: [Statistic]
+  /// Token clusters, and groups of neurons, that divide what is kept.
+  let clusters: Clusters?
+  let groups: Groups?
+  /// The layers to look at, rising.
+  let layers: [Int]
+  /// Content hashes of what it is made from, by the names of the inputs; they tell its parts from those of others.
+  let origin: [String: JSONValue]
   let context: any RunContext
 
-  init(_ op: Capture, chosen: [Int], context: any RunContext) {
-    self.op = op
-    self.chosen = chosen
-    self.context = context
-  }
-
   func captured() throws -> [Site: [ArtifactReference]] {
-    let last = (chosen.last ?? -1) + 1
     var found: [Int: [Site: ArtifactReference]] = [:]
-    for layer in chosen { found[layer] = try existing(layer) }
-    let missing = chosen.filter { found[$0]?.count != op.sites.count }
-    let walk = ResumableWalk(network: op.model.network, sequences: op.corpus.sequences, context: context)
-    try walk.visit(missing, of: chosen, pulse: { try context.progress($0, of: last, "layer") }) { walk in
+    for layer in layers { found[layer] = try existing(layer) }
+    let missing = layers.filter { found[$0]?.count != sites.count }
+    let walk = ResumableWalk(network: network, sequences: sequences, context: context)
+    try walk.visit(missing, of: layers, pulse: { try context.progress($0, of: last, "layer") }) { walk in
       let layer = walk.layer
       found[layer] = try step(walk)
       try context.progress(layer + 1, of: last, "layer")
     }
     var parts: [Site: [ArtifactReference]] = [:]
-    for site in op.sites { parts[site] = chosen.compactMap { found[$0]?[site] } }
+    for site in sites { parts[site] = layers.compactMap { found[$0]?[site] } }
     return parts
   }
 
+  /// The number of layers to walk through.
+  private var last: Int { (layers.last ?? -1) + 1 }
+
   /// Parameters that decide what a part holds; which other layers were asked for is not among them.
   private func parameters(_ layer: Int, _ site: Site) -> [String: JSONValue] {
-    [
+    let own: [String: JSONValue] = [
       "layer": .integer(layer), "site": .string(site.rawValue),
-      "keep": .array(op.keep.map { .string($0.rawValue) }.sorted { $0.canonical < $1.canonical }),
-      "model": .string(op.$model.references[0].content), "corpus": .string(op.$corpus.references[0].content),
-      "by": .string(op.$by.references.first?.content ?? ""),
-      "groups": .string(op.$groups.references.first?.content ?? ""),
-      "with_block_in": .bool(op.sites.contains(.blockIn)),
+      "keep": .array(keep.map { .string($0.rawValue) }.sorted { $0.canonical < $1.canonical }),
+      "with_block_in": .bool(sites.contains(.blockIn)),
     ]
+    return own.merging(origin) { own, _ in own }
   }
 
   private func existing(_ layer: Int) throws -> [Site: ArtifactReference] {
     var found: [Site: ArtifactReference] = [:]
-    for site in op.sites {
+    for site in sites {
       found[site] = try context.existingChild(part: "layer", parameters: parameters(layer, site))
     }
     return found
@@ -53,19 +56,18 @@ struct LayerCapture {
 
   private func step(_ walk: Walk) throws -> [Site: ArtifactReference] {
     let layer = walk.layer
-    let last = (chosen.last ?? -1) + 1
     func pulse(_ progress: WalkProgress) throws { try context.progress(layer, of: last, "layer") }
-    let labels = try op.by?.labels(layer: layer)
+    let labels = try clusters?.labels(layer: layer)
     var collectors: [Site: SiteCollector] = [:]
-    for site in op.sites {
+    for site in sites {
       collectors[site] = SiteCollector(
-        site: site, layer: layer, width: site.width(op.model.configuration, layer: layer),
-        sequences: op.corpus.sequences,
-        keep: op.keep, labels: labels, clusters: op.by?.count ?? 0,
-        groups: site == .activation ? op.groups?.members(layer: layer) : nil)
+        site: site, layer: layer, width: site.width(network.configuration, layer: layer),
+        sequences: sequences,
+        keep: keep, labels: labels, clusters: clusters?.count ?? 0,
+        groups: site == .activation ? groups?.members(layer: layer) : nil)
     }
     // How far a block turns the residual stream is known wherever both of its ends are looked at.
-    let turns = op.sites.contains(.blockIn) && op.sites.contains(.blockOut)
+    let turns = sites.contains(.blockIn) && sites.contains(.blockOut)
     var influence = BlockInfluence()
     var entering: Matrix<Float>?
     let look: (Tap) throws -> Void = { tap in
@@ -74,9 +76,9 @@ struct LayerCapture {
       try requireFinite(tap.values, tap.site, layer: layer, from: tap.rows.lowerBound, argument: "model")
       collectors[tap.site]?.add(tap.values, rows: tap.rows)
     }
-    try walk.step(sites: Set(op.sites), tap: look, pulse: pulse)
+    try walk.step(sites: Set(sites), tap: look, pulse: pulse)
     var published: [Site: ArtifactReference] = [:]
-    for site in op.sites {
+    for site in sites {
       guard let collector = collectors[site] else { continue }
       published[site] = try context.child(
         LayerActivations.self, part: "layer", parameters: parameters(layer, site)

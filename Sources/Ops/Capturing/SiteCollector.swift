@@ -20,7 +20,7 @@ final class SiteCollector {
   private let groups: [[Int]]?
 
   init(
-    site: Site, layer: Int, width: Int, sequences: Sequences, keep: [Keep], labels: [Int32]?, clusters: Int,
+    site: Site, layer: Int, width: Int, sequences: Sequences, keep: [Statistic], labels: [Int32]?, clusters: Int,
     groups: [[Int]]?
   ) {
     self.site = site

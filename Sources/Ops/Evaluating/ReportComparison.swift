@@ -104,7 +104,7 @@ extension Report {
 
   /// Its figures, without those of the subjects of a task.
   fileprivate var figuresOfTasks: [String] {
-    let subjects = Set(evidence.items?.parts.filter { $0.name != $0.task }.map(\.name) ?? [])
+    let subjects = Set(evidence.items?.subtasks.filter { $0.name != $0.task }.map(\.name) ?? [])
     return measurements.map(\.name).filter { name in
       !subjects.contains(name.split(separator: ".").dropLast().joined(separator: "."))
     }

@@ -3,7 +3,7 @@ import Kernel
 /// Items of multiple-choice tasks with what a model made of them.
 public struct TaskItems: Sendable {
   /// A task, or one subject of a task.
-  public struct Part: Sendable, Equatable {
+  public struct Subtask: Sendable, Equatable {
     /// `piqa`, `mmlu_anatomy`.
     let name: String
     /// The task it is a part of: `mmlu`; `name` when it is the whole.
@@ -13,8 +13,8 @@ public struct TaskItems: Sendable {
   }
 
   public struct Item: Sendable {
-    /// Which of `parts`.
-    let part: Int
+    /// Which of `subtasks`.
+    let subtask: Int
     /// Its place in the task's files, from 0.
     let number: Int
     let gold: Int
@@ -35,7 +35,7 @@ public struct TaskItems: Sendable {
     var accNorm: Double? { chosenPerCharacter.map { $0 == gold ? 1 : 0 } }
   }
 
-  let parts: [Part]
+  let subtasks: [Subtask]
   let items: [Item]
 
   /// The accuracies of each task and subject that has them, called `TASK.name`; and over several tasks their mean, called
@@ -43,26 +43,27 @@ public struct TaskItems: Sendable {
   func averages(
     of accuracy: KeyPath<Item, Double?>, named name: String, mean: String
   ) -> [(name: String, samples: Samples)] {
-    let tasks = parts.map(\.task).uniqued
+    let tasks = subtasks.map(\.task).uniqued
     var result: [(name: String, samples: Samples)] = []
     for task in tasks {
-      let members = items.filter { parts[$0.part].task == task && $0[keyPath: accuracy] != nil }
+      let members = items.filter { subtasks[$0.subtask].task == task && $0[keyPath: accuracy] != nil }
       guard !members.isEmpty else { continue }
-      let places = members.map(\.part).uniqued
+      let places = members.map(\.subtask).uniqued
       result.append(
         (
           "\(task).\(name)",
           Samples(
-            members.compactMap { $0[keyPath: accuracy] }, strata: members.map { places.firstIndex(of: $0.part) ?? 0 })
+            members.compactMap { $0[keyPath: accuracy] }, strata: members.map { places.firstIndex(of: $0.subtask) ?? 0 }
+          )
         ))
-      for place in places where parts[place].name != task {
-        let own = members.filter { $0.part == place }
-        result.append(("\(parts[place].name).\(name)", Samples(own.compactMap { $0[keyPath: accuracy] })))
+      for place in places where subtasks[place].name != task {
+        let own = members.filter { $0.subtask == place }
+        result.append(("\(subtasks[place].name).\(name)", Samples(own.compactMap { $0[keyPath: accuracy] })))
       }
     }
     guard tasks.count > 1, !result.isEmpty else { return result }
     // Each task weighs the same, however many items it has.
-    let places = items.map { tasks.firstIndex(of: parts[$0.part].task) ?? 0 }
+    let places = items.map { tasks.firstIndex(of: subtasks[$0.subtask].task) ?? 0 }
     var counts = [Double](repeating: 0, count: tasks.count)
     for place in places { counts[place] += 1 }
     let weights = places.map { 1 / (counts[$0] * Double(tasks.count)) }
@@ -80,10 +81,10 @@ func firstMaximum<Value: Comparable>(_ values: [Value]) -> Int {
 
 extension TaskItems {
   func write(to writer: any ArtifactWriter) throws {
-    try writer.strings("task/name", parts.map(\.name), axis: "task")
-    try writer.strings("task/of", parts.map(\.task), axis: "task")
-    try writer.vector("task/normalised", parts.map { $0.isNormalised ? UInt8(1) : 0 }, axis: "task")
-    try writer.vector("item/task", items.map { Int32($0.part) }, axis: "item", meaning: "index into task/name")
+    try writer.strings("task/name", subtasks.map(\.name), axis: "task")
+    try writer.strings("task/of", subtasks.map(\.task), axis: "task")
+    try writer.vector("task/normalised", subtasks.map { $0.isNormalised ? UInt8(1) : 0 }, axis: "task")
+    try writer.vector("item/task", items.map { Int32($0.subtask) }, axis: "item", meaning: "index into task/name")
     try writer.vector("item/number", items.map { Int32($0.number) }, axis: "item", meaning: "place in the task's files")
     try writer.vector("item/gold", items.map { Int32($0.gold) }, axis: "item", meaning: "the right choice")
     try writer.vector("item/chosen", items.map { Int32($0.chosen) }, axis: "item", meaning: "most likely choice")
@@ -108,8 +109,8 @@ extension TaskItems {
     let names = try reader.strings("task/name")
     let tasks = try reader.strings("task/of")
     let normalised = try reader.array("task/normalised", as: UInt8.self)
-    let parts = names.indices.map { Part(name: names[$0], task: tasks[$0], isNormalised: normalised[$0] == 1) }
-    let part = try reader.array("item/task", as: Int32.self)
+    let subtasks = names.indices.map { Subtask(name: names[$0], task: tasks[$0], isNormalised: normalised[$0] == 1) }
+    let subtask = try reader.array("item/task", as: Int32.self)
     let number = try reader.array("item/number", as: Int32.self)
     let gold = try reader.array("item/gold", as: Int32.self)
     let width = try reader.shape("item/log_likelihood").last ?? 0
@@ -119,10 +120,11 @@ extension TaskItems {
       let row = (index * width)..<((index + 1) * width)
       let found = choices[row].filter { !$0.isNaN }
       return Item(
-        part: Int(part[index]), number: Int(number[index]), gold: Int(gold[index]), logLikelihoods: found,
-        characters: parts[Int(part[index])].isNormalised ? characters[row].prefix(found.count).map(Int.init) : nil)
+        subtask: Int(subtask[index]), number: Int(number[index]), gold: Int(gold[index]), logLikelihoods: found,
+        characters: subtasks[Int(subtask[index])].isNormalised ? characters[row].prefix(found.count).map(Int.init) : nil
+      )
     }
-    self.parts = parts
+    self.subtasks = subtasks
   }
 
   private func padded<Value>(_ values: [Value], _ width: Int, _ filler: Value) -> [Value] {

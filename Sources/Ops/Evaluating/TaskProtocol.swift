@@ -17,9 +17,9 @@ struct TaskProtocol {
 
   /// Identifies the items asked: reports of the same ones can be compared, whatever files they came from.
   var items: String {
-    let asked = files.parts.flatMap { part in
-      [part.name]
-        + part.items.prefix(limit ?? .max).flatMap { _, _, item in
+    let asked = files.subtasks.flatMap { subtask in
+      [subtask.name]
+        + subtask.items.prefix(limit ?? .max).flatMap { _, _, item in
           item.prompts.flatMap { [$0.context, $0.continuation] } + ["\(item.gold)"]
         }
     }
@@ -28,10 +28,10 @@ struct TaskProtocol {
 
   func run(_ context: any RunContext) throws -> TaskItems {
     var pairs: [ContinuationPair] = []
-    var scored: [(part: Int, number: Int, item: TaskItem)] = []
-    for (index, part) in files.parts.enumerated() {
-      let preamble = try preamble(of: part)
-      for (number, place, item) in part.items.prefix(limit ?? .max) {
+    var scored: [(subtask: Int, number: Int, item: TaskItem)] = []
+    for (index, subtask) in files.subtasks.enumerated() {
+      let preamble = try preamble(of: subtask)
+      for (number, place, item) in subtask.items.prefix(limit ?? .max) {
         try context.checkCancelled()
         for prompt in item.prompts {
           let pair = try encoded(preamble + prompt.context, prompt.continuation)
@@ -52,33 +52,33 @@ struct TaskProtocol {
         "\(cut) of \(pairs.count) prompts are longer than the model's \(length) tokens and are cut on the left")
     }
     var found = try continuationLogLikelihoods(network, pairs, length: length, context)[...]
-    let items = try scored.map { part, number, item in
+    let items = try scored.map { subtask, number, item in
       let choices = Array(found.prefix(item.prompts.count))
       found = found.dropFirst(choices.count)
       guard choices.allSatisfy(\.isFinite) else {
         throw Diagnostic(
-          "the model gives item \(number + 1) of \(files.parts[part].name) a probability that is no number")
+          "the model gives item \(number + 1) of \(files.subtasks[subtask].name) a probability that is no number")
       }
       return TaskItems.Item(
-        part: part, number: number, gold: item.gold, logLikelihoods: choices,
-        characters: files.parts[part].task.isNormalised ? item.characters : nil)
+        subtask: subtask, number: number, gold: item.gold, logLikelihoods: choices,
+        characters: files.subtasks[subtask].task.isNormalised ? item.characters : nil)
     }
     return TaskItems(
-      parts: files.parts.map { .init(name: $0.name, task: $0.task.name, isNormalised: $0.task.isNormalised) },
+      subtasks: files.subtasks.map { .init(name: $0.name, task: $0.task.name, isNormalised: $0.task.isNormalised) },
       items: items)
   }
 
   /// What stands before each question of a subject.
-  private func preamble(of part: TaskFiles.Part) throws -> String {
-    guard let subject = part.subject else {
+  private func preamble(of subtask: TaskFiles.Subtask) throws -> String {
+    guard let subject = subtask.subject else {
       if shots == 0 { return "" }
       throw Diagnostic(
-        "shots= takes examples from a dev file, which \(part.task.name) does not have", argument: "shots")
+        "shots= takes examples from a dev file, which \(subtask.task.name) does not have", argument: "shots")
     }
     let examples = shots == 0 ? [] : files.examples[subject] ?? []
     guard examples.count >= shots else {
       throw Diagnostic(
-        "\(part.name) has \(examples.count) examples, fewer than \(shots)",
+        "\(subtask.name) has \(examples.count) examples, fewer than \(shots)",
         hint: "give the file of its examples too, called …_dev", argument: "shots")
     }
     return Task.preamble(subject: subject, examples: Array(examples.prefix(shots)))

@@ -3,7 +3,7 @@ import Numerics
 
 // K-means over tokens (FANG, "Context Clustering"): Lloyd's algorithm, greedy k-means++ seeds, as scikit-learn does it.
 //
-// Tokens are cut into at most 64 pieces, by their number alone; sums of a piece are in double and pieces are added in
+// Tokens are cut into at most 64 chunks, by their number alone; sums of a chunk are in double and chunks are added in
 // order, so labels and centres do not depend on the number of threads.
 
 /// A partition of tokens.
@@ -106,7 +106,7 @@ private struct ClusterPoints: Sendable {
   let mean: [Double]
   /// Of the p columns, averaged (ddof 0).
   let meanVariance: Double
-  let pieces: [Range<Int>]
+  let chunks: [Range<Int>]
 
   init(_ original: Matrix<Float>) throws {
     let moments = original.columnMoments
@@ -117,7 +117,7 @@ private struct ClusterPoints: Sendable {
     X = original.copy()
     X.addToRows(mean.map { Float(-$0) })
     meanVariance = moments.variance().reduce(0, +) / Double(max(original.columns, 1))
-    pieces = Parallel.ranges(original.rows, of: max(1024, (original.rows + 63) / 64))
+    chunks = Parallel.ranges(original.rows, of: max(1024, (original.rows + 63) / 64))
   }
 
   var tokens: Int { X.rows }
@@ -173,8 +173,8 @@ private func squaredDistances(
   _ points: ClusterPoints, to token: Int, cappedBy cap: [Double]?
 ) throws -> (values: [Double], sum: Double) {
   let center = points.X.row(token)
-  let parts = try Parallel.map(points.pieces.count) { piece in
-    let tokens = points.pieces[piece]
+  let parts = try Parallel.map(points.chunks.count) { chunk in
+    let tokens = points.chunks[chunk]
     var values = squaredDistances(points.X.rows(tokens), to: center).map(Double.init)
     if let cap { for i in values.indices { values[i] = min(values[i], cap[tokens.lowerBound + i]) } }
     return values
@@ -188,16 +188,16 @@ private func lloyd(
   _ points: ClusterPoints, from start: Matrix<Double>, maximumIterations: Int, tolerance: Double
 ) throws -> ContextClusters {
   var centers = start
-  var pieces: [LloydPiece] = []
+  var chunks: [LloydChunk] = []
   var history: [Double] = []
   var hasConverged = false
   for _ in 0..<max(maximumIterations, 1) {
-    pieces = try assignTokens(points, centers, before: pieces)
-    var sums = LloydSums(pieces)
-    history.append(pieces.reduce(0) { $0 + $1.inertia })
-    let hasRefilled = try refillEmptyClusters(points, pieces, &sums)
+    chunks = try assignTokens(points, centers, before: chunks)
+    var sums = LloydSums(chunks)
+    history.append(chunks.reduce(0) { $0 + $1.inertia })
+    let hasRefilled = try refillEmptyClusters(points, chunks, &sums)
     let moved = sums.means
-    if !hasRefilled && !pieces.contains(where: \.hasChanged) {
+    if !hasRefilled && !chunks.contains(where: \.hasChanged) {
       hasConverged = true
       break
     }
@@ -208,10 +208,10 @@ private func lloyd(
       break
     }
   }
-  pieces = try assignTokens(points, centers, before: [])
-  let final = LloydSums(pieces)
-  history.append(pieces.reduce(0) { $0 + $1.inertia })
-  let labels = pieces.flatMap(\.labels)
+  chunks = try assignTokens(points, centers, before: [])
+  let final = LloydSums(chunks)
+  history.append(chunks.reduce(0) { $0 + $1.inertia })
+  let labels = chunks.flatMap(\.labels)
   if let empty = final.counts.firstIndex(of: 0) { throw ClusterError.clusterLeftEmpty(empty) }
   let means = final.means
   let inertia = try exactInertia(points, means, labels)
@@ -222,7 +222,7 @@ private func lloyd(
 }
 
 /// Some consecutive tokens: where they belong, and the sums their clusters' means need.
-private struct LloydPiece: Sendable {
+private struct LloydChunk: Sendable {
   var labels: [Int32]
   /// ‖x − nearest centre‖² per token.
   var distances: [Float] = []
@@ -266,17 +266,17 @@ private struct LloydPiece: Sendable {
   }
 }
 
-/// Sums and counts of all pieces, added in order.
+/// Sums and counts of all chunks, added in order.
 private struct LloydSums {
   var counts: [Int]
   var sums: [Double]
 
-  init(_ pieces: [LloydPiece]) {
-    counts = [Int](repeating: 0, count: pieces.first?.counts.count ?? 0)
-    sums = [Double](repeating: 0, count: pieces.first?.sums.count ?? 0)
-    for piece in pieces {
-      for k in counts.indices { counts[k] += piece.counts[k] }
-      for i in sums.indices { sums[i] += piece.sums[i] }
+  init(_ chunks: [LloydChunk]) {
+    counts = [Int](repeating: 0, count: chunks.first?.counts.count ?? 0)
+    sums = [Double](repeating: 0, count: chunks.first?.sums.count ?? 0)
+    for chunk in chunks {
+      for k in counts.indices { counts[k] += chunk.counts[k] }
+      for i in sums.indices { sums[i] += chunk.sums[i] }
     }
   }
 
@@ -293,28 +293,28 @@ private struct LloydSums {
 ///
 /// - Parameter before: the previous assignment, or nothing to sum afresh.
 private func assignTokens(
-  _ points: ClusterPoints, _ centers: Matrix<Double>, before: [LloydPiece]
-) throws -> [LloydPiece] {
+  _ points: ClusterPoints, _ centers: Matrix<Double>, before: [LloydChunk]
+) throws -> [LloydChunk] {
   let C = Matrix<Float>(centers)
-  return try Parallel.map(points.pieces.count) { i in
-    let tokens = points.pieces[i]
-    var piece =
-      before.isEmpty ? LloydPiece(tokens: tokens.count, clusters: C.rows, columns: C.columns) : before[i]
-    piece.assign(points.X.rows(tokens), C)
-    return piece
+  return try Parallel.map(points.chunks.count) { i in
+    let tokens = points.chunks[i]
+    var chunk =
+      before.isEmpty ? LloydChunk(tokens: tokens.count, clusters: C.rows, columns: C.columns) : before[i]
+    chunk.assign(points.X.rows(tokens), C)
+    return chunk
   }
 }
 
 /// An empty cluster takes the token farthest from its centre, the next one the next farthest; they leave their clusters.
 /// Returns whether there was one.
 private func refillEmptyClusters(
-  _ points: ClusterPoints, _ pieces: [LloydPiece], _ sums: inout LloydSums
+  _ points: ClusterPoints, _ chunks: [LloydChunk], _ sums: inout LloydSums
 ) throws -> Bool {
   let empty = sums.counts.indices.filter { sums.counts[$0] == 0 }
   if empty.isEmpty { return false }
   let p = points.columns
-  let labels = pieces.flatMap(\.labels)
-  let distances = pieces.flatMap(\.distances)
+  let labels = chunks.flatMap(\.labels)
+  let distances = chunks.flatMap(\.distances)
   let farthest = distances.indices.sorted { (-distances[$0], $0) < (-distances[$1], $1) }
   guard let first = farthest.first, distances[first] > 0 else {
     throw ClusterError.tooFewDistinctTokens(clusters: sums.counts.count)
@@ -334,11 +334,11 @@ private func refillEmptyClusters(
 /// Σ ‖x − c‖² from differences, in double.
 private func exactInertia(_ points: ClusterPoints, _ centers: Matrix<Double>, _ labels: [Int32]) throws -> Double {
   let p = points.columns
-  let sums = try Parallel.map(points.pieces.count) { piece in
+  let sums = try Parallel.map(points.chunks.count) { chunk in
     var sum = 0.0
     points.X.withUnsafePointer { X, step in
       centers.withUnsafePointer { C, width in
-        for t in points.pieces[piece] {
+        for t in points.chunks[chunk] {
           let (x, c) = (X + t * step, C + Int(labels[t]) * width)
           for i in 0..<p {
             let d = Double(x[i]) - c[i]

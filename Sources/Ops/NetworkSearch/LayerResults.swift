@@ -22,14 +22,14 @@ final class LayerResults {
     self.layers = layers
     module = search.module
     signals = search.signalNames
-    sizes = layers.map { search.op.activations.structure.units[search.module][$0] }
-    components = search.op.components
+    sizes = layers.map { search.activations.structure.units[search.module][$0] }
+    components = search.analysis.components
     let lengths = search.runs.map(\.tokens.count)
     tokens = lengths.indices.map { run in
       let start = lengths[..<run].reduce(0, +)
       return start..<(start + lengths[run])
     }
-    let keepsMaps = search.op.keep == .maps
+    let keepsMaps = search.analysis.keepsMaps
     maps = keepsMaps ? Matrix(rows: lengths.count * components, columns: signals.count * sizes.reduce(0, +)) : nil
     courses = keepsMaps ? Matrix(rows: components, columns: lengths.reduce(0, +)) : nil
   }
@@ -57,7 +57,7 @@ final class LayerResults {
     let z = networks.z
     let (units, halves) = (self.units, signals.count)
     var memberships = [Int32](repeating: 0, count: units)
-    var keyPieces = sizes.map { _ in [Int32](repeating: 0, count: components) }
+    var keyUnits = sizes.map { _ in [Int32](repeating: 0, count: components) }
     for i in 0..<z.rows {
       let values = z.row(i)
       var j = 0
@@ -66,14 +66,14 @@ final class LayerResults {
           // A unit is key in a network when any of its signals is.
           if (0..<halves).contains(where: { abs(values[$0 * units + j]) > key }) {
             memberships[j] += 1
-            keyPieces[layer][i] += 1
+            keyUnits[layer][i] += 1
           }
           j += 1
         }
       }
     }
     return RunNetworks(
-      explained: networks.explained, kurtosis: networks.kurtosis, keyPieces: keyPieces,
+      explained: networks.explained, kurtosis: networks.kurtosis, keyUnits: keyUnits,
       maxAbsZ: keyNeuronScores(z, halves: halves, .maximum).map { Float($0) },
       sumOfSquares: keyNeuronScores(z, halves: halves, .sumOfSquares).map { Float($0) }, memberships: memberships,
       tokens: scaled.rows, iterations: found.iterations, change: found.change, hasConverged: found.hasConverged,

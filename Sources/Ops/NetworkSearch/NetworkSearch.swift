@@ -6,28 +6,21 @@ import Transformer
 /// signals of a run are analysed and forgotten when they are complete. Layers that are analysed together need their
 /// signals at the same time: then the model is walked once per run, and only signals still needed are held.
 struct NetworkSearch {
-  let op: CanICA
+  let activations: Activations
   let model: Model
   let corpus: Corpus
+  let module: Module
   let sites: [Site]
   let runs: [TokenRun]
+  /// The layers of each analysis.
   let parts: [[Int]]
+  /// Whether each layer is analysed by itself, so that one walk serves all.
+  let isLayerwise: Bool
+  let analysis: NetworkAnalysis
+  /// What tells these networks from those of other calls, but for the layers of a part.
+  let recorded: [String: JSONValue]
   let context: any RunContext
 
-  init(
-    _ op: CanICA, model: Model, corpus: Corpus, sites: [Site], runs: [TokenRun], parts: [[Int]],
-    context: any RunContext
-  ) {
-    self.op = op
-    self.model = model
-    self.corpus = corpus
-    self.sites = sites
-    self.runs = runs
-    self.parts = parts
-    self.context = context
-  }
-
-  var module: Module { op.module }
   /// The signals of one neuron or unit.
   var signalNames: [String] {
     switch module {
@@ -40,12 +33,12 @@ struct NetworkSearch {
   func found() throws -> [ArtifactReference] {
     var found = try parts.map { try context.existingChild(part: "layers", parameters: parameters($0)) }
     let missing = parts.indices.filter { found[$0] == nil }
-    if op.activations.keep.contains(.values) {
+    if activations.keep.contains(.values) {
       for part in missing { found[part] = try publishedFromValues(part) }
-    } else if op.scope == .layer {
+    } else if isLayerwise {
       let walk = ResumableWalk(network: model.network, sequences: corpus.sequences, context: context)
       let wanted = missing.map { parts[$0][0] }
-      try walk.visit(wanted, of: op.activations.layers, pulse: { _ in try context.checkCancelled() }) { walk in
+      try walk.visit(wanted, of: activations.layers, pulse: { _ in try context.checkCancelled() }) { walk in
         guard let part = parts.firstIndex(of: [walk.layer]) else { return }
         found[part] = try publishedLayer(part, walk)
       }
@@ -55,11 +48,10 @@ struct NetworkSearch {
     return found.compactMap { $0 }
   }
 
-  /// What the networks of some layers depend on: all that was asked for, and which layers are analysed together instead
-  /// of the scope that says so.
+  /// What the networks of some layers depend on: all that was asked for, and which layers are analysed
+  /// together.
   private func parameters(_ layers: [Int]) -> [String: JSONValue] {
-    var parameters = op.recordedParameters
-    parameters["scope"] = nil
+    var parameters = recorded
     parameters["layers"] = .array(layers.map(JSONValue.integer))
     return parameters
   }
@@ -68,7 +60,7 @@ struct NetworkSearch {
 
   private func publishedFromValues(_ part: Int) throws -> ArtifactReference {
     let values = try parts[part].map { layer in
-      try sites.map { try op.activations.part($0, layer: layer).kept(\.values, .values).load() }
+      try sites.map { try activations.part($0, layer: layer).kept(\.values, .values).load() }
     }
     let results = LayerResults(self, layers: parts[part])
     for (index, run) in runs.enumerated() {
@@ -143,7 +135,7 @@ struct NetworkSearch {
     guard module == .attention, let heads = signals.first else { return signals }
     return try headSignals(
       heads, perUnit: model.configuration.queriesPerUnit, size: model.configuration.headSize,
-      scale: op.scale.signalScale, subjects: run.subjects)
+      scale: analysis.scale, subjects: run.subjects)
   }
 
   private func publish(_ results: LayerResults) throws -> ArtifactReference {
@@ -182,7 +174,7 @@ struct NetworkSearch {
       try search(index, columns, results, pulse)
     }
     // The last run's results are about to be published with the part.
-    if index + 1 < runs.count || op.scope != .layer {
+    if index + 1 < runs.count || !isLayerwise {
       try context.checkpoint(name) { try results.save(index, to: $0) }
     }
   }
@@ -190,65 +182,9 @@ struct NetworkSearch {
   private func search(
     _ index: Int, _ signals: [Matrix<Float>], _ results: LayerResults, _ pulse: @escaping () throws -> Void
   ) throws {
-    let run = runs[index]
-    let scaled = try ScaledSignals(signals, scale: op.scale.signalScale, subjects: run.subjects)
-    let subspace =
-      op.reduce == .concat
-      ? try sharedSubspace(scaled, components: op.components, progress: pulse)
-      : try canonicalSubspace(
-        scaled, subjects: run.subjects, subjectComponents: op.subjectComponents ?? op.components,
-        components: op.components, progress: pulse)
-    let whitened = try Ops.whitened(subspace.B)
-    let found =
-      op.ica == .none
-      ? Unmixing(W: .identity(op.components), iterations: 0, change: 0, hasConverged: true, restart: 0, reseeds: 0)
-      : try unmixing(
-        whitened, contrast: op.contrast, order: op.algorithm, restarts: op.restarts, seed: op.seed,
-        name: "canica \(LayerNetworks.title(results.layers)) run \(index)", tolerance: op.tolerance,
-        maximumIterations: op.iterations, progress: pulse)
-    let networks = functionalNetworks(whitened, W: found.W, signals: scaled)
-    results.add(index, networks, found, signals: scaled, key: op.key)
-  }
-}
-
-/// The signals of one run, put together from the batches of a walk.
-final class RunCutter {
-  private let sites: [Site]
-  private let runs: [Range<Int>]
-  private let complete: (Int, [Matrix<Float>]) throws -> Void
-  /// What the sites before the last showed of the current batch.
-  private var batch: [Matrix<Float>] = []
-  private var run = 0
-  private var signals: [Matrix<Float>] = []
-
-  /// - Parameters:
-  ///   - sites: in the order in which a block reaches them.
-  ///   - runs: rows of each run, rising.
-  ///   - complete: gets each run when its last row has come; tokens × features for each site.
-  init(sites: [Site], runs: [Range<Int>], complete: @escaping (Int, [Matrix<Float>]) throws -> Void) {
-    self.sites = sites
-    self.runs = runs
-    self.complete = complete
-  }
-
-  func add(_ tap: Tap) throws {
-    guard tap.site == sites.last else { return batch.append(tap.values.copy()) }
-    let shown = batch + [tap.values]
-    batch = []
-    while run < runs.count, runs[run].lowerBound < tap.rows.upperBound {
-      let wanted = runs[run]
-      if signals.isEmpty { signals = shown.map { Matrix(rows: wanted.count, columns: $0.columns) } }
-      let rows = wanted.clamped(to: tap.rows)
-      let (from, to) = (tap.rows.lowerBound, wanted.lowerBound)
-      for (target, source) in zip(signals, shown) {
-        target.rows((rows.lowerBound - to)..<(rows.upperBound - to))
-          .assign(source.rows((rows.lowerBound - from)..<(rows.upperBound - from)))
-      }
-      guard wanted.upperBound <= tap.rows.upperBound else { return }
-      let finished = signals
-      signals = []
-      try complete(run, finished)
-      run += 1
-    }
+    let (networks, found, scaled) = try analysis.networks(
+      of: signals, subjects: runs[index].subjects,
+      name: "canica \(LayerNetworks.title(results.layers)) run \(index)", progress: pulse)
+    results.add(index, networks, found, signals: scaled, key: analysis.key)
   }
 }

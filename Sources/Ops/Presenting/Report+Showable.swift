@@ -36,12 +36,12 @@ extension Report: Showable {
     let metrics = Metric.all.filter { $0.scope == "TASK" }
     return TableData(
       columns: ["task", "items"] + metrics.flatMap { [$0.name, $0.name + "_stderr"] },
-      rows: items.parts.enumerated().map { place, part in
+      rows: items.subtasks.enumerated().map { place, subtask in
         let figures = metrics.flatMap { metric -> [TableData.Cell] in
-          let found = measurements.first { $0.name == "\(part.name).\(metric.name)" }
+          let found = measurements.first { $0.name == "\(subtask.name).\(metric.name)" }
           return [found.map { .number($0.value) } ?? .missing, found.map { .number($0.standardError) } ?? .missing]
         }
-        return [.text(part.name), .integer(items.items.count { $0.part == place })] + figures
+        return [.text(subtask.name), .integer(items.items.count { $0.subtask == place })] + figures
       })
   }
 

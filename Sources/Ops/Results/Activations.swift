@@ -3,7 +3,7 @@ import Numerics
 import Transformer
 
 /// What a capture keeps of each site.
-public enum Keep: String, Choice, Codable {
+public enum Statistic: String, Choice, Codable {
   /// Every token's activations.
   case values
   /// Mean and variance of every feature, per cluster when clusters are given.
@@ -24,7 +24,7 @@ public struct Activations: Artifact, InputValue {
   public let corpus: ArtifactReference
   public let structure: Structure
   public let sites: [Site]
-  public let keep: [Keep]
+  public let keep: [Statistic]
   public let layers: [Int]
   public let tokens: Int
   /// Hashes of the text of the corpus and of what the model was calibrated on.
@@ -63,7 +63,7 @@ public struct Activations: Artifact, InputValue {
   public func loadGroups() throws -> Groups? { try groups.map { try Groups(from: open($0)) } }
 
   public init(
-    model: ArtifactReference, corpus: ArtifactReference, structure: Structure, sites: [Site], keep: [Keep],
+    model: ArtifactReference, corpus: ArtifactReference, structure: Structure, sites: [Site], keep: [Statistic],
     layers: [Int], tokens: Int, calibration: [String], clusters: ArtifactReference?, groups: ArtifactReference?,
     parts: [Site: [ArtifactReference]], open: @escaping @Sendable (ArtifactReference) throws -> any ArtifactReader
   ) {
@@ -115,7 +115,7 @@ public struct Activations: Artifact, InputValue {
     }
     let sites = try words("site").compactMap(Site.init(rawValue:))
     self.sites = sites
-    keep = try words("keep").compactMap(Keep.init(rawValue:))
+    keep = try words("keep").compactMap(Statistic.init(rawValue:))
     layers = try reader.array("layer", as: Int32.self).map(Int.init)
     tokens = try reader.attribute("tokens").intValue ?? 0
     func child(_ name: String) throws -> ArtifactReference? {

@@ -19,7 +19,7 @@ extension Corpus {
 extension Activations {
   public struct Facts: Codable, Sendable {
     var sites: [Site]
-    var keep: [Keep]
+    var keep: [Statistic]
     /// Whether what is kept is divided by token clusters, and by groups of neurons.
     var clustered: Bool
     var grouped: Bool
@@ -44,13 +44,13 @@ extension Clusters {
 
 extension Scores {
   public struct Facts: Codable, Sendable {
-    var record: Record.Kind?
+    var grouping: Grouping.Kind?
     /// Blocks of the model.
     var layers: Int?
   }
 }
 
-extension Scores.Record {
+extension Scores.Grouping {
   /// In which company neurons were judged; a refit needs Gram matrices of the same.
   public enum Kind: String, Codable, Sendable {
     /// All of a module together.
@@ -64,6 +64,6 @@ extension Scores.Record {
 
 extension Mask {
   public struct Facts: Codable, Sendable {
-    var record: Scores.Record.Kind?
+    var grouping: Scores.Grouping.Kind?
   }
 }

@@ -111,8 +111,7 @@ public struct LayerNetworks: Artifact {
       try writer.array(
         path, runs.flatMap(values), shape: [runs.count, components], axes: ["run", "component"], meaning: meaning)
     }
-    func perPiece<Value: ArtifactElement>(_ path: String, _ meaning: String, _ values: (RunNetworks) -> [Value]) throws
-    {
+    func perUnit<Value: ArtifactElement>(_ path: String, _ meaning: String, _ values: (RunNetworks) -> [Value]) throws {
       try writer.array(
         path, runs.flatMap(values), shape: [runs.count, units], axes: ["run", module.axis], meaning: meaning)
     }
@@ -122,11 +121,11 @@ public struct LayerNetworks: Artifact {
     try perComponent("explained", "share of the variance of the signals", \.explained)
     try perComponent("stats/kurtosis", "excess kurtosis of the map", \.kurtosis)
     try writer.array(
-      "stats/n_key", runs.flatMap { $0.keyPieces.flatMap { $0 } }, shape: [runs.count, layers.count, components],
+      "stats/n_key", runs.flatMap { $0.keyUnits.flatMap { $0 } }, shape: [runs.count, layers.count, components],
       axes: ["run", "layer", "component"], meaning: "\(module.axis)s with |z| above key")
-    try perPiece("max_abs_z", "max |z| over networks and signals", \.maxAbsZ)
-    try perPiece("sum_z2", "sum of z^2 over networks and signals", \.sumOfSquares)
-    try perPiece("memberships", "networks in which the \(module.axis) is key", \.memberships)
+    try perUnit("max_abs_z", "max |z| over networks and signals", \.maxAbsZ)
+    try perUnit("sum_z2", "sum of z^2 over networks and signals", \.sumOfSquares)
+    try perUnit("memberships", "networks in which the \(module.axis) is key", \.memberships)
     try perRun("search/tokens", "tokens of the run") { Int64($0.tokens) }
     try perRun("search/iterations", "steps of FastICA") { Int32($0.iterations) }
     try perRun("search/change", "largest turn of a network in the last step", \.change)
@@ -158,7 +157,7 @@ public struct LayerNetworks: Artifact {
     }
     let explained = try split("explained", Double.self, k)
     let kurtosis = try split("stats/kurtosis", Double.self, k)
-    let keyPieces = try split("stats/n_key", Int32.self, k)
+    let keyUnits = try split("stats/n_key", Int32.self, k)
     let maxAbsZ = try split("max_abs_z", Float.self, units)
     let sums = try split("sum_z2", Float.self, units)
     let memberships = try split("memberships", Int32.self, units)
@@ -173,7 +172,7 @@ public struct LayerNetworks: Artifact {
     runs = tokens.indices.map { run in
       RunNetworks(
         explained: explained[run], kurtosis: kurtosis[run],
-        keyPieces: Array(keyPieces[(run * layers.count)..<((run + 1) * layers.count)]),
+        keyUnits: Array(keyUnits[(run * layers.count)..<((run + 1) * layers.count)]),
         maxAbsZ: maxAbsZ[run], sumOfSquares: sums[run], memberships: memberships[run], tokens: Int(tokens[run]),
         iterations: Int(iterations[run]), change: change[run], hasConverged: converged[run] == 1,
         restart: Int(restart[run]), reseeds: Int(reseeds[run]), dead: Int(dead[run]), similarity: similarity[run])
@@ -186,7 +185,7 @@ public struct RunNetworks: Sendable {
   public var explained: [Double]
   public var kurtosis: [Double]
   /// Units with |z| above the key threshold: layer of the part, component.
-  public var keyPieces: [[Int32]]
+  public var keyUnits: [[Int32]]
   public var maxAbsZ: [Float]
   public var sumOfSquares: [Float]
   /// Networks in which each unit is key.

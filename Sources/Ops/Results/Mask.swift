@@ -12,12 +12,12 @@ public struct Mask: Artifact, InputValue {
   public let requested: Double?
   /// The score at which the cut fell, where one cut was made.
   public let threshold: Double?
-  /// Weighting and grouping of the scores; nil after masks of different records were combined.
-  public let record: Scores.Record?
+  /// How the scores were grouped; nil after masks of different groupings were combined.
+  public let grouping: Scores.Grouping?
   public let calibration: [String]
 
   public init(
-    structure: Structure, keep: PerUnit<Bool>, requested: Double?, threshold: Double? = nil, record: Scores.Record?,
+    structure: Structure, keep: PerUnit<Bool>, requested: Double?, threshold: Double? = nil, grouping: Scores.Grouping?,
     calibration: [String]
   ) {
     self.structure = structure
@@ -27,7 +27,7 @@ public struct Mask: Artifact, InputValue {
     }
     self.requested = requested
     self.threshold = threshold
-    self.record = record
+    self.grouping = grouping
     self.calibration = calibration
   }
 
@@ -105,9 +105,9 @@ public struct Mask: Artifact, InputValue {
     try writer.attribute("rate_unpruned", .number(unprunedRate))
     if let requested { try writer.note("rate_requested", .number(requested)) }
     if let threshold { try writer.note("threshold", .number(threshold)) }
-    try writer.attribute("has_record", .integer(record == nil ? 0 : 1))
-    try writer.attribute("groups_content", .string(record?.groups ?? ""))
-    try writer.attribute("weighting", .string(record?.weighting ?? ""))
+    try writer.attribute("has_record", .integer(grouping == nil ? 0 : 1))
+    try writer.attribute("groups_content", .string(grouping?.groups ?? ""))
+    try writer.attribute("weighting", .string(grouping?.weighting ?? ""))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     if let module = keep.modules().last, let rows = keep[module] {
       let flags = rows.map { $0.map { Float($0 ? 1 : 0) } }
@@ -121,10 +121,10 @@ public struct Mask: Artifact, InputValue {
     keep = try PerUnit<UInt8>("keep", from: reader, counts: structure.units).mapUnits { $0 == 1 }
     requested = try? reader.attribute("rate_requested").doubleValue
     threshold = try? reader.attribute("threshold").doubleValue
-    let hasRecord = try reader.attribute("has_record").intValue == 1
-    record =
-      hasRecord
-      ? Scores.Record(
+    let isOfOneScoring = try reader.attribute("has_record").intValue == 1
+    grouping =
+      isOfOneScoring
+      ? Scores.Grouping(
         groups: try reader.attribute("groups_content").stringValue ?? "",
         weighting: try reader.attribute("weighting").stringValue ?? "") : nil
     calibration =

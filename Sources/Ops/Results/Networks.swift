@@ -135,13 +135,13 @@ public struct Networks: Artifact, InputValue {
     keyShare = found.map { part in
       part.sizes.indices.map { layer in
         (0..<settings.components).map { component in
-          mean(part.runs.map { Double($0.keyPieces[layer][component]) }) / Double(max(1, part.sizes[layer]))
+          mean(part.runs.map { Double($0.keyUnits[layer][component]) }) / Double(max(1, part.sizes[layer]))
         }
       }
     }
     withoutKey = found.map { part in
       let isEmpty = part.runs.flatMap { run -> [Bool] in
-        (0..<settings.components).map { component in run.keyPieces.allSatisfy { $0[component] == 0 } }
+        (0..<settings.components).map { component in run.keyUnits.allSatisfy { $0[component] == 0 } }
       }
       return mean(isEmpty.map { $0 ? 1 : 0 })
     }
@@ -159,9 +159,9 @@ extension Networks {
     try writer.vector("found_in", layers.map(Int32.init), axis: "found", meaning: "layers with networks")
     for part in parts { try writer.child(part) }
     let axis = settings.module.axis
-    try piecewise("max_abs_z", maxAbsZ, padding: .nan, "max |z| over networks, runs and signals", writer)
-    try piecewise("sum_z2", sumOfSquares, padding: .nan, "sum of z^2 over networks, runs and signals", writer)
-    try piecewise("memberships", memberships, padding: -1, "networks of all runs in which the \(axis) is key", writer)
+    try unitwise("max_abs_z", maxAbsZ, padding: .nan, "max |z| over networks, runs and signals", writer)
+    try unitwise("sum_z2", sumOfSquares, padding: .nan, "sum of z^2 over networks, runs and signals", writer)
+    try unitwise("memberships", memberships, padding: -1, "networks of all runs in which the \(axis) is key", writer)
     let rows = partLayers.indices.flatMap { part in partLayers[part].map { (part, $0) } }
     try writer.vector("stats/row_part", rows.map { Int32($0.0) }, axis: "row", meaning: "part of the row")
     try writer.vector("stats/row_layer", rows.map { Int32($0.1) }, axis: "row", meaning: "layer of the row")
@@ -179,7 +179,7 @@ extension Networks {
   }
 
   /// [layer, unit], rows of layers without networks and ends of short rows filled with `padding`.
-  private func piecewise<Value: ArtifactElement>(
+  private func unitwise<Value: ArtifactElement>(
     _ name: String, _ rows: [[Value]], padding: Value, _ meaning: String, _ writer: any ArtifactWriter
   ) throws {
     let width = structure.units[settings.module].max() ?? 0
@@ -200,14 +200,14 @@ extension Networks {
     let settings = try Settings(from: reader)
     self.settings = settings
     let counts = structure.units[settings.module]
-    func piecewise<Value: ArtifactElement>(_ name: String, _: Value.Type) throws -> [[Value]] {
+    func unitwise<Value: ArtifactElement>(_ name: String, _: Value.Type) throws -> [[Value]] {
       let width = try reader.shape(name)[1]
       let values = try reader.array(name, as: Value.self)
       return layers.map { Array(values[($0 * width)..<($0 * width + counts[$0])]) }
     }
-    maxAbsZ = try piecewise("max_abs_z", Float.self)
-    sumOfSquares = try piecewise("sum_z2", Float.self)
-    memberships = try piecewise("memberships", Int32.self)
+    maxAbsZ = try unitwise("max_abs_z", Float.self)
+    sumOfSquares = try unitwise("sum_z2", Float.self)
+    memberships = try unitwise("memberships", Int32.self)
     let rowPart = try reader.array("stats/row_part", as: Int32.self).map { Int($0) }
     let rowLayer = try reader.array("stats/row_layer", as: Int32.self).map { Int($0) }
     let shares = try reader.array("stats/key_share", as: Double.self)

@@ -44,11 +44,11 @@ struct CapturedLayers {
   ///   its input and its weights.
   func unitScores(
     _ context: any RunContext, _ judge: (Module, Int, LayerActivations, Matrix<Float>) throws -> [Double]
-  ) throws -> (score: PerUnit<Float>, scale: [Module: [Scores.Scale]]) {
+  ) throws -> (score: PerUnit<Float>, spread: [Module: [Scores.Spread]]) {
     var score = structure.unknown(of: modules)
-    var scale: [Module: [Scores.Scale]] = [:]
+    var spread: [Module: [Scores.Spread]] = [:]
     for module in modules {
-      scale[module] = Array(repeating: Scores.Scale(mean: 0, deviation: 1), count: structure.layers)
+      spread[module] = Array(repeating: Scores.Spread(mean: 0, deviation: 1), count: structure.layers)
     }
     let saved = try context.checkpoints(of: "layer", count: structure.layers) { checkpoint in
       var scores: [Module: [Double]] = [:]
@@ -73,7 +73,7 @@ struct CapturedLayers {
           .map { Float($0) }
         let left = structure.left(module, layer: layer)
         let columns = isPerUnit ? left : structure.columns(module, of: left)
-        scale[module]?[layer] = Scores.Scale(columns.map { scores[$0] })
+        spread[module]?[layer] = Scores.Spread(columns.map { scores[$0] })
       }
       if block != nil {
         try context.checkpoint("layer-\(layer)") { writer in
@@ -81,6 +81,6 @@ struct CapturedLayers {
         }
       }
     }
-    return (score, scale)
+    return (score, spread)
   }
 }

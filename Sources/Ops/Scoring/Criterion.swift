@@ -4,7 +4,7 @@ import Transformer
 
 /// How units are judged from what was captured of their module: the part that `flap`, `obc` and `cascade` share.
 enum Criterion {
-  case flap(FluctuationMetric, squareAttention: Bool, asInProgram: Bool)
+  case flap(FluctuationMetric, isSquared: PerModule<Bool>, asInProgram: Bool)
   case obc(OptimalBrain)
 
   struct OptimalBrain {
@@ -24,6 +24,9 @@ enum Criterion {
     var damping: Double
     var headScore: HeadScore
   }
+
+  /// Whether it judges by the Gram matrix, and not by moments alone.
+  var needsGram: Bool { if case .obc = self { true } else { false } }
 
   /// Groups of neurons in one layer, each with its own weighting of the token clusters.
   struct Grouping {
@@ -58,10 +61,10 @@ enum Criterion {
   ) throws -> [Double] {
     try at("\(module.site.rawValue) of layer \(layer)") {
       switch self {
-      case .flap(let metric, let squareAttention, let asInProgram):
+      case .flap(let metric, let isSquared, let asInProgram):
         let columns = try fluctuations(
           metric, asInProgram: asInProgram, layer: layer, part: part, W: W, grouping: grouping)
-        return squareAttention && module == .attention ? columns.map { $0 * $0 } : columns
+        return isSquared[module] ? columns.map { $0 * $0 } : columns
       case .obc(let options):
         return try brainScores(options, layer: layer, part: part, W: W, width: width, grouping: grouping, context)
       }
@@ -151,10 +154,4 @@ func damped(_ gram: Matrix<Double>, _ damping: Double, layer: Int, _ context: an
     context.warn("a Gram matrix of layer \(layer) is nearly singular; damping was raised to \(percent(H.damping))")
   }
   return H
-}
-
-extension Groups {
-  func grouping(layer: Int, weighting: Weighting?) -> Criterion.Grouping {
-    Criterion.Grouping(members: members(layer: layer), group: group[layer], weighting: weighting)
-  }
 }

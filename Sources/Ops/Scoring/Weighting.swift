@@ -35,17 +35,17 @@ struct Weighting: Equatable {
   var rule: ContextWeighting
   var tau: Temperature
 
-  /// What scores and masks remember of it.
-  var record: String { JSONValue.object(["tau": tau.canonical, "weight": .string(rule.rawValue)]).canonical }
+  /// Canonical JSON, as scores and masks remember it.
+  var canonical: String { JSONValue.object(["tau": tau.canonical, "weight": .string(rule.rawValue)]).canonical }
 
   init(_ rule: ContextWeighting, tau: Temperature) {
     self.rule = rule
     self.tau = tau
   }
 
-  /// Reads what `record` wrote.
-  init?(record: String) {
-    guard let json = try? JSONValue(parsing: record), let word = json["weight"]?.stringValue,
+  /// Reads what `canonical` wrote.
+  init?(canonical: String) {
+    guard let json = try? JSONValue(parsing: canonical), let word = json["weight"]?.stringValue,
       let rule = ContextWeighting(rawValue: word), let tau = json["tau"]
     else { return nil }
     self.rule = rule

@@ -15,6 +15,10 @@ final class ScriptBench: SessionObserver, MetaHandler {
   private(set) var resumed: [String] = []
   /// Stops the work when an op reports that so many units are done.
   var stop: (op: String, done: Int)?
+  /// Stops the work when this op starts, once its check and its estimate are over.
+  var stopsAtStart: String?
+  /// Stops the work when this op has all but one of its units done.
+  var stopsAtEnd: String?
   private(set) var isCancelled = false
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -24,7 +28,10 @@ final class ScriptBench: SessionObserver, MetaHandler {
     case .warned(_, let sentence): warnings.append(sentence)
     case .finished(let info, _, _, _): computed.append(info.op)
     case .resumed(let info, let done, let total, let unit): resumed.append("\(info.op) \(done)/\(total) \(unit)")
-    case .progress(let info, let done, _, _): if let stop, stop.op == info.op, done >= stop.done { isCancelled = true }
+    case .started(let info): if info.op == stopsAtStart { isCancelled = true }
+    case .progress(let info, let done, let total, _):
+      if let stop, stop.op == info.op, done >= stop.done { isCancelled = true }
+      if info.op == stopsAtEnd, total > 1, done >= total - 1 { isCancelled = true }
     default: break
     }
   }
@@ -54,6 +61,12 @@ final class ScriptBench: SessionObserver, MetaHandler {
   }
 
   func content(_ name: String) throws -> String? { try store().value(named: name, back: 0)?.reference.content }
+
+  /// Whether an unfinished step has saved something of itself.
+  var hasCheckpoints: Bool {
+    let left = try? FileManager.default.subpathsOfDirectory(atPath: folder + "/.prn/partial")
+    return left?.contains { $0.contains("/") } ?? false
+  }
 
   /// Names and bytes of every object of the store.
   func objects() throws -> [String: Data] {

@@ -53,7 +53,7 @@ private let start = """
     let text = start + "x = eval m \(tasks)\ny = eval p \(tasks)\nt = compare [x: x, y: y] baseline=x"
     let table: ResultTable = try bench.value("t", text)
     let reports = try ["x", "y"].map { try bench.value($0, text, as: Report.self) }
-    let items = try reports.map { try #require($0.evidence.items).items.filter { $0.part == 1 } }
+    let items = try reports.map { try #require($0.evidence.items).items.filter { $0.subtask == 1 } }
     let gained = zip(items[0], items[1]).count { $0.acc == 0 && $1.acc == 1 }
     let lost = zip(items[0], items[1]).count { $0.acc == 1 && $1.acc == 0 }
     #expect(gained + lost > 0)

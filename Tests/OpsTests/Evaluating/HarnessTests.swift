@@ -39,9 +39,9 @@ private struct Harness: Decodable {
   @Test func promptsAreTheHarnesses() throws {
     let runs = try Harness.runs()
     let files = try TaskFiles([ExternalFile(path: Harness.folder, content: "")])
-    #expect(Set(files.parts.map(\.name)) == Set(runs[0].tasks.keys))
+    #expect(Set(files.subtasks.map(\.name)) == Set(runs[0].tasks.keys))
     for (run, shots) in [(runs[0], 0), (runs[2], 2)] {
-      for part in files.parts {
+      for part in files.subtasks {
         guard let expected = run.tasks[part.name] else { continue }
         let examples = Array((files.examples[part.subject ?? ""] ?? []).prefix(shots))
         let preamble = part.subject.map { Task.preamble(subject: $0, examples: examples) } ?? ""
@@ -64,8 +64,8 @@ private struct Harness: Decodable {
       "m = load DATA/tiny-llama\nr = eval m tasks=[\(paths.joined(separator: ", "))] bos=\(run.bos) shots=\(run.shots)")
     let items = try #require(report.evidence.items)
     for (task, expected) in run.tasks {
-      let place = try #require(items.parts.firstIndex { $0.name == task })
-      let own = items.items.filter { $0.part == place }
+      let place = try #require(items.subtasks.firstIndex { $0.name == task })
+      let own = items.items.filter { $0.subtask == place }
       #expect(own.count == expected.items.count)
       for (item, other) in zip(own, expected.items) {
         for (a, b) in zip(item.logLikelihoods, other.log_likelihoods) {
@@ -103,13 +103,13 @@ private struct Harness: Decodable {
   }
 
   @Test func theMeansWeighTasksAlike() throws {
-    func item(_ part: Int, right: Bool, perCharacter: Bool?) -> TaskItems.Item {
+    func item(_ subtask: Int, right: Bool, perCharacter: Bool?) -> TaskItems.Item {
       TaskItems.Item(
-        part: part, number: 0, gold: 0, logLikelihoods: right ? [-4, -5] : [-5, -4],
+        subtask: subtask, number: 0, gold: 0, logLikelihoods: right ? [-4, -5] : [-5, -4],
         characters: perCharacter.map { $0 ? [100, 1] : [1, 100] })
     }
     let items = TaskItems(
-      parts: [
+      subtasks: [
         .init(name: "piqa", task: "piqa", isNormalised: true),
         .init(name: "mmlu_anatomy", task: "mmlu", isNormalised: false),
         .init(name: "mmlu_virology", task: "mmlu", isNormalised: false),

@@ -6,7 +6,7 @@ import Testing
 
 /// Every layout gives the same questions, and what does not fit is named.
 @Suite struct TaskFileTests {
-  private func parts(_ files: [(name: String, text: String)]) throws -> [TaskFiles.Part] {
+  private func parts(_ files: [(name: String, text: String)]) throws -> [TaskFiles.Subtask] {
     let folder = NSTemporaryDirectory() + "prn-tasks-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -16,10 +16,10 @@ import Testing
         try file.text.write(toFile: path, atomically: true, encoding: .utf8)
         return ExternalFile(path: path, content: "")
       }
-    ).parts
+    ).subtasks
   }
 
-  private func asked(_ parts: [TaskFiles.Part]) -> [[String]] {
+  private func asked(_ parts: [TaskFiles.Subtask]) -> [[String]] {
     parts.map { part in
       [part.name]
         + part.items.flatMap { $0.item.prompts.map { "\($0.context)|\($0.continuation)" } + ["\($0.item.gold)"] }

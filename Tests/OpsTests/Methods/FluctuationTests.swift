@@ -107,9 +107,9 @@ import Testing
   @Test("3.3 models standardise the columns of a layer, then average them per unit") func comparableScores() {
     let columns = [1.0, 3, 2, 2, 0, 4]
     // mean 2, variance (1+1+0+0+4+4)/5 = 2
-    let scale = Scores.Scale(columns)
+    let scale = Scores.Spread(columns)
     #expect(scale.mean == 2 && abs(scale.deviation - 2.0.squareRoot()) < 1e-15)
-    #expect(Scores.Scale([0.1, 0.1, 0.1]).deviation == 0)
+    #expect(Scores.Spread([0.1, 0.1, 0.1]).deviation == 0)
     #expect(summed(columns, by: 2) == [4, 4, 4])
   }
 }

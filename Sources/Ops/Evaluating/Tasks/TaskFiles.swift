@@ -9,7 +9,7 @@ struct TaskFiles {
   static let patterns = ["*.jsonl", "*.csv", "*.lst"]
 
   /// The items of one task, or of one subject.
-  struct Part {
+  struct Subtask {
     let task: Task
     let subject: String?
     var items: [(number: Int, place: String, item: TaskItem)]
@@ -19,7 +19,7 @@ struct TaskFiles {
   }
 
   /// In the order of first occurrence.
-  private(set) var parts: [Part] = []
+  private(set) var subtasks: [Subtask] = []
   /// Examples by subject, from files called `…dev…` of the task that has them.
   private(set) var examples: [String: [TaskItem]] = [:]
 
@@ -49,7 +49,7 @@ struct TaskFiles {
     if let left = labels.first(where: { !used.contains($0) }) {
       throw Diagnostic("\((left as NSString).lastPathComponent) has no items beside it to label")
     }
-    guard !parts.isEmpty else { throw Diagnostic("the task files hold examples only: give the items to score, too") }
+    guard !subtasks.isEmpty else { throw Diagnostic("the task files hold examples only: give the items to score, too") }
   }
 
   private mutating func add(_ records: [Record], of task: Task, areExamples: Bool) throws {
@@ -61,12 +61,12 @@ struct TaskFiles {
         continue
       }
       let place =
-        parts.firstIndex { $0.task.name == task.name && $0.subject == item.subject }
+        subtasks.firstIndex { $0.task.name == task.name && $0.subject == item.subject }
         ?? {
-          parts.append(Part(task: task, subject: item.subject, items: []))
-          return parts.count - 1
+          subtasks.append(Subtask(task: task, subject: item.subject, items: []))
+          return subtasks.count - 1
         }()
-      parts[place].items.append((parts[place].items.count, record.place, item))
+      subtasks[place].items.append((subtasks[place].items.count, record.place, item))
     }
   }
 

@@ -100,12 +100,12 @@ struct GGUFTarget {
   /// What the user should know about the file.
   func remarks(_ tensors: [GGUFWriter.Tensor]) -> [String] {
     var remarks: [String] = []
+    let nouns = PerModule(attention: "attention group", ffn: "neuron")
     for module in Module.allCases {
-      let noun = module == .attention ? "attention group" : "neuron"
       let empty = kept.indices.filter { kept[$0][module] == 0 }
       if !empty.isEmpty {
         remarks.append(
-          "llama.cpp knows no block without \(noun)s: one of zeros stands in block \(empty.map(String.init).joined(separator: ", "))"
+          "llama.cpp knows no block without \(nouns[module])s: one of zeros stands in block \(empty.map(String.init).joined(separator: ", "))"
         )
       }
     }
