@@ -37,7 +37,7 @@ struct Generate: Op {
   func estimate() throws -> Resources {
     let configuration = model.configuration
     // A token is at least a byte, but for the few that start a text.
-    let longest = (prompt.map(\.utf8.count).max() ?? 0) + 8 + tokens
+    let longest = (prompt.map(\.utf8.count).max() ?? 0) + 8 + min(tokens, configuration.positions)
     let cache = KeyValueCache.bytes(of: model.network, capacity: min(longest, configuration.positions))
     return Resources(memory: configuration.blockBytes + cache)
   }
@@ -83,7 +83,7 @@ struct Generate: Op {
     guard count < positions else {
       throw Diagnostic("\(name) has \(count) tokens, and the model takes \(positions)", argument: "prompt")
     }
-    guard count + tokens <= positions else {
+    guard tokens <= positions - count else {
       throw Diagnostic(
         "\(name) has \(count) tokens, and with \(tokens) more it is longer than the model's \(positions) positions",
         hint: "give tokens=\(positions - count) or less", argument: "tokens")

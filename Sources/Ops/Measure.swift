@@ -14,7 +14,7 @@ struct Measure: Op {
   @Input("the model to measure") var model: Model
   @Param("tokens of the prompt, which are read at once", unit: "token", in: .atLeast(1)) var length = 256
   @Param("tokens made one by one after it", unit: "token", in: .atLeast(1)) var tokens = 32
-  @Param("how often each speed is taken; the median counts", unit: "run", in: .atLeast(1)) var runs = 5
+  @Param("how often each speed is taken; the median counts", unit: "run", in: .between(1, 1000)) var runs = 5
 
   init() {}
 
