@@ -141,7 +141,7 @@ struct Eval: Op {
     let versions = asked.files.subtasks.map { ($0.task.name, JSONValue.integer($0.task.version)) }
     let conditions: [String: JSONValue] = [
       "tasks": .object(Dictionary(versions, uniquingKeysWith: { first, _ in first })), "items": .string(asked.items),
-      "harness": Eval.harness, "tokenizer": .string(try Text.tokenizerHash(model.network.checkpoint.folder)),
+      "harness": Eval.harness, "tokenizer": .string(try Text.tokenizerHash(model.network.checkpoint.files)),
       "max_length": .integer(asked.length), "bos": .string(bos.rawValue),
       "limit": limit.map(JSONValue.integer) ?? .null, "shots": .integer(shots),
     ]
@@ -151,7 +151,7 @@ struct Eval: Op {
   /// The version whose numbers those of pages and tasks are.
   private static let harness: JSONValue = "lm_eval 0.4.13"
 
-  private func tokenizer() throws -> Tokenizer { try Tokenizer(folder: model.network.checkpoint.folder) }
+  private func tokenizer() throws -> Tokenizer { try Tokenizer(model.network.checkpoint.files) }
 
   /// The report of a text.
   private func report(

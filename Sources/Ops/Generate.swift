@@ -43,7 +43,7 @@ struct Generate: Op {
   }
 
   func run(_ context: any RunContext) throws -> Texts {
-    let (network, tokenizer) = (model.network, try Tokenizer(folder: model.network.checkpoint.folder))
+    let (network, tokenizer) = (model.network, try Tokenizer(model.network.checkpoint.files))
     let prompts = try prompt.map { try tokenizer.started(tokenizer.encode($0, addSpecial: false), bos) }
     for (place, ids) in prompts.enumerated() {
       try requireRoom(ids.count, for: prompt.count > 1 ? "prompt \(place + 1)" : "the prompt")

@@ -6,33 +6,33 @@ let modelFiles = ["config.json", "*.safetensors", "model.safetensors.index.json"
 
 struct Load: Op {
   static let name = "load"
-  static let summary = "Open a model from a local folder in Hugging Face layout."
+  static let summary = "Open a model: a local folder in Hugging Face layout, or a GGUF file."
   static let example = "m = load ./data/tiny-llama"
 
   @External(
-    "a folder with config.json, safetensors files and a tokenizer", files: modelFiles,
-    further: { Checkpoint.indexed(in: $0) }) var path
+    "a folder with config.json, safetensors files and a tokenizer, or a GGUF file", files: modelFiles,
+    further: { Checkpoint.indexed(in: $0) }, orFile: true) var path
 
   init() {}
 
   /// The number of layers, so that positions among them are checked before anything runs. What is wrong with the folder
   /// is told when it is loaded.
   func check() throws -> Model.Facts {
-    let checkpoint = path.first.flatMap { try? Checkpoint(folder: $0.path) }
+    let checkpoint = path.first.flatMap { try? Checkpoint($0.path) }
     return Model.Facts(layers: checkpoint.flatMap { try? Configuration($0.config) }?.layers)
   }
 
   func run(_ context: any RunContext) throws -> Model {
-    guard let folder = path.first else { throw Diagnostic("load needs a path", argument: "path") }
-    let network = try LanguageModel(folder: folder.path)
+    guard let source = path.first else { throw Diagnostic("load needs a path", argument: "path") }
+    let network = try LanguageModel(source.path)
     network.checkpoint.warnings.forEach(context.warn)
     // A tokenizer that cannot be used or a broken weight is found now, not an hour into a capture.
-    if try Tokenizer.exists(in: folder.path) { _ = try Tokenizer(folder: folder.path) }
+    if Tokenizer.exists(in: network.checkpoint.files) { _ = try Tokenizer(network.checkpoint.files) }
     let names = network.tensorNames
     for (done, name) in names.enumerated() {
       try context.progress(done, of: names.count, "tensor")
       try network.checkpoint.requireFinite(name)
     }
-    return Model(network: network, source: folder.content)
+    return Model(network: network, source: source.content)
   }
 }

@@ -73,8 +73,8 @@ struct Text: Op {
   func run(_ context: any RunContext) throws -> Corpus {
     let name = path.map(\.path).joined(separator: ", ")
     let files = try TextFiles(path)
-    let folder = model.network.checkpoint.folder
-    let tokenizer = try Tokenizer(folder: folder)
+    let own = model.network.checkpoint.files
+    let tokenizer = try Tokenizer(own)
     let pages = join == .pages ? try WikiText.pages(files) : []
     let texts = join == .pages ? pages.map(\.text) : [joined(files)]
     var tokens: [Int32] = []
@@ -98,7 +98,7 @@ struct Text: Op {
       starts = (0...windows.count).map { $0 * window }
     }
     return Corpus(
-      tokens: tokens, starts: starts, textHash: hash, tokenizerHash: try Text.tokenizerHash(folder),
+      tokens: tokens, starts: starts, textHash: hash, tokenizerHash: try Text.tokenizerHash(own),
       isWhole: samples == nil, pages: join == .pages ? pages.map(\.size) : nil,
       spans: spans)
   }
@@ -137,9 +137,9 @@ struct Text: Op {
   }
 
   /// The hash of the one file that makes up a tokenizer; of several, over theirs in order.
-  static func tokenizerHash(_ folder: String) throws -> String {
-    let hashes = try Tokenizer.filesUsed(in: folder).map {
-      try readFile(folder + "/" + $0).withUnsafeBytes(SHA256.hex(of:))
+  static func tokenizerHash(_ files: ModelFiles) throws -> String {
+    let hashes = try Tokenizer.filesUsed(in: files).map {
+      try files.bytes($0).withUnsafeBytes(SHA256.hex(of:))
     }
     return hashes.count == 1 ? hashes[0] : SHA256.hex(of: hashes.map { $0 + "\n" }.joined())
   }

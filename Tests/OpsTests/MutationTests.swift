@@ -76,11 +76,33 @@ struct Mutator {
       let start = seed % 2 == 0 ? Array(whole[..<header.lowerBound]) : Array(length[..<header.lowerBound])
       try Data(start + text + whole[header.upperBound...]).write(to: place)
       do {
-        let network = try LanguageModel(folder: folder)
+        let network = try LanguageModel(folder)
         for name in network.tensorNames { try network.checkpoint.requireFinite(name) }
         _ = try Tokenizer(folder: folder).encode("The cat sat on the mat.\n\u{0}é", addSpecial: true)
       } catch {
         requireSentence(Diagnostic("\(error)"), "\(file) \(seed)")
+      }
+    }
+  }
+
+  /// With a tokenizer, as `export` writes it; what is damaged is what comes before the weights.
+  @Test func aHundredMutatedGGUFFiles() throws {
+    let path = NSTemporaryDirectory() + "prn-mutation-\(UUID().uuidString).gguf"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try LanguageModel(Program.model).export(to: path, as: .gguf)
+    let whole = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path)))
+    let header = whole.count - (try LanguageModel(path).storedBytes())
+    for seed in 0..<100 {
+      var mutator = Mutator(seed: seed)
+      // Half of the damage is done to the first bytes, where the sizes stand.
+      let part = seed % 2 == 0 ? min(1000, header) : header
+      try Data(mutator.mutated(Array(whole[..<part])) + whole[part...]).write(to: URL(fileURLWithPath: path))
+      do {
+        let network = try LanguageModel(path)
+        for name in network.tensorNames { try network.checkpoint.requireFinite(name) }
+        _ = try Tokenizer(network.checkpoint.files).encode("The cat sat on the mat.\n\u{0}é", addSpecial: true)
+      } catch {
+        requireSentence(Diagnostic("\(error)"), "GGUF \(seed)")
       }
     }
   }

@@ -140,12 +140,12 @@ import Transformer
 private final class Pipeline: Sendable {
   private let folder = NSTemporaryDirectory() + "prn-parity-\(UUID().uuidString)"
   private let store: Store
-  private let reference: Safetensors
+  private let reference: TensorFile
 
   init() throws {
     let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/parity").path
-    reference = try Safetensors(path: fixture + "/expected.safetensors")
+    reference = try TensorFile(safetensors: fixture + "/expected.safetensors")
     store = try Store(workspace: folder + "/.prn", types: catalog.artifactTypes)
     let listener = Silence()
     let session = Session(catalog: catalog, store: store, observer: listener, meta: listener)

@@ -12,8 +12,8 @@ import Testing
 
   @Test func everyKeyThatChangesTheGraphIsHonouredAsInTransformers() throws {
     let fixtures = projectFolder + "/Tests/Fixtures/transformer"
-    let variants = try JSONFields(Checkpoint.json("variants.json", in: fixtures), file: "variants.json")
-    let expected = try Safetensors(path: fixtures + "/variants.safetensors")
+    let variants = try JSONFields(ModelFiles(folder: fixtures).json("variants.json"), file: "variants.json")
+    let expected = try TensorFile(safetensors: fixtures + "/variants.safetensors")
     #expect(variants.members.count == 12)
     for member in variants.members {
       let name = member.key.description
@@ -22,7 +22,7 @@ import Testing
       let folder = try TemporaryFolder()
       try copy(base.folder, to: folder.path + "/m")
       try Data(variant.bytes("config").bytes).write(to: URL(fileURLWithPath: folder.path + "/m/config.json"))
-      let logits = try LanguageModel(folder: folder.path + "/m").logits(base.sequences())
+      let logits = try LanguageModel(folder.path + "/m").logits(base.sequences())
       let info = try expected.info(member.key)
       let wanted = Matrix(rows: info.rows, columns: info.columns, values: try expected.read(member.key))
       #expect(relativeError(logits, wanted) < 1e-5, "\(name)")
@@ -108,7 +108,7 @@ import Testing
     let folder = try TemporaryFolder()
     try rewritten("gqa-tied", to: folder.path + "/m", rename: { $0.replacingOccurrences(of: "model.", with: "") })
     let fixture = ModelFixture(name: "gqa-tied")
-    let logits = try LanguageModel(folder: folder.path + "/m").logits(fixture.sequences())
+    let logits = try LanguageModel(folder.path + "/m").logits(fixture.sequences())
     #expect(relativeError(logits, try fixture.expected("logits")) < 1e-5)
   }
 
@@ -119,7 +119,7 @@ import Testing
     }
     let buffer = TensorSource("rotary_emb.inv_freq", type: .f32, shape: [1]) { try $0.append([Float.infinity]) }
     try rewritten("llama", to: folder.path + "/m", extra: [mask, buffer])
-    let names = try LanguageModel(folder: folder.path + "/m").tensorNames
+    let names = try LanguageModel(folder.path + "/m").tensorNames
     #expect(names.contains("lm_head.weight") && !names.contains("rotary_emb.inv_freq"))
   }
 
@@ -137,7 +137,7 @@ import Testing
     }
     try Safetensors.write(kept + [head], to: path + "/model.safetensors")
     #expect(throws: SafetensorsError.notComputable(file: "model.safetensors", tensor: "lm_head.weight", type: .i8)) {
-      try LanguageModel(folder: path)
+      try LanguageModel(path)
     }
   }
 }

@@ -78,7 +78,7 @@ import Testing
       ),
       (
         #"{"model_type": "llama", "hidden_size": 16, "num_attention_heads": 4, "vocab_size": 9, "rope_scaling": {"type": "yarn"}}"#,
-        "config.json asks for rope scaling `yarn`; the known kinds are default, linear and llama3"
+        "config.json asks for rope scaling `yarn`; the known kinds are default, linear, llama3 and longrope with one list"
       ),
       (
         #"{"model_type": "llama", "hidden_size": -16, "num_attention_heads": 4}"#,
@@ -98,7 +98,7 @@ import Testing
     #expect(
       throws: ModelError.wrongShape(
         tensor: "model.layers.0.mlp.gate_proj.weight", found: [24, 16], expected: [25, 16])
-    ) { try LanguageModel(folder: folder.path + "/m") }
+    ) { try LanguageModel(folder.path + "/m") }
   }
 
   @Test func aMissingTensorIsNamed() throws {
@@ -107,7 +107,7 @@ import Testing
       ModelFixture(name: "llama").folder, to: folder.path + "/m",
       replacing: [("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3")])
     #expect(throws: ModelError.missingTensor("model.layers.2.input_layernorm.weight", shape: [16])) {
-      try LanguageModel(folder: folder.path + "/m")
+      try LanguageModel(folder.path + "/m")
     }
   }
 
@@ -133,7 +133,7 @@ import Testing
       }
     }
     try Safetensors.write(tensors, to: path + "/model.safetensors")
-    let model = try LanguageModel(folder: path)
+    let model = try LanguageModel(path)
     _ = try model.loadBlock(0)
     let error = #expect(throws: (any Error).self) { try model.loadBlock(1) }
     #expect(error.map { "\($0)" }?.contains("model.layers.1.mlp.up_proj.weight") == true)

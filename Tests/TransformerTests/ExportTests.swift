@@ -10,7 +10,7 @@ import Testing
     let folder = try TemporaryFolder()
     try model.export(to: folder.path + "/out", as: format)
     // The mapping outlives the folder's names.
-    return try LanguageModel(folder: folder.path + "/out")
+    return try LanguageModel(folder.path + "/out")
   }
 
   @Test("both formats read back give the same logits", arguments: ModelFixture.likeLlama, folderFormats)
@@ -92,7 +92,7 @@ import Testing
     let source = folder.path + "/source"
     try FileManager.default.copyItem(atPath: ModelFixture(name: "llama").folder, toPath: source)
     try Data("{}".utf8).write(to: URL(fileURLWithPath: "\(source)/\(file)"))
-    try LanguageModel(folder: source).export(to: folder.path + "/out", as: .masked)
+    try LanguageModel(source).export(to: folder.path + "/out", as: .masked)
     let written = try? String(contentsOfFile: folder.path + "/out/tokenizer_config.json", encoding: .utf8)
     #expect(written == name.map { "{\n  \"tokenizer_class\": \"\($0)\"\n}\n" })
   }
@@ -111,7 +111,7 @@ import Testing
       ("tokenizer_config.json", #"{"auto_map": {"AutoTokenizer": ["tokenization_own.Own", null]}}"#),
       ("modeling_own.py", "# model"), ("tokenization_own.py", "# tokenizer"), ("setup.py", "# of no use"),
     ] { try Data(text.utf8).write(to: URL(fileURLWithPath: "\(source)/\(name)")) }
-    try LanguageModel(folder: source).export(to: folder.path + "/masked", as: .masked)
+    try LanguageModel(source).export(to: folder.path + "/masked", as: .masked)
     let names = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/masked")
     #expect(names.filter { $0.hasSuffix(".py") }.sorted() == ["modeling_own.py", "tokenization_own.py"])
   }

@@ -126,7 +126,7 @@ import Testing
 
   private func windows(_ count: Int, length: Int = 256) throws -> (LanguageModel, Sequences) {
     let folder = try #require(wikiLlama)
-    let model = try LanguageModel(folder: folder)
+    let model = try LanguageModel(folder)
     var state: UInt64 = 1
     let tokens = (0..<count * length).map { _ -> Int32 in
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -150,7 +150,7 @@ import Testing
     throws
   {
     let folder = try #require(wikiLlama)
-    let model = try LanguageModel(folder: folder)
+    let model = try LanguageModel(folder)
     let text = try Data(contentsOf: URL(fileURLWithPath: try #require(wikiText)))
     let tokens = try Tokenizer(folder: folder).encode([UInt8](text), addSpecial: true)
     let sequences = Sequences(windows: 256, of: tokens)[0..<Self.windows]

@@ -18,7 +18,7 @@ struct ModelFixture: CustomTestStringConvertible {
   var testDescription: String { name }
   var folder: String { projectFolder + "/Tests/Fixtures/transformer/" + name }
 
-  func model() throws -> LanguageModel { try LanguageModel(folder: folder) }
+  func model() throws -> LanguageModel { try LanguageModel(folder) }
 
   func sequences() throws -> Sequences {
     let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/sequences.json")))
@@ -31,7 +31,7 @@ struct ModelFixture: CustomTestStringConvertible {
   }
 
   func expected(_ name: String) throws -> Matrix<Float> {
-    let file = try Safetensors(path: folder + "/expected.safetensors")
+    let file = try TensorFile(safetensors: folder + "/expected.safetensors")
     let info = try file.info(ByteString(name))
     return Matrix(rows: info.rows, columns: info.columns, values: try file.read(ByteString(name)))
   }

@@ -147,7 +147,7 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
     let folder = try ScratchFolder()
     let path = try folder.write(bytes, to: "bad.safetensors")
     do {
-      _ = try Safetensors(path: path)
+      _ = try TensorFile(safetensors: path)
       Issue.record("accepted: \(what)")
     } catch let error as SafetensorsError {
       #expect("\(error)".contains("bad.safetensors"), "\(what)")
@@ -156,7 +156,7 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
 
   @Test(arguments: accepted.indices) func oddButLegalFilesAreAccepted(_ index: Int) throws {
     let folder = try ScratchFolder()
-    let file = try Safetensors(path: try folder.write(Self.accepted[index].1, to: "odd.safetensors"))
+    let file = try TensorFile(safetensors: try folder.write(Self.accepted[index].1, to: "odd.safetensors"))
     for (name, info) in file.tensors where info.type.isComputable {
       #expect(try file.read(name) == [Float](repeating: 0, count: info.count))
     }
@@ -166,7 +166,7 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
     func message(_ header: String, data: Int) throws -> String {
       let folder = try ScratchFolder()
       do {
-        _ = try Safetensors(path: try folder.write(safetensors(header, data: data), to: "m.safetensors"))
+        _ = try TensorFile(safetensors: try folder.write(safetensors(header, data: data), to: "m.safetensors"))
         return ""
       } catch { return "\(error)" }
     }
@@ -186,8 +186,8 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
 
   @Test func missingFilesAndFoldersAreNamed() throws {
     let folder = try ScratchFolder()
-    #expect(throws: SafetensorsError.self) { try Safetensors(path: folder.path + "/none.safetensors") }
-    #expect(throws: SafetensorsError.self) { try Safetensors(path: folder.path) }
+    #expect(throws: SafetensorsError.self) { try TensorFile(safetensors: folder.path + "/none.safetensors") }
+    #expect(throws: SafetensorsError.self) { try TensorFile(safetensors: folder.path) }
   }
 
   /// Every type is converted exactly, from offsets without alignment.
@@ -203,7 +203,7 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
     for half: UInt64 in [0x3C00, 0xC000, 0x7BFF, 0x0400, 0x0001, 0x7C00] { bytes += littleEndian(half).prefix(2) }
     for half: UInt64 in [0x3F80, 0xC2F7] { bytes += littleEndian(half).prefix(2) }
     bytes += littleEndian((1.0 / 3).bitPattern)
-    let file = try Safetensors(path: try folder.write(bytes, to: "n.safetensors"))
+    let file = try TensorFile(safetensors: try folder.write(bytes, to: "n.safetensors"))
     #expect(try file.read("f32").map(\.bitPattern) == [Float(1.5).bitPattern, Float(-0.0).bitPattern])
     let halves: [Float] = [1, -2, 65504, 0x1p-14, 0x1p-24, .infinity]
     #expect(try file.read("f16") == halves)
@@ -226,7 +226,7 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
     let path = folder.path + "/rows.safetensors"
     try Safetensors.write(
       [TensorSource("w", type: .f32, shape: [4, 3]) { try $0.append((0..<12).map { Float($0) }) }], to: path)
-    let file = try Safetensors(path: path)
+    let file = try TensorFile(safetensors: path)
     var rows = [Float](repeating: -1, count: 6)
     try rows.withUnsafeMutableBufferPointer { try file.read("w", rows: 1..<3, into: $0) }
     #expect(rows == [3, 4, 5, 6, 7, 8])
@@ -247,7 +247,7 @@ func safetensors(_ header: String, data: Int) -> [UInt8] {
     let path = folder.path + "/s.safetensors"
     try Safetensors.write(
       [TensorSource("w", type: .f32, shape: [5000]) { try $0.append([Float](repeating: 1, count: 5000)) }], to: path)
-    let file = try Safetensors(path: path)
+    let file = try TensorFile(safetensors: path)
     truncate(path, 100)
     #expect(throws: SafetensorsError.changed(file: "s.safetensors")) { try file.read("w") }
   }

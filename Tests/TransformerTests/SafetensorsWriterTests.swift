@@ -14,7 +14,7 @@ import Testing
     let path = folder.path + "/w.safetensors"
     let types: [TensorType] = [.f16, .f64, .bf16, .f32]
     try Safetensors.write(types.map { source("t.\($0.rawValue)", $0, numbers) }, to: path)
-    let file = try Safetensors(path: path)
+    let file = try TensorFile(safetensors: path)
     for type in types { #expect(try file.read("t.\(type.rawValue)") == numbers) }
     #expect(file.metadata == ["format": "pt"])
     // Wider types first, then by name, so that every tensor is aligned.
@@ -29,7 +29,7 @@ import Testing
     let numbers: [Float] = [1.00390625, 1.01171875, 1.0039215, .infinity, .nan, 3.4e38]
     let expected: [Float] = [1, 1.015625, 1.0078125, .infinity]
     try Safetensors.write([source("b", .bf16, numbers)], to: path)
-    let read = try Safetensors(path: path).read("b")
+    let read = try TensorFile(safetensors: path).read("b")
     #expect(Array(read.prefix(4)) == expected)
     #expect(read[4].isNaN)
     #expect(read[5] == .infinity)
@@ -59,13 +59,13 @@ import Testing
         "model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors",
         "model.safetensors.index.json",
       ])
-    let index = try Checkpoint.json("model.safetensors.index.json", in: folder.path)
+    let index = try ModelFiles(folder: folder.path).json("model.safetensors.index.json")
     #expect(index["metadata"]?["total_size"] == .integer(60))
     #expect(index["weight_map"]?["layer.4"] == .string("model-00003-of-00003.safetensors"))
     let checkpoint = try Checkpoint(folder: folder.path)
     #expect(checkpoint.tensorNames == (0..<5).map { "layer.\($0)" })
     #expect(try checkpoint.read("layer.3") == [3, 1, 2])
-    #expect(checkpoint.files.count == 5)
+    #expect(checkpoint.shards.count == 3)
     #expect(checkpoint.warnings.isEmpty)
     #expect(try Safetensors.writeSharded(tensors, toFolder: folder.path) == ["model.safetensors"])
   }

@@ -69,7 +69,7 @@ import Testing
   }
 
   @Test func damagedModelsAreRefused() throws {
-    let bytes = try Checkpoint.bytes("tokenizer.model", in: TestFolder.fixtures + "tokenizers/sentencepiece-llama")
+    let bytes = try ModelFiles(folder: TestFolder.fixtures + "tokenizers/sentencepiece-llama").bytes("tokenizer.model")
     func open(_ bytes: [UInt8]) throws {
       let folder = try ScratchFolder()
       try folder.write(bytes, to: "tokenizer.model")
@@ -109,7 +109,7 @@ import Testing
 
   /// ChatGLM3's own tokens follow the pieces and have no text form; two of them start every text.
   @Test func chatGLMTextsStartWithItsTwoTokens() throws {
-    let bytes = try Checkpoint.bytes("tokenizer.model", in: TestFolder.fixtures + "tokenizers/sentencepiece-llama")
+    let bytes = try ModelFiles(folder: TestFolder.fixtures + "tokenizers/sentencepiece-llama").bytes("tokenizer.model")
     let folder = try ScratchFolder()
     try folder.write(bytes, to: "tokenizer.model")
     try folder.write(Array("{\"model_type\":\"chatglm\"}".utf8), to: "config.json")

@@ -10,7 +10,7 @@ enum TestFolder {
 
   static var shared: String? {
     ["../shared", "../../shared"].map { root + $0 }.first {
-      Checkpoint.exists($0 + "/models/wiki-llama/tokenizer.json")
+      ModelFiles.exists($0 + "/models/wiki-llama/tokenizer.json")
     }
   }
 }
@@ -35,8 +35,8 @@ struct TokenizerFixture {
 
   init(_ name: String, in folder: String = TestFolder.fixtures + "tokenizers") throws {
     tokenizer = try Tokenizer(folder: folder + "/" + name)
-    texts = try Self.list(Checkpoint.json("texts.json", in: folder)).map { try Self.text($0).bytes }
-    let expected = try JSONFields(Checkpoint.json("expected.json", in: folder + "/" + name), file: "expected.json")
+    texts = try Self.list(ModelFiles(folder: folder).json("texts.json")).map { try Self.text($0).bytes }
+    let expected = try JSONFields(ModelFiles(folder: folder + "/" + name).json("expected.json"), file: "expected.json")
     ids = try expected.array("ids").map(Self.numbers)
     withSpecial = try expected.array("with_special").map(Self.numbers)
     decoded = try expected.array("decoded").map { row in

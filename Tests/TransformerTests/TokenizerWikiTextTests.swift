@@ -7,7 +7,7 @@ import Testing
   @Test func idsOfWikiTextEqualTheReference() throws {
     let shared = try #require(TestFolder.shared)
     let tokenizer = try Tokenizer(folder: shared + "/models/wiki-llama")
-    let file = try Checkpoint.bytes("test.txt", in: shared + "/data/wikitext-2")
+    let file = try ModelFiles(folder: shared + "/data/wikitext-2").bytes("test.txt")
     let text = String(decoding: file.prefix(200_000), as: UTF8.self)
     let ids = try tokenizer.encode(text, addSpecial: true)
     #expect(ids.count == 66002)
@@ -31,7 +31,7 @@ import Testing
   @Test func wholeWikiTextIsFast() throws {
     let shared = try #require(TestFolder.shared)
     let tokenizer = try Tokenizer(folder: shared + "/models/wiki-llama")
-    let file = try Checkpoint.bytes("test.txt", in: shared + "/data/wikitext-2")
+    let file = try ModelFiles(folder: shared + "/data/wikitext-2").bytes("test.txt")
     let clock = ContinuousClock()
     var ids: [Int32] = []
     let time = try clock.measure { ids = try tokenizer.encode(file, addSpecial: false) }

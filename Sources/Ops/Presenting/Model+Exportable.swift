@@ -26,7 +26,7 @@ extension ModelFormat.Option {
     case .type:
       MetaWord.Parameter(
         rawValue, .word, "how matrices are stored, when not as in the checkpoint",
-        choices: GGUFType.allCases.map(\.rawValue))
+        choices: GGUFType.written.map(\.rawValue))
     case .align:
       MetaWord.Parameter(
         rawValue, .literal, "pad pruned maps with zeros to rows of multiples of this, 32 by default; 1 pads nothing")

@@ -109,7 +109,7 @@ extension Corpus {
   /// Token numbers mean something only to the tokenizer they come from.
   /// - Throws: `Diagnostic` when the model's folder holds another one.
   func requireTokenizer(of model: Model) throws {
-    guard let own = try? Text.tokenizerHash(model.network.checkpoint.folder), own != tokenizerHash else { return }
+    guard let own = try? Text.tokenizerHash(model.network.checkpoint.files), own != tokenizerHash else { return }
     throw Diagnostic(
       "the corpus was made with another tokenizer than the model's", hint: "make it with `text … model=` this model",
       argument: "corpus")

@@ -78,7 +78,7 @@ extension Model {
     let names = checkpoint.tensorNames.map(\.description).sorted()
     let infos = try names.map { try checkpoint.info(ByteString($0)) }
     try writer.strings("tensor/name", names, axis: "tensor")
-    try writer.strings("tensor/dtype", infos.map { "\($0.type)" }, axis: "tensor")
+    try writer.strings("tensor/dtype", infos.map(\.typeName), axis: "tensor")
     let shapes = infos.flatMap { info in (0..<4).map { Int64(info.shape.count > $0 ? info.shape[$0] : 1) } }
     try writer.array("tensor/shape", shapes, shape: [names.count, 4], axes: ["tensor", "axis"])
     try writePruning(to: writer)
@@ -99,7 +99,7 @@ extension Model {
     compensation = try reader.attribute("comp").stringValue ?? "none"
     calibration =
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
-    let checkpoint = try Checkpoint(folder: reader.source(content: source))
+    let checkpoint = try Checkpoint(reader.source(content: source))
     let whole = try LanguageModel(checkpoint: checkpoint)
     pruning = try Pruning(from: reader, structure: Structure(whole, model: ""))
     network = try whole.pruned(by: pruning)

@@ -93,7 +93,8 @@ extension Configuration {
     }
     guard theta > 0 else { throw fields.error("rope_theta", "must be above 0") }
     return Rotary(
-      theta: theta, rotated: rotated, pairing: pairing, scaling: try scaling(parameters, positions: positions))
+      theta: theta, rotated: rotated, pairing: pairing,
+      scaling: try scaling(parameters, fields, positions: positions, pairs: rotated / 2))
   }
 
   /// transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` stood at the top and the rest in
@@ -105,7 +106,9 @@ extension Configuration {
     return nil
   }
 
-  private static func scaling(_ parameters: JSONFields?, positions: Int) throws -> Rotary.Scaling {
+  private static func scaling(
+    _ parameters: JSONFields?, _ fields: JSONFields, positions: Int, pairs: Int
+  ) throws -> Rotary.Scaling {
     guard let parameters else { return .none }
     func positive(_ key: String) throws -> Double {
       let number = try parameters.double(key)
@@ -120,6 +123,7 @@ extension Configuration {
       scaling = .llama3(
         factor: try positive("factor"), low: try positive("low_freq_factor"), high: try positive("high_freq_factor"),
         originalPositions: try parameters.number(["original_max_position_embeddings"], or: Double(positions)))
+    case "longrope": scaling = .factors(try factors(parameters, fields, positions: positions, pairs: pairs))
     case let kind: throw ModelError.unknownRopeScaling(kind)
     }
     for member in parameters.members where member.value != .null {
@@ -127,6 +131,34 @@ extension Configuration {
       guard Family.rotationKeys.contains(key) else { throw parameters.error(key, "is not a key of a known rotation") }
     }
     return scaling
+  }
+
+  /// One factor per pair. Those for long texts must be those for short ones, or no text be long; and scores stay as they
+  /// are.
+  private static func factors(
+    _ parameters: JSONFields, _ fields: JSONFields, positions: Int, pairs: Int
+  ) throws -> [Double] {
+    let short = try parameters.array("short_factor")
+    let key = "original_max_position_embeddings"
+    let original = try parameters.number([key], or: fields.number([key], or: Double(positions)))
+    guard try parameters.array("long_factor") == short || Double(positions) <= original else {
+      throw parameters.error(
+        "long_factor", "must be short_factor: frequencies that depend on a text's length are not computed")
+    }
+    guard try parameters.number(["attention_factor"], or: Double(positions) <= original ? 1 : 0) == 1 else {
+      throw parameters.error("attention_factor", "must be 1")
+    }
+    let factors = short.compactMap { factor -> Double? in
+      switch factor {
+      case .integer(let number): Double(number)
+      case .number(let number): number
+      default: nil
+      }
+    }
+    guard factors.count == pairs, short.count == pairs, factors.allSatisfy({ $0 > 0 && $0.isFinite }) else {
+      throw parameters.error("short_factor", "must be a list of \(pairs) numbers above 0")
+    }
+    return factors
   }
 
   /// GPT-2 may leave out 1 / √d_h, and may divide by the number of the layer, counted from 1.

@@ -40,7 +40,7 @@ extension Family {
   /// What is said of the rotation in `rope_parameters` or `rope_scaling`.
   static let rotationKeys: Set<String> = [
     "rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor", "high_freq_factor",
-    "original_max_position_embeddings",
+    "original_max_position_embeddings", "short_factor", "long_factor", "attention_factor",
   ]
 
   /// Keys that leave the outputs of every family alone.

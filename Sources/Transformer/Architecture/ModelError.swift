@@ -23,7 +23,7 @@ extension ModelError: CustomStringConvertible {
     case .missingKey(let key, let file): "\(file) has no `\(key)`"
     case .badValue(let key, let found, let wanted): "config.json: `\(key)` is \(found), wanted \(wanted)"
     case .unknownRopeScaling(let kind):
-      "config.json asks for rope scaling `\(kind)`; the known kinds are default, linear and llama3"
+      "config.json asks for rope scaling `\(kind)`; the known kinds are default, linear, llama3 and longrope with one list"
     case .missingTensor(let name, let shape): "tensor `\(name)` of shape \(shape) is missing from the weights"
     case .wrongShape(let tensor, let found, let expected):
       "tensor `\(tensor)` has shape \(found), expected \(expected)"

@@ -18,6 +18,8 @@ public struct Rotary: Sendable, Equatable {
     case linear(factor: Double)
     /// LLaMA 3.1: long wavelengths divided by `factor`, short ones kept, a ramp between.
     case llama3(factor: Double, low: Double, high: Double, originalPositions: Double)
+    /// Every frequency divided by a factor of its own.
+    case factors([Double])
   }
 
   /// - Parameter rotated: features per head that turn, an even number.
@@ -26,14 +28,15 @@ public struct Rotary: Sendable, Equatable {
     self.theta = theta
     inverseFrequencies = (0..<rotated / 2).map { pair in
       let exponent = Float(2 * pair) / Float(rotated)
-      return Self.scaled(1 / Float(pow(theta, Double(exponent))), scaling)
+      return Self.scaled(1 / Float(pow(theta, Double(exponent))), pair, scaling)
     }
   }
 
-  private static func scaled(_ frequency: Float, _ scaling: Scaling) -> Float {
+  private static func scaled(_ frequency: Float, _ pair: Int, _ scaling: Scaling) -> Float {
     switch scaling {
     case .none: return frequency
     case .linear(let factor): return frequency / Float(factor)
+    case .factors(let factors): return frequency / Float(factors[pair])
     case .llama3(let factor, let low, let high, let originalPositions):
       let wavelength = 2 * Float.pi / frequency
       if wavelength < Float(originalPositions / high) { return frequency }

@@ -20,7 +20,8 @@ extension CheckpointError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .noFolder(let folder): "there is no folder `\(folder)`"
-    case .notAFolder(let folder): "`\(folder)` is not a folder; a model is a folder with config.json and its weights"
+    case .notAFolder(let folder):
+      "`\(folder)` is not a folder; a model is a folder with config.json and its weights, or a GGUF file"
     case .missing(let file, let folder): "`\(folder)` has no \(file)"
     case .unreadable(let file, let reason): "\(file) cannot be read: \(reason)"
     case .json(let file, let error): "\(file) is not valid JSON: \(error)"
@@ -37,36 +38,34 @@ extension CheckpointError: CustomStringConvertible {
   }
 }
 
-/// A Hugging Face model folder: its configuration and one namespace of tensors over all its weight files.
+/// A model as it lies on disk: its configuration, and one namespace of tensors over all its weight files, both in the
+/// terms of a Hugging Face folder.
 public final class Checkpoint: Sendable {
-  public let folder: String
+  /// Configuration, tokenizer and what else a folder holds beside the weights.
+  public let files: ModelFiles
   public let config: JSONFields
-  /// The files that make up the model (configuration and weights), by name; their bytes identify it.
-  public let files: [String]
   /// Things that are odd but harmless, one sentence each.
   public let warnings: [String]
-  public let shards: [Safetensors]
+  public let shards: [TensorFile]
   private let shardOf: [ByteString: Int]
 
   /// - Throws: `CheckpointError`, `SafetensorsError` or `FieldError`.
   public init(folder: String) throws {
-    self.folder = folder
-    try Self.requireFolder(folder)
-    config = try JSONFields(try Self.json("config.json", in: folder), file: "config.json")
+    files = try ModelFiles(folder: folder)
+    config = try JSONFields(files.json("config.json"), file: "config.json")
 
     let single = "model.safetensors"
     let index = "model.safetensors.index.json"
     var warnings: [String] = []
     var shardOf: [ByteString: Int] = [:]
-    if Self.exists(folder + "/" + single) {
-      let shard = try Safetensors(path: folder + "/" + single)
+    if ModelFiles.exists(folder + "/" + single) {
+      let shard = try TensorFile(safetensors: folder + "/" + single)
       for name in shard.tensors.keys { shardOf[name] = 0 }
       shards = [shard]
-      files = ["config.json", single]
-    } else if Self.exists(folder + "/" + index) {
-      let map = try JSONFields(try Self.json(index, in: folder), file: index).object("weight_map")
+    } else if ModelFiles.exists(folder + "/" + index) {
+      let map = try JSONFields(files.json(index), file: index).object("weight_map")
       let names = try Self.shardNames(map, index: index)
-      var shards: [Safetensors] = []
+      var shards: [TensorFile] = []
       for name in names { shards.append(try Self.shard(name, in: folder, index: index)) }
       let number = Dictionary(uniqueKeysWithValues: names.enumerated().map { (ByteString($1), $0) })
       for member in map.members {
@@ -82,12 +81,31 @@ public final class Checkpoint: Sendable {
         }
       }
       self.shards = shards
-      files = ["config.json", index] + names
     } else {
       throw Self.explainMissingWeights(folder)
     }
     self.shardOf = shardOf
     self.warnings = warnings
+  }
+
+  /// Opens one file that holds a whole model.
+  init(_ file: TensorFile, files: ModelFiles) throws {
+    self.files = files
+    config = try JSONFields(files.json("config.json"), file: "config.json")
+    shards = [file]
+    shardOf = file.tensors.mapValues { _ in 0 }
+    warnings = []
+  }
+
+  /// Opens a folder, or a GGUF file.
+  public convenience init(_ path: String) throws {
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+      let model = try GGUFModel(path)
+      try self.init(model.tensors, files: model.files)
+    } else {
+      try self.init(folder: path)
+    }
   }
 
   /// Names in byte order.
@@ -96,8 +114,8 @@ public final class Checkpoint: Sendable {
   public func contains(_ name: ByteString) -> Bool { shardOf[name] != nil }
 
   /// The file that holds a tensor.
-  public func shard(of name: ByteString) throws -> Safetensors {
-    guard let number = shardOf[name] else { throw CheckpointError.noTensor(folder: folder, tensor: name) }
+  public func shard(of name: ByteString) throws -> TensorFile {
+    guard let number = shardOf[name] else { throw CheckpointError.noTensor(folder: files.path, tensor: name) }
     return shards[number]
   }
 
@@ -117,10 +135,30 @@ public final class Checkpoint: Sendable {
     try shard(of: name).withBytes(of: name, body)
   }
 
+  /// Hands all numbers of a tensor to a sink of its type, bytes as they are where the file has that type.
+  func append(_ name: ByteString, to sink: TensorSink) throws {
+    let info = try info(name)
+    if info.blocks == nil, info.rowOrder == nil {
+      return try withBytes(of: name) { try sink.append(bytes: $0) }
+    }
+    let rows = max(1, (1 << 20) / max(1, info.columns))
+    for start in stride(from: 0, to: info.rows, by: rows) {
+      let range = start..<min(start + rows, info.rows)
+      let count = range.count * info.columns
+      try sink.append(
+        [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+          try read(name, rows: range, into: buffer)
+          initialized = count
+        })
+    }
+  }
+
   /// Whether two tensors have one type and shape and the same bytes.
   public func areEqual(_ name: ByteString, _ other: ByteString) throws -> Bool {
     let (info, otherInfo) = (try info(name), try info(other))
-    guard info.type == otherInfo.type, info.shape == otherInfo.shape else { return false }
+    guard info.type == otherInfo.type, info.blocks == otherInfo.blocks, info.shape == otherInfo.shape else {
+      return false
+    }
     return try withBytes(of: name) { bytes in
       try withBytes(of: other) { others in
         guard let start = bytes.baseAddress, let otherStart = others.baseAddress else { return bytes.isEmpty }
@@ -145,41 +183,6 @@ public final class Checkpoint: Sendable {
 }
 
 extension Checkpoint {
-  static func requireFolder(_ folder: String) throws {
-    var status = stat()
-    if stat(folder, &status) != 0 { throw CheckpointError.noFolder(folder) }
-    if status.st_mode & S_IFMT != S_IFDIR { throw CheckpointError.notAFolder(folder) }
-  }
-
-  static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
-
-  /// The bytes of a file of the folder.
-  static func bytes(_ file: String, in folder: String) throws -> [UInt8] {
-    let path = folder + "/" + file
-    if !exists(path) { throw CheckpointError.missing(file: file, folder: folder) }
-    let mapping: MappedFile
-    do {
-      mapping = try MappedFile(path: path)
-    } catch SafetensorsError.system(_, _, let reason) {
-      throw CheckpointError.unreadable(file: file, reason: reason)
-    } catch SafetensorsError.notAFile {
-      throw CheckpointError.unreadable(file: file, reason: "it is not a regular file")
-    }
-    let bytes = try withExtendedLifetime(mapping) { [UInt8](try mapping.slice(0..<mapping.count)) }
-    if bytes.starts(with: "version https://git-lfs".utf8) { throw CheckpointError.pointerFile(file) }
-    return bytes
-  }
-
-  /// A file of the folder as JSON; Python writes these files.
-  static func json(_ file: String, in folder: String) throws -> JSON {
-    let bytes = try bytes(file, in: folder)
-    do {
-      return try JSON.parse(bytes, dialect: .python)
-    } catch let error as JSONError {
-      throw CheckpointError.json(file: file, error)
-    }
-  }
-
   /// The distinct file names of a `weight_map`, in order; none may leave the folder.
   private static func shardNames(_ map: JSONFields, index: String) throws -> [String] {
     var names: Set<String> = []
@@ -196,25 +199,24 @@ extension Checkpoint {
     return names.sorted()
   }
 
-  private static func shard(_ name: String, in folder: String, index: String) throws -> Safetensors {
+  private static func shard(_ name: String, in folder: String, index: String) throws -> TensorFile {
     let path = folder + "/" + name
-    if !exists(path) { throw CheckpointError.shardMissing(index: index, file: name) }
-    return try Safetensors(path: path)
+    if !ModelFiles.exists(path) { throw CheckpointError.shardMissing(index: index, file: name) }
+    return try TensorFile(safetensors: path)
   }
 
   /// The weight files that the index of a folder names; none when there is no index, or one that cannot be read, as opening
   /// the folder then tells.
   public static func indexed(in folder: String) -> [String] {
     let index = "model.safetensors.index.json"
-    guard exists(folder + "/" + index), let json = try? json(index, in: folder),
-      let map = try? JSONFields(json, file: index).object("weight_map")
+    guard let map = try? ModelFiles(folder: folder).fields(index)?.object("weight_map")
     else { return [] }
     return (try? shardNames(map, index: index)) ?? []
   }
 
   private static func explainMissingWeights(_ folder: String) -> CheckpointError {
     for file in ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth", "model.pt"]
-    where exists(folder + "/" + file) {
+    where ModelFiles.exists(folder + "/" + file) {
       return .onlyPickles(folder: folder, file: file)
     }
     return .noWeights(folder: folder)

@@ -46,11 +46,23 @@ public enum TensorType: String, Sendable, CaseIterable {
 
 /// Where one tensor lies and what it holds.
 public struct TensorInfo: Sendable, Equatable {
+  /// The type of the numbers; single precision when they lie in blocks, which hold numbers that no other type has.
   public let type: TensorType
   /// Outermost axis first; empty for a scalar.
   public let shape: [Int]
   /// Bytes from the start of the file. Nothing promises alignment.
   public let byteRange: Range<Int>
+  /// How rows are cut in blocks of fewer bits, when they are.
+  let blocks: GGUFType?
+  /// Where in the file each row stands; nil when rows stand in their order.
+  var rowOrder: [Int]?
+
+  init(type: TensorType, shape: [Int], byteRange: Range<Int>, blocks: GGUFType? = nil) {
+    self.type = type
+    self.shape = shape
+    self.byteRange = byteRange
+    self.blocks = blocks
+  }
 
   /// Elements.
   public var count: Int { shape.reduce(1, *) }
@@ -58,6 +70,12 @@ public struct TensorInfo: Sendable, Equatable {
   public var rows: Int { shape.first ?? 1 }
   /// Elements of one row: the product of the other axes.
   public var columns: Int { shape.dropFirst().reduce(1, *) }
+  /// What the file calls its numbers.
+  public var typeName: String { blocks?.rawValue ?? "\(type)" }
+  /// Bytes of one row in the file.
+  var rowBytes: Int { bytes(of: columns) }
+  /// Bytes that so many numbers take.
+  func bytes(of numbers: Int) -> Int { blocks?.byteCount(numbers) ?? numbers * type.bits / 8 }
 }
 
 /// Why a safetensors file cannot be used. `file` is its name, `tensor` the name of the tensor at fault.

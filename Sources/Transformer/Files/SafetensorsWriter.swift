@@ -54,7 +54,8 @@ public final class TensorSink {
   public func append(_ numbers: [Float]) throws { try numbers.withUnsafeBufferPointer { try append($0) } }
 }
 
-extension Safetensors {
+/// Files of tensors as Hugging Face has them.
+public enum Safetensors {
   /// Writes a file: to a temporary name in the same folder, synced, then renamed, so that the final name never
   /// stands for half a file. Tensors are sorted by alignment, then by name, as the reference writer does.
   ///

@@ -8,14 +8,14 @@ extension LanguageModel {
       for role in configuration.roles {
         guard let stored = configuration.family.linear(role) else { continue }
         let weight = try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight"))
-        let (width, removed) = (weight.byteRange.count / max(1, weight.count), block[role.module].removed.count)
+        let removed = block[role.module].removed.count
         let (rows, columns) = (configuration.featuresPerUnit(role.rows), configuration.featuresPerUnit(role.columns))
         let biases = configuration.blocks[layer].biases.contains(role) ? rows : 0
-        bytes -= removed * width * (configuration.hiddenSize * (rows + columns) + biases)
+        bytes -= weight.bytes(of: removed * (configuration.hiddenSize * (rows + columns) + biases))
         if role == role.module.output, block[role.module].bias != nil,
           !configuration.blocks[layer].biases.contains(role)
         {
-          bytes += configuration.hiddenSize * width
+          bytes += weight.bytes(of: configuration.hiddenSize)
         }
       }
     }

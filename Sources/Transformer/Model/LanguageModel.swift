@@ -8,10 +8,11 @@ public struct LanguageModel: Sendable {
   public let pruning: Pruning
   let layout: TensorLayout
 
-  /// Opens a folder with config.json and safetensors files, and checks that every tensor is there in the right shape.
+  /// Opens a folder with config.json and safetensors files, or a GGUF file, and checks that every tensor is there in the
+  /// right shape.
   ///
   /// - Throws: an error naming the file, field or tensor at fault.
-  public init(folder: String) throws { try self.init(checkpoint: Checkpoint(folder: folder)) }
+  public init(_ path: String) throws { try self.init(checkpoint: Checkpoint(path)) }
 
   public init(checkpoint: Checkpoint, pruning: Pruning = .none) throws {
     let configuration = try Configuration(checkpoint)

@@ -161,3 +161,33 @@ private struct ProtocolBuffer {
     return rest.prefix(Int(count))
   }
 }
+
+extension SentencePieceFile {
+  /// The bytes of a `tokenizer.model` of the byte-pair kind, as much of it as decides which tokens a text has.
+  static func serialized(
+    _ pieces: [(text: [UInt8], score: Float, kind: TokenKind)], prefixesSpace: Bool, bos: Int?, eos: Int?
+  ) -> [UInt8] {
+    var bytes: [UInt8] = []
+    func varint(_ number: Int) -> [UInt8] {
+      var (rest, bytes) = (UInt64(bitPattern: Int64(number)), [UInt8]())
+      while rest >= 0x80 {
+        bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+        rest >>= 7
+      }
+      return bytes + [UInt8(rest)]
+    }
+    func number(_ field: Int, _ value: Int) -> [UInt8] { varint(field << 3) + varint(value) }
+    func message(_ field: Int, _ body: [UInt8]) -> [UInt8] { varint(field << 3 | 2) + varint(body.count) + body }
+    for piece in pieces {
+      let score = withUnsafeBytes(of: piece.score.bitPattern.littleEndian) { Array($0) }
+      bytes += message(1, message(1, piece.text) + varint(2 << 3 | 5) + score + number(3, piece.kind.rawValue))
+    }
+    let fallsBack = pieces.contains { $0.kind == .byte } ? 1 : 0
+    bytes += message(2, number(3, 2) + number(35, fallsBack) + number(41, bos ?? -1) + number(42, eos ?? -1))
+    bytes += message(
+      3,
+      message(1, Array("identity".utf8)) + number(3, prefixesSpace ? 1 : 0)
+        + number(4, 0) + number(5, 1))
+    return bytes
+  }
+}

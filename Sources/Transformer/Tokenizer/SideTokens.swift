@@ -8,8 +8,8 @@ struct SideTokens {
   /// Special tokens in the order in which transformers numbers those that have no number yet.
   private var special: [ByteString] = []
 
-  init(folder: String) throws {
-    let files = try Self.files.map { try JSONFields(optional: $0, in: folder) }
+  init(_ source: ModelFiles) throws {
+    let files = try Self.files.map { try source.fields($0) }
     if let listed = try files[0]?.optionalObject("added_tokens_decoder") {
       for member in listed.members {
         let fields = try listed.object(member.key.text)
@@ -71,13 +71,5 @@ struct SideTokens {
       if known == nil { next += 1 }
     }
     return tokens
-  }
-}
-
-extension JSONFields {
-  /// The fields of a file of the folder, `nil` when there is no such file.
-  init?(optional file: String, in folder: String) throws {
-    guard Checkpoint.exists(folder + "/" + file) else { return nil }
-    try self.init(Checkpoint.json(file, in: folder), file: file)
   }
 }

@@ -37,20 +37,23 @@ public final class Tokenizer: Sendable {
     ["tokenizer.json", "tokenizer.model", VocabularyFiles.vocabulary, VocabularyFiles.merges] + SideTokens.files
 
   /// The files of a folder that decide which tokens a text has.
-  public static func filesUsed(in folder: String) throws -> [String] {
-    guard let file = try TokenizerParts.file(in: folder) else { throw TokenizerError.missing(folder: folder) }
+  public static func filesUsed(in files: ModelFiles) throws -> [String] {
+    guard let file = TokenizerParts.file(in: files) else { throw TokenizerError.missing(folder: files.path) }
     if file == "tokenizer.json" { return [file] }
     let merges = file == VocabularyFiles.vocabulary ? [VocabularyFiles.merges] : []
-    return [file] + merges + SideTokens.files.filter { Checkpoint.exists(folder + "/" + $0) }
+    return [file] + merges + SideTokens.files.filter(files.contains)
   }
 
-  /// Whether a folder has a tokenizer at all; a model can be pruned without one.
-  public static func exists(in folder: String) throws -> Bool { try TokenizerParts.file(in: folder) != nil }
+  /// Whether a model has a tokenizer at all; it can be pruned without one.
+  public static func exists(in files: ModelFiles) -> Bool { TokenizerParts.file(in: files) != nil }
 
-  /// Reads a model folder.
+  /// Reads the tokenizer of a model.
   ///
   /// - Throws: `TokenizerError`, or `CheckpointError`, `FieldError` for files that cannot be read.
-  public convenience init(folder: String) throws { try self.init(TokenizerParts(folder: folder)) }
+  public convenience init(_ files: ModelFiles) throws { try self.init(TokenizerParts(files)) }
+
+  /// Reads a model folder.
+  public convenience init(folder: String) throws { try self.init(ModelFiles(folder: folder)) }
 
   init(_ parts: TokenizerParts) {
     file = parts.file

@@ -8,13 +8,13 @@ struct TokenizerParts {
   let bos: Int32?
   let eos: Int32?
 
-  init(folder: String) throws {
-    guard let file = try Self.file(in: folder) else { throw TokenizerError.missing(folder: folder) }
-    let settings = try JSONFields(optional: "tokenizer_config.json", in: folder)
-    let config = try JSONFields(optional: "config.json", in: folder)
+  init(_ files: ModelFiles) throws {
+    guard let file = Self.file(in: files) else { throw TokenizerError.missing(folder: files.path) }
+    let settings = try files.fields("tokenizer_config.json")
+    let config = try files.fields("config.json")
     self.file = file
     if file == "tokenizer.model" {
-      let read = try SentencePieceFile(Checkpoint.bytes(file, in: folder), file: file)
+      let read = try SentencePieceFile(files.bytes(file), file: file)
       let isChatGLM =
         try settings?.optionalText("tokenizer_class") == "ChatGLMTokenizer"
         || config?.optionalText("model_type") == "chatglm"
@@ -22,7 +22,7 @@ struct TokenizerParts {
       let model = try read.model.prefixed(settings)
       let own = isChatGLM ? Self.chatGLMTokens(after: model.vocabulary) : model.controlTokens
       pipeline = TokenizerPipeline(
-        .sentencePiece(model), own + (try SideTokens(folder: folder).tokens(model.vocabulary, own)))
+        .sentencePiece(model), own + (try SideTokens(files).tokens(model.vocabulary, own)))
       bos = try Self.special("bos", settings, nil, pipeline) ?? read.bos
       eos = try Self.special("eos", settings, nil, pipeline) ?? read.eos
       if isChatGLM {
@@ -36,8 +36,8 @@ struct TokenizerParts {
     }
     let description =
       file == VocabularyFiles.vocabulary
-      ? try TokenizerDescription(VocabularyFiles.fields(folder, settings, config), beside: SideTokens(folder: folder))
-      : try TokenizerDescription(JSONFields(Self.description(file, in: folder), file: file))
+      ? try TokenizerDescription(VocabularyFiles.fields(files, settings, config), beside: SideTokens(files))
+      : try TokenizerDescription(JSONFields(files.json(file, dialect: .strict), file: file))
     pipeline = description.pipeline
     style = description.style
     bos = try Self.special("bos", settings, config, pipeline)
@@ -47,20 +47,9 @@ struct TokenizerParts {
     prefix = addsBOS ? bos.map { [$0] } ?? [] : description.prefix
   }
 
-  /// The file that holds the vocabulary, the newest form first; nil when the folder has none.
-  static func file(in folder: String) throws -> String? {
-    try Checkpoint.requireFolder(folder)
-    return ["tokenizer.json", "tokenizer.model", VocabularyFiles.vocabulary].first {
-      Checkpoint.exists(folder + "/" + $0)
-    }
-  }
-
-  private static func description(_ file: String, in folder: String) throws -> JSON {
-    do {
-      return try JSON.parse(Checkpoint.bytes(file, in: folder))
-    } catch let error as JSONError {
-      throw CheckpointError.json(file: file, error)
-    }
+  /// The file that holds the vocabulary, the newest form first; nil when there is none.
+  static func file(in files: ModelFiles) -> String? {
+    ["tokenizer.json", "tokenizer.model", VocabularyFiles.vocabulary].first(where: files.contains)
   }
 
   /// ChatGLM3's own tokens are numbered after the pieces and have no text form.

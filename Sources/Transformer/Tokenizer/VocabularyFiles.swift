@@ -6,9 +6,9 @@ enum VocabularyFiles {
   /// The token that both classes take for the end of a text unless told otherwise.
   private static let end = ByteString("<|endoftext|>")
 
-  static func fields(_ folder: String, _ settings: JSONFields?, _ config: JSONFields?) throws -> JSONFields {
-    let vocabulary = try Checkpoint.json(vocabulary, in: folder)
-    let lines = try Checkpoint.bytes(merges, in: folder).split(separator: UInt8(ascii: "\n"))
+  static func fields(_ files: ModelFiles, _ settings: JSONFields?, _ config: JSONFields?) throws -> JSONFields {
+    let vocabulary = try files.json(vocabulary)
+    let lines = try files.bytes(merges).split(separator: UInt8(ascii: "\n"))
     let rows = lines.map { $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0 }
       .filter { !$0.isEmpty && !$0.starts(with: "#version".utf8) }
     let prefixesSpace = try settings?.optionalBool("add_prefix_space") ?? false

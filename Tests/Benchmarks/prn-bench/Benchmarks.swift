@@ -39,7 +39,7 @@ enum Benchmarks {
 
   private static func model(_ folder: String) throws -> LanguageModel {
     if let model = models[folder] { return model }
-    let model = try LanguageModel(folder: folder)
+    let model = try LanguageModel(folder)
     models[folder] = model
     return model
   }

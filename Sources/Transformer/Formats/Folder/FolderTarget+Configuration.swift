@@ -26,29 +26,10 @@ extension FolderTarget {
       members[key] = .bool(configuration.blocks.contains { !$0.biases.isDisjoint(with: stored.roles) })
     }
     if let key = family.layerSizes {
-      members["auto_map"] = .object([
-        JSON.Member("AutoConfig", .text("modeling_prn.PrnConfig")),
-        JSON.Member("AutoModelForCausalLM", .text("modeling_prn.PrnForCausalLM")),
-      ])
-      members[key] = layers
+      let sizes = Family.sizes(configuration.blocks, queriesPerUnit: configuration.queriesPerUnit, key: key)
+      for member in sizes { members[member.key.text] = member.value }
     }
     return members.json
-  }
-
-  /// The sizes and biases of each block.
-  private var layers: JSON {
-    .array(
-      configuration.blocks.map { block in
-        .object([
-          JSON.Member("heads", .integer(block.units.attention * configuration.queriesPerUnit)),
-          JSON.Member("kv_heads", .integer(block.units.attention)),
-          JSON.Member("ffn", .integer(block.units.ffn)),
-          JSON.Member("qkv_bias", .bool(block.biases.contains(.query))),
-          JSON.Member("o_bias", .bool(block.biases.contains(.output))),
-          JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),
-          JSON.Member("down_bias", .bool(block.biases.contains(.down))),
-        ])
-      })
   }
 
   /// transformers 4 wants `rope_theta` at the top and scaling in `rope_scaling`; 5 keeps both in `rope_parameters` and
@@ -60,6 +41,28 @@ extension FolderTarget {
     if let kind, kind != .text("default") {
       members["rope_scaling"] = .object(parameters.filter { $0.key != "rope_theta" })
     }
+  }
+}
+
+extension Family {
+  /// What config.json of the class with sizes per block says of them, and where the class is.
+  static func sizes(_ blocks: [BlockSizes], queriesPerUnit: Int, key: String) -> [JSON.Member] {
+    let entries = blocks.map { block in
+      JSON.object([
+        JSON.Member("heads", .integer(block.units.attention * queriesPerUnit)),
+        JSON.Member("kv_heads", .integer(block.units.attention)),
+        JSON.Member("ffn", .integer(block.units.ffn)),
+        JSON.Member("qkv_bias", .bool(block.biases.contains(.query))),
+        JSON.Member("o_bias", .bool(block.biases.contains(.output))),
+        JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),
+        JSON.Member("down_bias", .bool(block.biases.contains(.down))),
+      ])
+    }
+    let classes = JSON.object([
+      JSON.Member("AutoConfig", .text("modeling_prn.PrnConfig")),
+      JSON.Member("AutoModelForCausalLM", .text("modeling_prn.PrnForCausalLM")),
+    ])
+    return [JSON.Member("auto_map", classes), JSON.Member(ByteString(key), .array(entries))]
   }
 }
 

@@ -1,75 +1,5 @@
-/// How the numbers of a tensor are stored in a GGUF file.
-public enum GGUFType: String, CaseIterable, Sendable {
-  case f32, f16, bf16
-  /// Blocks of 32 numbers: a scale in half precision and 32 signed bytes.
-  case q8 = "q8_0"
-
-  /// The nearest to a checkpoint's type; single precision for those GGUF has not.
-  init(_ type: TensorType?) {
-    switch type {
-    case .f16: self = .f16
-    case .bf16: self = .bf16
-    default: self = .f32
-    }
-  }
-
-  /// The number that stands for it in a tensor's description.
-  var id: Int {
-    switch self {
-    case .f32: 0
-    case .f16: 1
-    case .q8: 8
-    case .bf16: 30
-    }
-  }
-
-  /// `general.file_type` of a file that holds mostly this.
-  var fileType: Int {
-    switch self {
-    case .f32: 0
-    case .f16: 1
-    case .q8: 7
-    case .bf16: 32
-    }
-  }
-
-  /// This type, or half precision where rows of so many numbers cannot be cut in blocks.
-  func holding(_ columns: Int) -> GGUFType { self == .q8 && !columns.isMultiple(of: 32) ? .f16 : self }
-
-  func byteCount(_ numbers: Int) -> Int {
-    switch self {
-    case .f32: 4 * numbers
-    case .f16, .bf16: 2 * numbers
-    case .q8: numbers / 32 * 34
-    }
-  }
-
-  func write(_ numbers: [Float], to output: OutputFile) throws {
-    switch self {
-    case .f32: try TensorSink(output, .f32).append(numbers)
-    case .f16: try TensorSink(output, .f16).append(numbers)
-    case .bf16: try TensorSink(output, .bf16).append(numbers)
-    case .q8: try Self.quantized(numbers).withUnsafeBytes { try output.write($0) }
-    }
-  }
-
-  /// Q8_0 as ggml's reference makes it.
-  private static func quantized(_ numbers: [Float]) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(numbers.count / 32 * 34)
-    for start in stride(from: 0, to: numbers.count, by: 32) {
-      let block = numbers[start..<start + 32]
-      let scale = block.reduce(0) { max($0, abs($1)) } / 127
-      let inverse = scale == 0 ? 0 : 1 / scale
-      withUnsafeBytes(of: Float16(scale).bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
-      for number in block { bytes.append(UInt8(bitPattern: Int8((number * inverse).rounded()))) }
-    }
-    return bytes
-  }
-}
-
 /// A value of a GGUF file's metadata.
-enum GGUFValue {
+enum GGUFValue: Sendable {
   case count(Int)
   case number(Float)
   case flag(Bool)
@@ -138,7 +68,7 @@ struct GGUFWriter {
       header.append(ByteString(tensor.name))
       header.append(UInt32(tensor.shape.count))
       for size in tensor.shape.reversed() { header.append(UInt64(size)) }
-      header.append(UInt32(tensor.type.id))
+      header.append(tensor.type.id)
       header.append(UInt64(offset))
       offset += tensor.byteCount + Self.padding(tensor.byteCount)
     }

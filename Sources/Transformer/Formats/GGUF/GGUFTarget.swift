@@ -7,13 +7,7 @@ import Numerics
 /// `qwen2` take those of the first block for all. None can do without heads or neurons in a block: one that has none
 /// left gets one of zeros.
 struct GGUFTarget {
-  enum Architecture: String {
-    case llama, qwen2, deci
-    /// Queries and keys turn in pairs of neighbours, not of halves.
-    var turnsNeighbours: Bool { self != .qwen2 }
-  }
-
-  let architecture: Architecture
+  let architecture: GGUFArchitecture
   let configuration: Configuration
   let rotary: Rotary
   /// Structural units of each block, padding included.
@@ -76,9 +70,9 @@ struct GGUFTarget {
 
   /// What the file says of the model.
   func metadata(fileType: GGUFType) -> [GGUFWriter.Entry] {
-    let name = architecture.rawValue
+    let name = architecture.name
     func perBlock(_ number: (PerModule<Int>) -> Int) -> GGUFValue {
-      architecture == .deci ? .integers(units.map { Int32(number($0)) }) : .count(number(units[0]))
+      architecture.hasSizesPerBlock ? .integers(units.map { Int32(number($0)) }) : .count(number(units[0]))
     }
     return [
       ("general.architecture", .text(name)), ("general.file_type", .count(fileType.fileType)),
@@ -120,19 +114,12 @@ struct GGUFTarget {
 
   // MARK: - Tensors
 
-  /// GGUF's names of the linear maps.
-  private static let names: [LinearRole: String] = [
-    .query: "attn_q", .key: "attn_k", .value: "attn_v", .output: "attn_output", .gate: "ffn_gate", .up: "ffn_up",
-    .down: "ffn_down",
-  ]
-  private static let normNames = PerModule(attention: "attn_norm", ffn: "ffn_norm")
-
   /// - Parameter type: of all matrices; nil keeps the checkpoint's, and single precision where compensation changed one.
   func tensors(of model: LanguageModel, as type: GGUFType?) -> [GGUFWriter.Tensor] {
     let d = configuration.hiddenSize
-    var tensors = [table("token_embd.weight", model.layout.embedding, model, type)]
-    if let divisors = rotary.divisors(headSize: configuration.headSize), architecture != .qwen2 {
-      tensors.append(GGUFWriter.Tensor("rope_freqs.weight", .f32, [divisors.count]) { try $0(divisors) })
+    var tensors = [table(GGUFArchitecture.embedding, model.layout.embedding, model, type)]
+    if let divisors = rotary.divisors(headSize: configuration.headSize), architecture.turnsNeighbours {
+      tensors.append(GGUFWriter.Tensor(GGUFArchitecture.frequencies, .f32, [divisors.count]) { try $0(divisors) })
     }
     let cache = BlockCache { layer in
       let block = try model.loadBlock(layer)
@@ -143,19 +130,19 @@ struct GGUFTarget {
     for layer in 0..<model.layers {
       for module in Module.allCases {
         tensors.append(
-          GGUFWriter.Tensor("blk.\(layer).\(Self.normNames[module]).weight", .f32, [d]) {
+          GGUFWriter.Tensor(GGUFArchitecture.norm(module, layer) + ".weight", .f32, [d]) {
             try $0(try cache.block(layer)[module].norm.weight)
           })
-        for role in module.roles where Self.names[role] != nil {
+        for role in module.roles where configuration.roles.contains(role) {
           tensors += linear(role, layer, model, type, cache)
         }
       }
     }
     tensors.append(
-      GGUFWriter.Tensor("output_norm.weight", .f32, [d]) {
+      GGUFWriter.Tensor(GGUFArchitecture.finalNorm + ".weight", .f32, [d]) {
         try $0(try model.vector(model.layout.finalNorm + ".weight"))
       })
-    if !configuration.isTied { tensors.append(table("output.weight", model.layout.head, model, type)) }
+    if !configuration.isTied { tensors.append(table(GGUFArchitecture.head, model.layout.head, model, type)) }
     return tensors
   }
 
@@ -164,7 +151,7 @@ struct GGUFTarget {
     _ name: String, _ stored: String, _ model: LanguageModel, _ type: GGUFType?
   ) -> GGUFWriter.Tensor {
     let (rows, columns) = (configuration.vocabularySize, configuration.hiddenSize)
-    let type = type ?? GGUFType(try? model.checkpoint.info(ByteString(stored)).type)
+    let type = type ?? GGUFType(try? model.checkpoint.info(ByteString(stored)))
     return GGUFWriter.Tensor(name, type.holding(columns), [rows, columns]) { append in
       for range in Parallel.ranges(rows, of: 4096) {
         let part = try Matrix<Float>(rows: range.count, columns: columns) {
@@ -178,17 +165,17 @@ struct GGUFTarget {
   private func linear(
     _ role: LinearRole, _ layer: Int, _ model: LanguageModel, _ type: GGUFType?, _ cache: BlockCache
   ) -> [GGUFWriter.Tensor] {
-    let name = "blk.\(layer).\(Self.names[role] ?? role.rawValue)"
+    let name = GGUFArchitecture.linear([role], layer)
     func size(_ space: Space) -> Int {
       space.module.map { units[layer][$0] * configuration.featuresPerUnit(space) } ?? configuration.hiddenSize
     }
     let (rows, columns) = (size(role.rows), size(role.columns))
     let isRefitted = role == role.module.output && model.pruning[layer]?[role.module].weight != nil
     let stored = configuration.family.linear(role).flatMap {
-      try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight")).type
+      try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight"))
     }
     let type = type ?? (isRefitted ? .f32 : GGUFType(stored))
-    let order = order(role, rows: rows)
+    let order = architecture.rowOrder(of: role, rows: rows, headSize: configuration.headSize, rotary)
     var tensors = [
       GGUFWriter.Tensor(name + ".weight", type.holding(columns), [rows, columns]) { append in
         let weight = try cache.block(layer)[role].weight(role)
@@ -203,14 +190,6 @@ struct GGUFTarget {
         })
     }
     return tensors
-  }
-
-  /// The order of a query or key map's rows in which features that turn together are neighbours; nil when it has it.
-  private func order(_ role: LinearRole, rows: Int) -> [Int]? {
-    guard role == .query || role == .key, architecture.turnsNeighbours, rotary.pairing == .halves else { return nil }
-    let half = rotary.rotatedFeatures / 2
-    let head = (0..<half).flatMap { [$0, $0 + half] } + Array(2 * half..<configuration.headSize)
-    return stride(from: 0, to: rows, by: configuration.headSize).flatMap { start in head.map { start + $0 } }
   }
 }
 

@@ -1,7 +1,7 @@
 import Glibc
 
-/// A safetensors file, mapped read-only: nothing is read until a tensor is asked for.
-public final class Safetensors: Sendable {
+/// A file of tensors, mapped read-only: nothing is read until a tensor is asked for.
+public final class TensorFile: Sendable {
   /// The name of the file, without its folder.
   public let file: String
   public let path: String
@@ -10,10 +10,10 @@ public final class Safetensors: Sendable {
   public let metadata: [ByteString: ByteString]
   private let mapping: MappedFile
 
-  /// Opens and checks a file; the data itself is not touched.
+  /// Opens and checks a safetensors file; the data itself is not touched.
   ///
   /// - Throws: `SafetensorsError` for anything the format forbids.
-  public init(path: String) throws {
+  public init(safetensors path: String) throws {
     mapping = try MappedFile(path: path)
     self.path = path
     file = mapping.name
@@ -23,6 +23,15 @@ public final class Safetensors: Sendable {
     let header = try SafetensorsHeader(mapping.slice(0..<mapping.count), file: file)
     tensors = header.tensors
     metadata = header.metadata
+  }
+
+  /// Tensors that another header describes.
+  init(_ mapping: MappedFile, tensors: [ByteString: TensorInfo]) {
+    self.mapping = mapping
+    path = mapping.path
+    file = mapping.name
+    self.tensors = tensors
+    metadata = [:]
   }
 
   /// Bytes of the whole file.
@@ -67,11 +76,21 @@ public final class Safetensors: Sendable {
       throw SafetensorsError.destination(file: file, tensor: name, room: destination.count, needed: needed)
     }
     if needed == 0 { return }
-    let rowBytes = info.columns * info.type.bits / 8
-    let start = info.byteRange.lowerBound + rows.lowerBound * rowBytes
+    func take(_ rows: Range<Int>, _ place: Range<Int>) throws {
+      let start = info.byteRange.lowerBound + rows.lowerBound * info.rowBytes
+      let source = try mapping.slice(start..<(start + rows.count * info.rowBytes))
+      let part = UnsafeMutableBufferPointer(rebasing: destination[place])
+      if let blocks = info.blocks {
+        blocks.widen(source, into: part)
+      } else {
+        widen(source, from: info.type, into: part)
+      }
+    }
     try withExtendedLifetime(mapping) {
-      let source = try mapping.slice(start..<(start + rows.count * rowBytes))
-      widen(source, from: info.type, into: UnsafeMutableBufferPointer(rebasing: destination[0..<needed]))
+      guard let order = info.rowOrder else { return try take(rows, 0..<needed) }
+      for (place, row) in rows.enumerated() {
+        try take(order[row]..<order[row] + 1, place * info.columns..<(place + 1) * info.columns)
+      }
     }
   }
 
@@ -85,22 +104,24 @@ public final class Safetensors: Sendable {
   public func firstNonFinite(in name: ByteString) throws -> Int? {
     let info = try info(name)
     if !info.type.isComputable { return nil }
-    return try withBytes(of: name) { firstNonFiniteElement($0, info.type) }
+    return try withBytes(of: name) { bytes in
+      if let blocks = info.blocks { return blocks.firstNonFinite(bytes) }
+      return firstNonFiniteElement(bytes, info.type)
+    }
   }
 
   /// - Throws: `SafetensorsError.nonFinite`, naming the tensor and the element, when a number is infinite or NaN.
   public func requireFinite(_ name: ByteString) throws {
-    guard let index = try firstNonFinite(in: name) else { return }
+    guard let first = try firstNonFinite(in: name) else { return }
     let info = try info(name)
-    var value: Float = 0
-    let bytes = info.type.bits / 8
-    try withBytes(of: name) { source in
-      withUnsafeMutablePointer(to: &value) {
-        widen(
-          UnsafeRawBufferPointer(rebasing: source[(index * bytes)..<((index + 1) * bytes)]), from: info.type,
-          into: UnsafeMutableBufferPointer(start: $0, count: 1))
-      }
+    let stored = first / max(1, info.columns)
+    let row = info.rowOrder?.firstIndex(of: stored) ?? stored
+    let numbers = try [Float](unsafeUninitializedCapacity: info.columns) { buffer, initialized in
+      try read(name, rows: row..<row + 1, into: buffer)
+      initialized = info.columns
     }
+    let column = numbers.firstIndex { !$0.isFinite } ?? 0
+    let (value, index) = (numbers[column], row * info.columns + column)
     throw SafetensorsError.nonFinite(
       file: file, tensor: name, value: value.isNaN ? "NaN" : value > 0 ? "infinity" : "-infinity", index: index)
   }

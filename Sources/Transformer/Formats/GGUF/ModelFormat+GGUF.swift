@@ -5,7 +5,7 @@ extension ModelFormat {
   public static let gguf = ModelFormat(name: "gguf", suffixes: ["gguf"], options: [.type, .align]) {
     model, path, options, pulse in
     let target = try GGUFTarget(model, align: options.align ?? 32)
-    let tokenizer = try GGUFTokenizer(of: model)
+    let tokenizer = try GGUFTokenizer(model.checkpoint.files, rows: model.configuration.vocabularySize)
     let tensors = target.tensors(of: model, as: options.type)
     let metadata = target.metadata(fileType: tensors.first?.type ?? .f32) + tokenizer.metadata
     try GGUFWriter(metadata: metadata, tensors: tensors).write(to: path, pulse: pulse)

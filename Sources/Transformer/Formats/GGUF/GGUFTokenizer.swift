@@ -3,15 +3,13 @@ struct GGUFTokenizer {
   let metadata: [GGUFWriter.Entry]
 
   /// - Throws: `ModelError.cannotExport` when llama.cpp would cut text in other tokens.
-  init(of model: LanguageModel) throws {
-    let folder = model.checkpoint.folder
+  init(_ files: ModelFiles, rows count: Int) throws {
     let tokenizer: Tokenizer
-    do { tokenizer = try Tokenizer(folder: folder) } catch TokenizerError.missing {
+    do { tokenizer = try Tokenizer(files) } catch TokenizerError.missing {
       metadata = [("tokenizer.ggml.model", .text("none"))]
       return
     }
     let kind = try Self.kind(of: tokenizer)
-    let count = model.configuration.vocabularySize
     guard tokenizer.vocabularySize <= count else {
       throw ModelError.cannotExport(
         reason:
@@ -35,18 +33,29 @@ struct GGUFTokenizer {
       let merges = tokenizer.merges.map { ByteString($0.left.bytes + [UInt8(ascii: " ")] + $0.right.bytes) }
       entries.append(("tokenizer.ggml.merges", .texts(merges)))
     }
-    if let bos = tokenizer.bos { entries.append(("tokenizer.ggml.bos_token_id", .count(Int(bos)))) }
+    // What stands before a text is its start, where nothing else names one.
+    if let bos = tokenizer.bos ?? tokenizer.prefix.first {
+      entries.append(("tokenizer.ggml.bos_token_id", .count(Int(bos))))
+    }
     if let eos = tokenizer.eos { entries.append(("tokenizer.ggml.eos_token_id", .count(Int(eos)))) }
     entries.append(("tokenizer.ggml.add_bos_token", .flag(!tokenizer.prefix.isEmpty && tokenizer.style != .chatGLM)))
     entries.append(("tokenizer.ggml.add_eos_token", .flag(!tokenizer.suffix.isEmpty)))
-    if let template = try Self.chatTemplate(in: folder) { entries.append(("tokenizer.chat_template", .text(template))) }
+    if let template = try Self.chatTemplate(in: files) { entries.append(("tokenizer.chat_template", .text(template))) }
     metadata = entries
   }
 
   /// llama.cpp's names of the model and of the pattern by which text is cut.
   private static func kind(of tokenizer: Tokenizer) throws -> (model: String, pre: String) {
     switch tokenizer.style {
-    case .sentencePiece: return ("llama", "default")
+    case .sentencePiece:
+      if case .sentencePiece(let model) = tokenizer.pipeline.model, model.removesExtraSpaces || !model.fallsBackToBytes
+      {
+        throw ModelError.cannotExport(
+          reason: model.removesExtraSpaces
+            ? "as=gguf cannot write this model: \(tokenizer.file) drops spaces of the text, which llama.cpp keeps"
+            : "as=gguf cannot write this model: \(tokenizer.file) has no tokens for bytes, which llama.cpp needs")
+      }
+      return ("llama", "default")
     case .chatGLM: return ("llama", "chatglm-spm")
     case .gpt2: return ("gpt2", tokenizer.cutsDigits ? "smollm" : "gpt-2")
     // Both names mean the same pattern; under the first, whole words that are tokens are not taken apart.
@@ -59,11 +68,12 @@ struct GGUFTokenizer {
     }
   }
 
-  /// SentencePiece joins the pair whose whole scores highest. tokenizer.json lists the pairs in that order instead.
+  /// SentencePiece joins the pair whose whole scores highest. tokenizer.json lists the pairs in that order instead; what
+  /// none of them makes comes last.
   private static func scores(_ tokenizer: Tokenizer, _ ids: [Int32]) -> [Float] {
     let merges = tokenizer.merges
     if merges.isEmpty { return ids.map(tokenizer.score) }
-    var scores = [Float](repeating: 0, count: ids.count)
+    var scores = [Float](repeating: -Float(merges.count + 1), count: ids.count)
     for (rank, merge) in merges.enumerated().reversed() {
       guard let id = tokenizer.id(of: ByteString(merge.left.bytes + merge.right.bytes)) else { continue }
       scores[Int(id)] = -Float(rank + 1)
@@ -72,13 +82,10 @@ struct GGUFTokenizer {
   }
 
   /// The template of chats: a file of its own, or a text in tokenizer_config.json, the one called `default` of several.
-  private static func chatTemplate(in folder: String) throws -> String? {
+  private static func chatTemplate(in files: ModelFiles) throws -> String? {
     let (own, settings) = ("chat_template.jinja", "tokenizer_config.json")
-    if Checkpoint.exists(folder + "/" + own) {
-      return String(decoding: try Checkpoint.bytes(own, in: folder), as: UTF8.self)
-    }
-    guard Checkpoint.exists(folder + "/" + settings) else { return nil }
-    switch try Checkpoint.json(settings, in: folder)["chat_template"] {
+    if files.contains(own) { return String(decoding: try files.bytes(own), as: UTF8.self) }
+    switch try files.fields(settings)?["chat_template"] {
     case .string(let text)?: return text.text
     case .array(let named)?:
       let chosen = named.first { $0["name"] == .text("default") } ?? named.first
@@ -100,6 +107,8 @@ extension Tokenizer {
   var prefixesSpace: Bool {
     switch pipeline.model {
     case .sentencePiece(let model): model.prefix != .never
+    case .bytePair(let model) where model.fallsBackToBytes:
+      pipeline.encode([UInt8(ascii: "a")]).first.flatMap(token)?.bytes.starts(with: spaceMark) ?? false
     case .bytePair: pipeline.encode([UInt8(ascii: "a")]) == pipeline.encode(Array(" a".utf8))
     }
   }

@@ -18,28 +18,26 @@ extension LanguageModel {
     try OutputFile.write(
       target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
       to: folder + "/config.json")
-    for name in Self.carriedFiles + ownCode where hasFile(name) {
-      try OutputFile.write(try Checkpoint.bytes(name, in: checkpoint.folder), to: folder + "/" + name)
+    for name in Self.carriedFiles + ownCode where checkpoint.files.contains(name) {
+      try OutputFile.write(try checkpoint.files.bytes(name), to: folder + "/" + name)
     }
-    if !hasFile("tokenizer_config.json"), let name = tokenizerClass {
+    if !checkpoint.files.contains("tokenizer_config.json"), let name = tokenizerClass {
       let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
       try OutputFile.write(
         config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
     }
   }
 
-  private func hasFile(_ name: String) -> Bool { access(checkpoint.folder + "/" + name, F_OK) == 0 }
-
   /// What transformers 4 has to be told where no tokenizer_config.json says it: it guesses from the class of the model,
   /// knows nothing of ours, and gives a byte-level tokenizer in a LLaMA folder tokens that the model does not have.
   private var tokenizerClass: String? {
-    hasFile("tokenizer.json") ? "PreTrainedTokenizerFast" : hasFile("tokenizer.model") ? "LlamaTokenizer" : nil
+    if checkpoint.files.contains("tokenizer.json") { return "PreTrainedTokenizerFast" }
+    return checkpoint.files.contains("tokenizer.model") ? "LlamaTokenizer" : nil
   }
 
   /// The Python files that `auto_map` of the source names: a class that is not transformers' own comes with its code.
   private var ownCode: [String] {
-    let settings = try? JSONFields(
-      Checkpoint.json("tokenizer_config.json", in: checkpoint.folder), file: "tokenizer_config.json")
+    let settings = try? checkpoint.files.fields("tokenizer_config.json")
     let classes = [checkpoint.config, settings].flatMap { Self.strings($0?["auto_map"]) }
     return Set(classes.compactMap { $0.split(separator: ".").first.map { "\($0).py" } }).sorted()
   }
@@ -69,7 +67,7 @@ extension LanguageModel {
           ByteString(slot.name), type: try checkpoint.info(ByteString(slot.name)).type, shape: slot.shape
         ) { sink in
           try pulse()
-          try checkpoint.withBytes(of: ByteString(slot.name)) { try sink.append(bytes: $0) }
+          try checkpoint.append(ByteString(slot.name), to: sink)
         }
       }
       let type = try type(of: slot, roles, layer, isChanged: target.isChanged(roles, isBias: isBias, pruning[layer]))

@@ -1,0 +1,202 @@
+import Foundation
+import Numerics
+import Testing
+
+@testable import Transformer
+
+/// GGUF files: numbers in blocks, models of several architectures, tokenizers, and what is refused.
+@Suite struct GGUFTests {
+  static let folder = projectFolder + "/Tests/Fixtures/gguf/"
+
+  /// The reference is `quants.dequantize` of the gguf package; see Tests/Fixtures/gguf/make.py. The same operations in the
+  /// same order give the same bits.
+  @Test("numbers in blocks equal the reference's bit by bit", arguments: GGUFType.allCases.filter { $0 != .f64 })
+  func blocksEqualTheReference(_ type: GGUFType) throws {
+    let mapping = try MappedFile(path: Self.folder + "blocks.gguf")
+    let header = try GGUFHeader(mapping.slice(0..<mapping.count), file: mapping.name)
+    let file = TensorFile(mapping, tensors: header.tensors)
+    let name = ByteString(type.rawValue.lowercased())
+    let expected = try TensorFile(safetensors: Self.folder + "blocks.safetensors").read(name)
+    #expect(expected.count == (type.plain == nil ? 6 * type.block.numbers : 24))
+    #expect(try file.read(name).map(\.bitPattern) == expected.map(\.bitPattern))
+    try file.requireFinite(name)
+    let info = try file.info(name)
+    var rows = [Float](repeating: 0, count: info.columns)
+    try rows.withUnsafeMutableBufferPointer { try file.read(name, rows: 1..<2, into: $0) }
+    #expect(rows == Array(expected[info.columns..<2 * info.columns]))
+  }
+
+  @Test func infiniteScalesAreFound() {
+    for type in GGUFType.allCases where type.plain == nil {
+      var bytes = [UInt8](repeating: 0, count: 3 * type.block.bytes)
+      let scale = type == .q6K ? 208 : 0
+      bytes[type.block.bytes + scale + 1] = 0x7C
+      #expect(bytes.withUnsafeBytes { type.firstNonFinite($0) } == type.block.numbers)
+    }
+  }
+
+  /// Files that the gguf package wrote from the folders of ../transformer, against what transformers computed from those.
+  @Test(arguments: ["gqa-tied", "llama3", "qwen2", "qwen3", "olmo2", "phi3"])
+  func filesOfOthersGiveTheLogitsOfTheFolder(_ name: String) throws {
+    let fixture = ModelFixture(name: name)
+    let (model, folder) = (try LanguageModel(Self.folder + name + ".gguf"), try fixture.model())
+    let sequences = try fixture.sequences()
+    #expect(relativeError(try model.logits(sequences), try fixture.expected("logits")) < 1e-4)
+    #expect(relativeError(try model.logits(sequences), try folder.logits(sequences)) < 1e-5)
+    #expect(model.totalParameters == folder.totalParameters)
+    #expect(model.configuration.isTied == folder.configuration.isTied)
+    #expect(model.configuration.family.name == folder.configuration.family.name)
+  }
+
+  @Test(
+    "a model and its exported file give the same logits", arguments: ModelFixture.likeLlama,
+    ["whole", "even", "uneven"])
+  func exportsReadBack(_ fixture: ModelFixture, _ kind: String) throws {
+    let whole = try fixture.model()
+    guard whole.configuration.slidingWindow == nil else { return }
+    var pruning = somePruning(whole.configuration, compensated: kind == "uneven")
+    if kind == "even" { pruning.blocks = pruning.blocks.map { _ in pruning.blocks[0] } }
+    let model = kind == "whole" ? whole : try whole.pruned(by: pruning)
+    let sequences = try fixture.sequences()
+    let path = try TemporaryFolder()
+    for type in GGUFType.written {
+      try model.export(to: path.path + "/m.gguf", as: .gguf, .init(type: type, align: 1))
+      let back = try LanguageModel(path.path + "/m.gguf")
+      // Rows of 16 are half precision where blocks of 32 are asked for.
+      let tolerance: Float = type == .f32 ? 1e-5 : type == .bf16 ? 5e-2 : 1e-2
+      #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < tolerance)
+      if type == .f32, kind != "whole" {
+        // What was read is pruned and written again, as a file and as a folder.
+        let again = try back.pruned(by: somePruning(back.configuration))
+        for (name, format) in [("again.gguf", ModelFormat.gguf), ("again", .huggingFace)] {
+          try again.export(to: path.path + "/" + name, as: format, .init(type: .f32, align: 1))
+          let third = try LanguageModel(path.path + "/" + name)
+          #expect(relativeError(try third.logits(sequences), try again.logits(sequences)) < 1e-5)
+        }
+        try FileManager.default.removeItem(atPath: path.path + "/again")
+      }
+    }
+  }
+
+  @Test("what GGUF says of a tokenizer makes the same tokenizer", arguments: TokenizerTests.names)
+  func tokenizersReadBack(_ name: String) throws {
+    let fixture = try TokenizerFixture(name)
+    let (rows, folder) = (fixture.tokenizer.vocabularySize + 3, try TemporaryFolder())
+    let source = try ModelFiles(folder: TestFolder.fixtures + "tokenizers/" + name)
+    let metadata: [GGUFWriter.Entry]
+    do { metadata = try GGUFTokenizer(source, rows: rows).metadata } catch ModelError.cannotExport { return }
+    try GGUFWriter(metadata: metadata, tensors: []).write(to: folder.path + "/t.gguf", pulse: {})
+    let mapping = try MappedFile(path: folder.path + "/t.gguf")
+    let header = try GGUFHeader(mapping.slice(0..<mapping.count), file: mapping.name)
+    let files = ModelFiles(path: mapping.path, contents: try GGUFVocabulary(header, rows: rows).files)
+    let tokenizer = try Tokenizer(files)
+    #expect(tokenizer.vocabularySize == fixture.tokenizer.vocabularySize)
+    #expect(tokenizer.prefix == fixture.tokenizer.prefix)
+    // How text around added tokens is cut differs between files; GGUF knows one way.
+    let own = fixture.tokenizer
+    let added = (0..<Int32(own.vocabularySize)).filter { own.kind(of: $0) != .normal && own.kind(of: $0) != .byte }
+      .compactMap { own.token($0)?.bytes }
+    // And SentencePiece makes tokens that no merge makes.
+    let wholes = Set(own.merges.map { ByteString($0.left.bytes + $0.right.bytes) })
+    func isMerged(_ id: Int32) -> Bool {
+      guard own.style == .sentencePiece, !wholes.isEmpty, let token = own.token(id) else { return true }
+      return token.text.unicodeScalars.count == 1 || wholes.contains(token) || own.kind(of: id) == .byte
+    }
+    // Where a space is put in front of text, SentencePiece puts it also in front of one that is there.
+    let spaces = name == "llama2-first" || name == "llama2-always" ? [[UInt8(ascii: " ")], spaceMark] : []
+    var compared = 0
+    for (text, ids) in zip(fixture.texts, fixture.ids) {
+      let words = String(decoding: text, as: UTF8.self)
+      let found = try tokenizer.encode(text, addSpecial: false)
+      if added.contains(where: { text.contains($0) }) || spaces.contains(where: { text.starts(with: $0) }) { continue }
+      guard found.allSatisfy(isMerged) else { continue }
+      #expect(found == ids, "\(words)")
+      #expect(tokenizer.decode(ids) == own.decode(ids), "\(words)")
+      compared += 1
+    }
+    #expect(compared > 60)
+  }
+
+  // MARK: - Refusals
+
+  /// A small file with one thing changed: `change` gets the metadata and the bytes of the last tensor's type.
+  private func opened(
+    _ changes: [String: GGUFValue?] = [:], bytes change: (inout [UInt8]) -> Void = { _ in }
+  ) throws -> String? {
+    let folder = try TemporaryFolder()
+    let model = try ModelFixture(name: "llama").model()
+    let target = try GGUFTarget(model, align: 1)
+    var metadata = target.metadata(fileType: .f32).filter { changes[$0.key] == nil }
+    for (key, value) in changes { if let value { metadata.append((key, value)) } }
+    let path = folder.path + "/m.gguf"
+    try GGUFWriter(metadata: metadata, tensors: target.tensors(of: model, as: .f32)).write(to: path, pulse: {})
+    var bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path)))
+    change(&bytes)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    do {
+      let model = try LanguageModel(path)
+      for name in model.tensorNames { try model.checkpoint.requireFinite(name) }
+      return nil
+    } catch { return "\(error)" }
+  }
+
+  /// Changes the type of a tensor in its description.
+  private static func retyped(_ name: String, _ id: UInt8) -> (inout [UInt8]) -> Void {
+    { bytes in
+      let text = Array(name.utf8)
+      guard let at = bytes.indices.first(where: { bytes[$0...].starts(with: text) }) else { return }
+      bytes[at + text.count + 4 + 8 * Int(bytes[at + text.count])] = id
+    }
+  }
+
+  @Test func whatCannotBeReadIsNamed() throws {
+    #expect(try opened() == nil)
+    let whole: (inout [UInt8]) -> Void = { _ in }
+    let cases: [(changes: [String: GGUFValue?], bytes: (inout [UInt8]) -> Void, words: String)] = [
+      ([:], { $0[0] = 0 }, "m.gguf is not a GGUF file"),
+      ([:], { $0[4] = 1 }, "of version 1; versions 2 and 3 are read"),
+      ([:], { $0.removeLast(40) }, "the file is cut short"),
+      ([:], { $0.removeSubrange(200...) }, "is damaged or cut short (at byte"),
+      ([:], { $0.replaceSubrange(0..<26, with: Array("version https://git-lfs.gi".utf8)) }, "is a Git LFS pointer"),
+      ([:], Self.retyped("blk.1.ffn_up.weight", 23), "tensor `blk.1.ffn_up.weight` is of type IQ4_XS; the types"),
+      ([:], Self.retyped("blk.1.ffn_up.weight", 99), "is of type number 99"),
+      ([:], Self.retyped("blk.1.ffn_up.weight", 12), "has rows of 16, which cannot be cut in blocks of 256"),
+      ([:], Self.retyped("output_norm.weight", 8), "has rows of 1, which cannot be cut in blocks of 32"),
+      ([:], Self.retyped("blk.1.ffn_up.weight", 1), "of the data where"),
+      ([:], { $0.replaceSubrange($0.count - 4..<$0.count, with: [0, 0, 0x80, 0x7F]) }, "holds infinity at element"),
+      (["split.count": .count(3)], whole, "is one of 3 parts of a model; join them with `llama-gguf-split --merge`"),
+      (["general.architecture": .text("mamba")], whole, "of architecture `mamba`; those that are read are llama, deci"),
+      (["general.alignment": .count(24)], whole, "`general.alignment` must be a power of two"),
+      (["llama.expert_count": .count(8)], whole, "`llama.expert_count` is not known in llama models"),
+      (["llama.rope.scaling.type": .text("yarn")], whole, "is yarn; the known types are none and linear"),
+      (["llama.embedding_length": nil], whole, "`llama.embedding_length` is missing"),
+      (["llama.embedding_length": .count(32)], whole, "has shape [61, 16], expected [61, 32]"),
+      (["llama.embedding_length": .text("x")], whole, "`llama.embedding_length` is not a whole number"),
+      (["llama.block_count": .count(1)], whole, "tensor `blk.1.attn_k.weight` has no place in a llama model"),
+      (["llama.block_count": .count(3)], whole, "has no tensor `blk.2.attn_norm.weight`"),
+      (["llama.attention.head_count": .integers([4, 2])], whole, "gives block 1 2 query heads over 4 key-value heads"),
+      (
+        ["llama.feed_forward_length": .integers([24, 0])], whole, "is 0 in block 1; blocks without a part are not read"
+      ),
+      (["llama.attention.value_length": .count(8)], whole, "`llama.attention.value_length` must be"),
+      (["tokenizer.ggml.model": .text("t5"), "tokenizer.ggml.tokens": .texts(["a"])], whole, "the tokenizer `t5`"),
+      (
+        [
+          "tokenizer.ggml.model": .text("gpt2"), "tokenizer.ggml.tokens": .texts(["a"]),
+          "tokenizer.ggml.merges": .texts([]), "tokenizer.ggml.pre": .text("viking"),
+        ], whole,
+        "the way of cutting text `viking` is not supported"
+      ),
+      (
+        ["tokenizer.ggml.model": .text("gpt2"), "tokenizer.ggml.tokens": .texts(Array(repeating: "a", count: 62))],
+        whole,
+        "has 62 tokens for 61 rows of the embedding"
+      ),
+    ]
+    for (changes, bytes, words) in cases {
+      let message = try #require(try opened(changes, bytes: bytes), "\(words)")
+      #expect(message.contains(words), "\(message)")
+      #expect(message.contains("m.gguf") && !message.contains("\n"), "\(message)")
+    }
+  }
+}
