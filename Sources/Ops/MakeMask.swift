@@ -6,7 +6,8 @@ extension RateBase: Choice {}
 struct MakeMask: Op {
   static let name = "mask"
   static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole units come."
-  static let reference: String? = "FLAP section 4.2 (scope); FANG eq. 8 (rates)"
+  static let reference: String? =
+    "FLAP section 4.2 (scope); FANG eq. 8 (rates); ShortGPT (Men et al. 2024) for unit=block"
   static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
@@ -16,10 +17,18 @@ struct MakeMask: Op {
     """
 
   enum Scope: String, Choice {
-    /// All layers and modules compete; scores that need it are standardised per layer first (FLAP's AL-AM).
+    /// All layers and modules compete; scores that need it are standardised per layer first (FLAP's AL-AM), and where
+    /// heads and neurons do not compare, each module loses its share (SoBP).
     case global
     /// Every layer loses the same share (FLAP's UL).
     case layer
+  }
+
+  enum Unit: String, Choice {
+    /// A neuron or an attention unit.
+    case piece
+    /// All of a block: the residual stream passes it as it is.
+    case block
   }
 
   @Input("what to rank by") var scores: Scores?
@@ -34,6 +43,8 @@ struct MakeMask: Op {
   @Param("share of parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
   @Param("remove every score at or below this instead of aiming at a rate; standardised per layer as with scope=global")
   var threshold: Double? = nil
+  @Param("what goes as a whole; not given, blocks where only blocks are scored, else pieces") var unit: Unit? = nil
+  @Param("blocks to remove, the lowest", unit: "block", in: .ifGiven(.atLeast(1))) var count: Int? = nil
   @Param("who competes with whom") var scope = Scope.global
   @Param("layers that stay whole, such as 0..2,-1") var protect = Positions()
   @Param("what the rate is a share of: the linear parameters of the blocks, or all") var base = RateBase.block
@@ -43,12 +54,13 @@ struct MakeMask: Op {
   init() {}
 
   /// Whether units are ranked, as opposed to a mask taken as it is.
-  private var isRanking: Bool { rate != nil || $rates.isGiven || threshold != nil }
+  private var isRanking: Bool { rate != nil || $rates.isGiven || threshold != nil || count != nil }
 
   func check() throws -> Mask.Facts {
-    let given = [rate != nil, $rates.isGiven, threshold != nil].count { $0 }
+    let given = [rate != nil, $rates.isGiven, threshold != nil, count != nil].count { $0 }
     guard given <= 1 else {
-      throw Diagnostic("rate=, threshold= and rates= exclude each other", argument: "rate", kind: .usage)
+      let name = rate != nil ? "rate" : threshold != nil ? "threshold" : "count"
+      throw Diagnostic("rate=, threshold=, rates= and count= exclude each other", argument: name, kind: .usage)
     }
     guard $scores.isGiven != !path.isEmpty else {
       throw Diagnostic(
@@ -64,12 +76,13 @@ struct MakeMask: Op {
       if dataset != nil {
         throw Diagnostic("dataset= names a part of a file, and there is none", argument: "dataset", kind: .usage)
       }
-      if !isRanking { throw Diagnostic("mask needs a rate=, a threshold= or rates=", kind: .usage) }
+      if !isRanking { throw Diagnostic("mask needs a rate=, a threshold=, rates= or count=", kind: .usage) }
     }
+    try checkUnit()
     if !isRanking {
       let idle = [
         ("within", $within.isGiven), ("spare", $spare.isGiven), ("scope", $scope.isGiven),
-        ("protect", $protect.isGiven), ("base", $base.isGiven),
+        ("protect", $protect.isGiven), ("base", $base.isGiven), ("unit", $unit.isGiven),
       ]
       if let (name, _) = idle.first(where: \.1) {
         throw Diagnostic(
@@ -96,8 +109,39 @@ struct MakeMask: Op {
     return Mask.Facts(grouping: path.isEmpty ? ranked?.grouping : .plain)
   }
 
+  /// Whether whole blocks are chosen, as far as is known before the scores are there.
+  private var choosesBlocks: Bool {
+    let facts = $scores.facts(of: Scores.self).first ?? nil
+    return unit == .block || unit == nil && facts?.pieces == false
+  }
+
+  /// - Throws: when the scores do not judge what is to go, or a parameter is for another unit.
+  private func checkUnit() throws {
+    let facts = $scores.facts(of: Scores.self).first ?? nil
+    if unit == .block, facts?.blocks != true {
+      throw Diagnostic(
+        "whole blocks are not judged here", hint: "rank them with ablate, or score how=block_influence",
+        argument: "unit", kind: .usage)
+    }
+    if unit == .piece, facts?.pieces == false {
+      throw Diagnostic("these scores judge whole blocks only", argument: "unit", kind: .usage)
+    }
+    guard choosesBlocks else {
+      if count != nil {
+        throw Diagnostic("count= counts blocks", hint: "add unit=block", argument: "count", kind: .usage)
+      }
+      return
+    }
+    let idle = [
+      ("within", $within.isGiven), ("spare", $spare.isGiven), ("rates", $rates.isGiven), ("scope", $scope.isGiven),
+    ]
+    if let (name, _) = idle.first(where: \.1) {
+      throw Diagnostic("\(name)= concerns the units of a block, and whole blocks go", argument: name, kind: .usage)
+    }
+  }
+
   func run(_ context: any RunContext) throws -> Mask {
-    if let scores { return try ranked(scores, context) }
+    if let scores { return try choosesBlocks ? blocks(scores, context) : ranked(scores, context) }
     guard let model, let file = path.first else { throw Diagnostic("mask needs scores or a file") }
     let structure = Structure(model.network, model: $model.references[0].content)
     let units = UnitFile(
@@ -110,6 +154,33 @@ struct MakeMask: Op {
     return Mask(
       structure: structure, keep: try units.values(.keep).mapUnits { $0 == 1 }, requested: nil,
       grouping: .plain, calibration: model.calibration)
+  }
+
+  /// The mask that takes out whole blocks.
+  private func blocks(_ scores: Scores, _ context: any RunContext) throws -> Mask {
+    let structure = scores.structure
+    guard let block = scores.block else { throw Diagnostic("whole blocks are not judged here", argument: "scores") }
+    if scores.span != nil, $protect.isGiven {
+      throw Diagnostic(
+        "the scores rank windows of blocks, which protect= would break up",
+        hint: "leave layers out of the capture instead", argument: "protect")
+    }
+    let whole = base == .block ? structure.blockParameters.reduce(0, +) : structure.totalParameters
+    let depth: Depth =
+      count.map(Depth.count) ?? threshold.map(Depth.threshold) ?? .parameters((rate?.value ?? 0) * Double(whole))
+    let gone = try selectBlocks(
+      depth, scores: block, parameters: structure.blockParameters,
+      protected: Set(try protect.layers(of: structure.layers, for: "protect")))
+    if let span = scores.span, gone.count != span {
+      throw BlockSelectionError.notTheWindow(count: gone.count, span: span)
+    }
+    if gone.isEmpty, rate?.value != 0 { context.warn("the mask removes nothing") }
+    let keep = PerUnit<Bool> { module in
+      structure.isLeft[module].enumerated().map { layer, left in left.map { $0 && !gone.contains(layer) } }
+    }
+    return Mask(
+      structure: structure, keep: keep, requested: rate?.value, threshold: gone.last.map { block[$0] },
+      grouping: scores.grouping, calibration: scores.calibration)
   }
 
   private func ranked(_ scores: Scores, _ context: any RunContext) throws -> Mask {
@@ -142,7 +213,9 @@ struct MakeMask: Op {
       let rate = rate?.value ?? 0
       selection =
         isGlobal
-        ? try selectGlobally(layers, model: structure.totalParameters, rate: rate, base: base)
+        ? try scores.comparesModules
+          ? selectGlobally(layers, model: structure.totalParameters, rate: rate, base: base)
+          : selectModuleByModule(layers, model: structure.totalParameters, rate: rate, base: base)
         : try selectPerLayer(
           layers, model: structure.totalParameters,
           rates: uniformRates(layers, model: structure.totalParameters, rate: rate, base: base, groups: groups),

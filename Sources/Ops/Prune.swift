@@ -137,9 +137,8 @@ struct Prune: Op {
             hint: "capture \(module.site.rawValue) too", argument: "acts")
         }
         try result.blocks[layer][module].compensate(
-          module, comp, W: block.outputWeight(module), part: part,
-          grouping: grouped?.grouping(layer: layer)[module], damping: damp.value, isCentered: center,
-          structure: captured.structure, context)
+          module, comp, of: block, part: part, grouping: grouped?.grouping(layer: layer)[module], damping: damp.value,
+          isCentered: center, structure: captured.structure, context)
       }
     }
     return result

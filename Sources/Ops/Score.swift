@@ -6,8 +6,9 @@ struct Score: Op {
   static let name = "score"
   static let summary = "Score neurons by the networks they are in, or neurons and heads by a baseline method."
   static let reference: String? =
-    "CanICA pruning, section 3 (networks); Wanda (Sun et al. 2024); magnitude; block influence (ShortGPT)"
-  static let revision = 3
+    "CanICA pruning, section 3 (networks); Wanda (Sun et al. 2024); magnitude; ShortGPT (Men et al. 2024) and "
+    + "LLM-Streamline (Chen et al. 2025) for block_influence"
+  static let revision = 4
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -20,7 +21,7 @@ struct Score: Op {
     case wanda
     /// Norm of the column of W.
     case magnitude
-    /// How much the whole block turns the residual stream; needs `block.in` and `block.out`.
+    /// Of whole blocks: how much each turns the residual stream; needs `block.in` and `block.out`.
     case blockInfluence = "block_influence"
     /// Independent uniform numbers: the control of every experiment.
     case random
@@ -37,6 +38,8 @@ struct Score: Op {
   @Input("networks, or moments of attn.heads, ffn.act or both") var measured: Measured
   @Param("the method") var how = How.wanda
   @Param("seed of how=random", in: .atLeast(0)) var seed = 0
+  @Param("with how=block_influence: neighbouring blocks judged together; needs keep=values", in: .atLeast(1))
+  var span = 1
   @Param("|z| a neuron must exceed with how=count; none for the networks' own key=", in: .ifGiven(.above(0)))
   var threshold: Double? = nil
 
@@ -47,10 +50,25 @@ struct Score: Op {
     if seed != 0, how != .random {
       throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
     }
+    let isOfBlocks = how == .blockInfluence
+    if span != 1 {
+      guard isOfBlocks else {
+        throw Diagnostic("span= belongs to how=block_influence", argument: "span", kind: .usage)
+      }
+      try $measured.require(keep: [.values], by: "span=", argument: "measured")
+      if let layers = $measured.knownLayers { try checkSpan(layers) }
+    }
     try $measured.require(
-      keep: how == .wanda ? [.moments] : how == .blockInfluence ? Statistic.something : [],
-      sites: how == .blockInfluence ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
-    return Scores.Facts(grouping: .plain, layers: $measured.knownLayers)
+      keep: how == .wanda ? [.moments] : isOfBlocks ? Statistic.something : [],
+      sites: isOfBlocks ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
+    return Scores.Facts(
+      grouping: .plain, layers: $measured.knownLayers, pieces: !isOfBlocks, blocks: isOfBlocks)
+  }
+
+  private func checkSpan(_ layers: Int) throws {
+    guard span <= layers else {
+      throw Diagnostic("there are no \(span) neighbouring blocks among \(layers)", argument: "span", kind: .usage)
+    }
   }
 
   /// - Throws: when networks meet a method for captures, or the other way round.
@@ -76,7 +94,7 @@ struct Score: Op {
     case .networks(let networks): return try NetworkScores(networks, how, threshold: threshold).scores(context)
     case .activations(let captures): activations = captures
     }
-    if how == .blockInfluence { return try blockInfluence(activations) }
+    if how == .blockInfluence { return try blockInfluence(activations, context) }
     let captured = try CapturedLayers(activations)
     let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
       switch how {
@@ -94,21 +112,34 @@ struct Score: Op {
       calibration: captured.calibration)
   }
 
-  /// Every unit of a block gets the block's influence, so whole blocks go first.
-  private func blockInfluence(_ activations: [Activations]) throws -> Scores {
+  /// How far each block, or each window of blocks, turns the residual stream. Blocks that were not captured are not
+  /// ranked.
+  private func blockInfluence(_ activations: [Activations], _ context: any RunContext) throws -> Scores {
     guard let capture = activations.first(where: { $0.sites.contains(.blockOut) }) else {
       throw Diagnostic("how=block_influence needs block.out", argument: "measured")
     }
     let structure = capture.structure
-    var score = structure.unknown()
-    for layer in capture.layers {
-      let turn = Float(try capture.turn(layer: layer, argument: "measured"))
-      for module in Module.allCases {
-        score[module]?[layer] = Array(repeating: turn, count: structure.units[module][layer])
-      }
+    let layers = structure.layers
+    try checkSpan(layers)
+    var windows = [Double](repeating: .infinity, count: layers - span + 1)
+    for first in windows.indices where [first, first + span - 1].allSatisfy(capture.layers.contains) {
+      try context.progress(first, of: windows.count, "window")
+      windows[first] = try span == 1 ? capture.turn(layer: first, argument: "measured") : turn(capture, from: first)
     }
     return Scores(
-      structure: structure, score: score, method: how.rawValue,
-      calibration: capture.calibration)
+      structure: structure, block: scoresOfBlocks(inWindows: windows, span: span), span: span == 1 ? nil : span,
+      method: how.rawValue, calibration: capture.calibration)
+  }
+
+  /// 1 - mean cosine of what enters block `first` and what leaves the last block of its window.
+  private func turn(_ capture: Activations, from first: Int) throws -> Double {
+    let entering = try capture.part(.blockIn, layer: first).kept(\.values, .values).load()
+    let leaving = try capture.part(.blockOut, layer: first + span - 1).kept(\.values, .values).load()
+    var influence = BlockInfluence()
+    influence.add(entering, leaving)
+    guard let turn = influence.value else {
+      throw Diagnostic("block \(first) sees nothing but zeros", argument: "measured")
+    }
+    return turn
   }
 }

@@ -45,6 +45,8 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
     Stop(
       op: "score", done: 3,
       text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=random seed=1"),
+    Stop(op: "ablate", done: 4, text: start + "x = ablate m cal"),
+    Stop(op: "ablate", done: 16, text: start + "x = ablate m few order=greedy count=3 protect=ends"),
     Stop(
       op: "canica", done: 5,
       text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),

@@ -51,8 +51,7 @@ struct BlockCascade {
       }
       let grouping = grouping?[module]
       let part = try captured(module, walk, block, grouping)
-      let W = block.outputWeight(module)
-      let scores = try unitScores(module, layer, part, W, grouping)
+      let scores = try unitScores(module, layer, part, block.outputWeight(module), grouping)
       scored.units[module].scores = left.map { scores[$0] }
       let keep = try selectPerLayer(
         [scored], model: structure.totalParameters, rates: [rates[layer]],
@@ -60,8 +59,8 @@ struct BlockCascade {
       ).layers[0]
       for (unit, stays) in zip(left, keep[module]) { pruning[module].keep[unit] = stays }
       try pruning[module].compensate(
-        module, compensation, W: W, part: part, grouping: part.groupGrams == nil ? nil : grouping, damping: damping,
-        structure: structure, context)
+        module, compensation, of: block, part: part, grouping: part.groupGrams == nil ? nil : grouping,
+        damping: damping, structure: structure, context)
       block = try network.loadBlock(layer).pruned(by: pruning)
       try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
     }

@@ -13,23 +13,29 @@ enum Compensation: String, Choice {
 }
 
 extension BranchPruning {
-  /// Adds the compensation for what this pruning removes of a module.
+  /// Adds the compensation for what this pruning removes of a module. Where no unit stays there is nothing to refit, and
+  /// the bias of the output map, which goes too, is a part of what the module added.
   ///
   /// - Parameters:
-  ///   - W: the module's output map in the columns of the unpruned model.
+  ///   - block: the block before this pruning.
   ///   - part: what was captured of its input.
   ///   - grouping: refits stay inside these groups.
   mutating func compensate(
-    _ module: Module, _ how: Compensation, W: Matrix<Float>, part: LayerActivations, grouping: Criterion.Grouping?,
+    _ module: Module, _ how: Compensation, of block: Block, part: LayerActivations, grouping: Criterion.Grouping?,
     damping: Double, isCentered: Bool = false, structure: Structure, _ context: any RunContext
   ) throws {
     let removed = structure.columns(module, of: self.removed)
     guard !removed.isEmpty else { return }
+    let W = block.outputWeight(module)
+    let leavesNone = structure.left(module, layer: part.layer).allSatisfy { !keep[$0] }
     switch how {
     case .none: return
-    case .bias:
+    case .ls where leavesNone && !isCentered: return
+    case .bias,
+      .ls where leavesNone:
       let moments = try part.kept(\.moments, .moments)
-      bias = compensation(W: W, removed: removed, mean: moments.mean).map { Float($0) }
+      let mean = compensation(W: W, removed: removed, mean: moments.mean).map { Float($0) }
+      bias = leavesNone ? sum(mean, block[module].output.bias) : mean
     case .ls:
       let fitted = try refitted(W, removed, module, part, grouping, damping, isCentered, context)
       if isCentered, let mean = part.moments?.mean {

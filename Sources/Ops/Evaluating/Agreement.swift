@@ -49,8 +49,16 @@ enum Agreement {
           let both = zip(a, b).filter { !$0.isNaN && !$1.isNaN }
           return rankCorrelation(both.map { Double($0.0) }, both.map { Double($0.1) })
         }
-      }
+      } + [Measure("block", blocks(pair.first), blocks(pair.second), blockAgreement)]
     }
+  }
+
+  /// The scores of whole blocks, one in each layer.
+  private static func blocks(_ scores: Scores) -> [[Double]]? { scores.block.map { $0.map { [$0] } } }
+
+  private static func blockAgreement(_ a: [Double], _ b: [Double]) -> Double {
+    let both = zip(a, b).filter { $0.isFinite && $1.isFinite }
+    return both.count < 2 ? .nan : rankCorrelation(both.map(\.0), both.map(\.1))
   }
 
   /// One column: a number for each layer and for all together; NaN where one side has nothing of the module.

@@ -165,6 +165,39 @@ package func selectGlobally(
   return Selection(keep, of: layers, model: model, guarded: guarded)
 }
 
+/// Units of all layers compete, but only with those of their own module, and every module of a layer keeps at least a
+/// tenth of its units: scores of heads and of neurons are sums of unlike many terms (the budgets of our reading of SoBP).
+///
+/// Each module bears rate · its share; the last makes up for what the others' sizes cannot meet.
+package func selectModuleByModule(
+  _ layers: [ScoredLayer], model: Int, rate: Double, base: RateBase
+) throws -> Selection {
+  guard rate >= 0, rate < 1 else { throw SelectionError.rateOutOfRange(rate) }
+  try requireNumbers(layers)
+  let whole = Double(base == .block ? layers.reduce(0) { $0 + $1.parameters } : model)
+  let guarded = layers.map { layer in
+    ScoredLayer(units: layer.units.map(\.sparingTheBestTenth), parameters: layer.parameters)
+  }
+  func size(_ module: Module) -> Double {
+    layers.reduce(0) { $0 + Double($1.units[module].scores.count * $1.units[module].parameters) }
+  }
+  let all = Module.allCases.reduce(0) { $0 + size($1) }
+  var keep = layers.map(\.everything)
+  var removed = 0.0
+  var target = 0.0
+  for module in Module.allCases {
+    target += all > 0 ? rate * whole * size(module) / all : 0
+    let order = guarded.indices.flatMap { guarded[$0].candidates(layer: $0) }.filter { $0.module == module }.sorted()
+    let chosen = order.prefix(nearestPrefix(order, to: target - removed))
+    for candidate in chosen { keep[candidate.layer].drop(candidate) }
+    removed += chosen.reduce(0) { $0 + Double($1.parameters) }
+    if module == Module.allCases.last, target - removed > Double(layers.map(\.smallestUnit).max() ?? 0) {
+      throw SelectionError.rateTooHigh(rate, largest: removed / whole, base: base)
+    }
+  }
+  return Selection(keep, of: layers, model: model)
+}
+
 /// Prunes every unprotected unit whose score does not exceed `threshold`; each layer keeps its best as above.
 package func selectBelow(threshold: Double, _ layers: [ScoredLayer], model: Int) throws -> Selection {
   try requireNumbers(layers)
@@ -232,6 +265,15 @@ extension ScoredUnits {
 
   /// How many may go: all but the protected, and never the last one.
   var prunable: Int { protected.contains(true) ? protected.count { !$0 } : max(scores.count - 1, 0) }
+}
+
+extension ScoredUnits {
+  /// The same units with the best tenth of them protected, rounded up.
+  fileprivate var sparingTheBestTenth: ScoredUnits {
+    let best = Set(scores.indices.sorted { (scores[$0], $0) > (scores[$1], $1) }.prefix((scores.count + 9) / 10))
+    let flags = scores.indices.map { best.contains($0) || !protected.isEmpty && protected[$0] }
+    return ScoredUnits(scores: scores, parameters: parameters, protected: flags)
+  }
 }
 
 extension ScoredLayer {

@@ -29,7 +29,12 @@ extension Mask {
 
 extension Scores {
   public func exportedTable(_ request: ShowRequest) throws -> TableData? {
-    score.unitTable("score", structure) { $0.isNaN ? .missing : .number(Double($0)) }
+    guard score.modules().isEmpty, let block else {
+      return score.unitTable("score", structure) { $0.isNaN ? .missing : .number(Double($0)) }
+    }
+    return TableData(
+      columns: ["layer", "score"],
+      rows: block.enumerated().map { [.integer($0.offset), $0.element.isNaN ? .missing : .number($0.element)] })
   }
 }
 
@@ -47,6 +52,10 @@ extension Scores: Exportable {
 
   public func export(_ request: ExportRequest) throws -> [String] {
     try score.exportArrays("score", to: request.path, structure) { $0 }
+    if let block {
+      let bytes = NumPyArray.bytes(of: block.map { Float($0) }, rows: 1, columns: block.count)
+      try Data(bytes).write(to: URL(fileURLWithPath: request.path + "/block_score.npy"))
+    }
     return []
   }
 }

@@ -43,16 +43,22 @@ extension Scores: Showable {
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let rows = chosen.flatMap { layer in
-      score.modules().map { module -> [TableData.Cell] in
-        let row = sorted(module, layer: layer)
-        let known: [TableData.Cell] =
-          row.isEmpty
-          ? [.missing, .missing, .missing]
-          : [.number(row[0]), .number(row[row.count / 2]), .number(row[row.count - 1])]
-        return [.integer(layer), .text(module.rawValue), .integer(structure.left(module, layer: layer).count)] + known
-      }
+      (block.map { [blockRow(layer, $0[layer])] } ?? [])
+        + score.modules().map { module -> [TableData.Cell] in
+          let row = sorted(module, layer: layer)
+          let known: [TableData.Cell] =
+            row.isEmpty
+            ? [.missing, .missing, .missing]
+            : [.number(row[0]), .number(row[row.count / 2]), .number(row[row.count - 1])]
+          return [.integer(layer), .text(module.rawValue), .integer(structure.left(module, layer: layer).count)] + known
+        }
     }
     return TableData(columns: ["layer", "module", "units", "min", "median", "max"], rows: rows)
+  }
+
+  private func blockRow(_ layer: Int, _ score: Double) -> [TableData.Cell] {
+    let cell: TableData.Cell = score.isNaN ? .missing : .number(score)
+    return [.integer(layer), .text("block"), .integer(score.isNaN ? 0 : 1), cell, cell, cell]
   }
 
   /// The scores there are, rising.
@@ -60,9 +66,9 @@ extension Scores: Showable {
     (score[module]?[layer] ?? []).filter { !$0.isNaN }.map(Double.init).sorted()
   }
 
-  /// Sorted scores, one curve per layer.
+  /// Sorted scores, one curve per layer; the scores of blocks, when only blocks are judged.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    let module = score.modules().last ?? .ffn
+    guard let module = score.modules().last else { return try blockFigure(request) }
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let series = chosen.compactMap { layer -> LinePlot.Series? in
       let sorted = sorted(module, layer: layer)
@@ -79,5 +85,14 @@ extension Scores: Showable {
         LinePlot(
           x: PlotAxis("\(module.axis)s from least to most important", isRatio: true),
           y: PlotAxis("score", spacing: isPositive ? .logarithmic : .linear), series: series)))
+  }
+
+  private func blockFigure(_ request: PlotRequest) throws -> Figure {
+    let known = try (request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers))
+      .filter { block?[$0].isFinite == true }
+    let series = LinePlot.Series("blocks", x: known.map(Double.init), y: known.compactMap { block?[$0] })
+    return Figure(
+      title: request.title, key: request.key,
+      .lines(LinePlot(x: PlotAxis("layer", isWhole: true), y: PlotAxis("score"), series: [series])))
   }
 }

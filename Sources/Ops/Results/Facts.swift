@@ -47,6 +47,9 @@ extension Scores {
     var grouping: Grouping.Kind?
     /// Blocks of the model.
     var layers: Int?
+    /// Whether units are judged, and whether whole blocks are.
+    var pieces = true
+    var blocks = false
   }
 }
 

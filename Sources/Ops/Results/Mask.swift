@@ -37,6 +37,14 @@ public struct Mask: Artifact, InputValue {
     return structure.left(module, layer: layer).filter { !flags[$0] }
   }
 
+  /// The blocks that go as a whole.
+  public var removedBlocks: [Int] {
+    (0..<structure.layers).filter { layer in
+      !structure.isAbsent(layer: layer)
+        && Module.allCases.allSatisfy { dropped($0, layer: layer).count == structure.left($0, layer: layer).count }
+    }
+  }
+
   /// Parameters that go.
   public var removedParameters: Int {
     keep.modules().reduce(0) { sum, module in
@@ -58,8 +66,10 @@ public struct Mask: Artifact, InputValue {
 
   public var summary: String {
     let before = unprunedRate > blockRate ? ", \(percent(unprunedRate)) of the unpruned blocks are gone then" : ""
+    let whole = removedBlocks
+    let depth = whole.isEmpty ? "" : ", \(blockList(whole)) as a whole"
     return "\(structure.summary), removes \(percent(blockRate)) of the blocks, \(percent(totalRate)) of the model"
-      + before
+      + depth + before
   }
 
   public static let fields = [
@@ -103,6 +113,10 @@ public struct Mask: Artifact, InputValue {
     try writer.attribute("rate_actual", .number(blockRate))
     try writer.attribute("rate_total", .number(totalRate))
     try writer.attribute("rate_unpruned", .number(unprunedRate))
+    if !removedBlocks.isEmpty {
+      try writer.vector(
+        "removed_blocks", removedBlocks.map(Int32.init), axis: "removed", meaning: "blocks that go as a whole")
+    }
     if let requested { try writer.note("rate_requested", .number(requested)) }
     if let threshold { try writer.note("threshold", .number(threshold)) }
     try writer.attribute("has_record", .integer(grouping == nil ? 0 : 1))
@@ -130,4 +144,9 @@ public struct Mask: Artifact, InputValue {
     calibration =
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
   }
+}
+
+/// "block 3" or "blocks 3, 5, 6"
+func blockList(_ blocks: [Int]) -> String {
+  "block\(blocks.count == 1 ? "" : "s") \(blocks.map(String.init).joined(separator: ", "))"
 }

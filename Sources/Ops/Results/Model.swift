@@ -28,7 +28,9 @@ public struct Model: Artifact, InputValue {
     let shape = "\(configuration.family.name) \(configuration.layers) layers, d \(configuration.hiddenSize)"
     let parameters = "\(counted(network.totalParameters)) parameters"
     guard !pruning.blocks.isEmpty else { return "\(shape), \(parameters)" }
-    return "\(shape), \(parameters), \(percent(removedShare)) of the blocks removed"
+    let absent = pruning.absentBlocks
+    let depth = absent.isEmpty ? "" : ", \(blockList(absent)) as a whole"
+    return "\(shape), \(parameters), \(percent(removedShare)) of the blocks removed" + depth
   }
 
   public static let fields = [

@@ -2,7 +2,7 @@ import Kernel
 import Numerics
 import Transformer
 
-/// How important each removable unit is; higher means keep.
+/// How important each removable unit is, each whole block, or both; higher means keep.
 public struct Scores: Artifact, InputValue {
   public static let type = ArtifactType("scores")
 
@@ -10,12 +10,19 @@ public struct Scores: Artifact, InputValue {
   /// One score per unit; the sum over the unit's columns where it owns several.
   /// NaN for what was not captured, or is pruned away already.
   public private(set) var score: PerUnit<Float>
+  /// One score per block, where blocks are judged as a whole: NaN for one of which nothing is left, infinite for one that
+  /// was not ranked.
+  public let block: [Double]?
+  /// The number of neighbouring blocks that `block` judges together, and that must go together; nil: each by itself.
+  public let span: Int?
   /// Mean and standard deviation of the column scores of each layer, for ranking across layers (FLAP's AL-AM); absent
   /// where scores of different layers compare as they are.
   public let spread: [Module: [Spread]]?
   public let method: String
   /// Whether scores of different layers can be ranked together; false for orders of removal inside a layer.
   public let comparesLayers: Bool
+  /// Whether attention units and neurons can be ranked together; if not, each module bears the rate by itself.
+  public let comparesModules: Bool
   /// Weighting and grouping the scores were made with; a mask carries it on to the refit.
   public let grouping: Grouping
   /// Hashes of the calibration texts.
@@ -40,11 +47,14 @@ public struct Scores: Artifact, InputValue {
   public func field(_ name: String) -> Literal? { name == "layers" ? .integer(structure.layers) : nil }
 
   public init(
-    structure: Structure, score: PerUnit<Float>, spread: [Module: [Spread]]? = nil, method: String,
-    comparesLayers: Bool = true, grouping: Grouping = .plain, calibration: [String]
+    structure: Structure, score: PerUnit<Float> = PerUnit(), block: [Double]? = nil, span: Int? = nil,
+    spread: [Module: [Spread]]? = nil, method: String, comparesLayers: Bool = true, comparesModules: Bool = true,
+    grouping: Grouping = .plain, calibration: [String]
   ) {
     self.structure = structure
     self.score = score
+    self.block = block.map { $0.enumerated().map { structure.isAbsent(layer: $0.offset) ? .nan : $0.element } }
+    self.span = span
     for module in score.modules() {
       for (layer, row) in structure.isLeft[module].enumerated() {
         for unit in row.indices where !row[unit] { self.score[module]?[layer][unit] = .nan }
@@ -53,6 +63,7 @@ public struct Scores: Artifact, InputValue {
     self.spread = spread
     self.method = method
     self.comparesLayers = comparesLayers
+    self.comparesModules = comparesModules
     self.grouping = grouping
     self.calibration = calibration
   }
@@ -74,6 +85,8 @@ public struct Scores: Artifact, InputValue {
   public func write(to writer: any ArtifactWriter) throws {
     try structure.write(to: writer)
     try score.write("score", to: writer, padding: .nan, meaning: "importance, higher = keep")
+    if let block { try writer.vector("block/score", block, axis: "layer", meaning: "importance, higher = keep") }
+    if let span { try writer.attribute("span", .integer(span)) }
     for module in score.modules() {
       guard let spread = spread?[module] else { continue }
       try writer.vector("\(module.rawValue)/column_mean", spread.map(\.mean), axis: "layer")
@@ -82,11 +95,14 @@ public struct Scores: Artifact, InputValue {
     try writer.attribute("higher_is", "keep")
     try writer.attribute("method", .string(method))
     try writer.attribute("compares_layers", .integer(comparesLayers ? 1 : 0))
+    if !comparesModules { try writer.attribute("compares_modules", .integer(0)) }
     try writer.attribute("groups_content", .string(grouping.groups))
     try writer.attribute("weighting", .string(grouping.weighting))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     if let module = score.modules().last, let rows = score[module] {
       try writer.preview(title: "\(method) score of \(module.axis)s", rows: rows, axis: module.axis)
+    } else if let block {
+      try writer.preview(title: "\(method) score of blocks", values: block.map { Float($0) }, axis: "layer")
     }
   }
 
@@ -94,6 +110,8 @@ public struct Scores: Artifact, InputValue {
     let structure = try Structure(from: reader)
     self.structure = structure
     score = try PerUnit("score", from: reader, counts: structure.units)
+    block = reader.has("block/score") ? try reader.array("block/score", as: Double.self) : nil
+    span = (try? reader.attribute("span"))?.intValue
     var spread: [Module: [Spread]] = [:]
     for module in Module.allCases where reader.has("\(module.rawValue)/column_mean") {
       let means = try reader.array("\(module.rawValue)/column_mean", as: Double.self)
@@ -103,6 +121,7 @@ public struct Scores: Artifact, InputValue {
     self.spread = spread.isEmpty ? nil : spread
     method = try reader.attribute("method").stringValue ?? ""
     comparesLayers = try reader.attribute("compares_layers").intValue == 1
+    comparesModules = (try? reader.attribute("compares_modules"))?.intValue != 0
     grouping = Grouping(
       groups: try reader.attribute("groups_content").stringValue ?? "",
       weighting: try reader.attribute("weighting").stringValue ?? "")

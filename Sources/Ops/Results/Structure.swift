@@ -55,6 +55,9 @@ public struct Structure: Sendable, Equatable {
     return flags.indices.filter { flags[$0] }
   }
 
+  /// Whether nothing is left of a block.
+  func isAbsent(layer: Int) -> Bool { Module.allCases.allSatisfy { !isLeft[$0][layer].contains(true) } }
+
   /// Linear parameters of all blocks before anything was pruned away.
   var unprunedBlockParameters: Int {
     Module.allCases.reduce(blockParameters.reduce(0, +)) { sum, module in

@@ -14,6 +14,9 @@ extension AllocationError: MethodError {
   package var argument: String { if case .notFinite = self { "evidence" } else { "rate" } }
 }
 extension AssignmentError: MethodError { package var argument: String { "affinity" } }
+extension BlockSelectionError: MethodError {
+  package var argument: String { if case .notTheWindow = self { "scores" } else { "count" } }
+}
 extension ClusterError: MethodError { package var argument: String { "activations" } }
 extension ContextWeightError: MethodError { package var argument: String { "tau" } }
 extension FluctuationError: MethodError { package var argument: String { "activations" } }

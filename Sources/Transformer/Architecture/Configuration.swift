@@ -30,9 +30,9 @@ public struct Configuration: Sendable {
   public let activation: Activation
   public let rotary: Rotary?
   /// The span of keys that a query of each block sees; nil where it sees all before it.
-  let windows: [Int?]
+  var windows: [Int?]
   /// What the scores of each block are multiplied by before the softmax.
-  let attentionScales: [Float]
+  var attentionScales: [Float]
   /// The output head is the embedding table.
   public internal(set) var isTied: Bool
 
@@ -71,6 +71,15 @@ public struct Configuration: Sendable {
     var result = self
     result.family = family
     result.blocks = blocks
+    return result
+  }
+
+  /// The same model with these of its blocks only.
+  func keeping(_ layers: [Int]) -> Configuration {
+    var result = self
+    result.blocks = layers.map { blocks[$0] }
+    result.windows = layers.map { windows[$0] }
+    result.attentionScales = layers.map { attentionScales[$0] }
     return result
   }
 

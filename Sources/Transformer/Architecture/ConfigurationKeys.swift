@@ -50,7 +50,8 @@ extension Family {
     "transformers.js_config", "tokenizer_class", "torch_dtype", "dtype", "use_bfloat16", "torchscript",
     "_attn_implementation", "_attn_implementation_autoset", "attn_implementation", "_flash_attn_2_enabled",
     "use_flash_attn", "use_flash_attention_2", "use_cache", "output_past", "base_model_tp_plan", "pretraining_tp",
-    "unsloth_fixed", "unsloth_version", "is_llama_config", "is_decoder", "max_sequence_length", "model_max_length",
+    "unsloth_fixed", "unsloth_version", "prn_kept_layers", "is_llama_config", "is_decoder", "max_sequence_length",
+    "model_max_length",
     // Training.
     "initializer_range", "attention_dropout", "hidden_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop",
     "classifier_dropout", "gradient_checkpointing", "neftune_noise_alpha", "finetuning_task", "problem_type",

@@ -55,8 +55,10 @@ extension BlockPass {
   /// - Parameters:
   ///   - dMixed: the derivative by the input of the output map.
   ///   - gradient: on entry by what leaves, on return by what enters: tokens × d.
+  ///   - look: shown what the derivatives by the branch's weights are made of.
   func goBack(
-    _ trace: BranchTrace, _ branch: Branch, _ dMixed: Matrix<Float>, through gradient: Matrix<Float>
+    _ trace: BranchTrace, _ branch: Branch, _ dMixed: Matrix<Float>, through gradient: Matrix<Float>,
+    look: ((BranchGradient) throws -> Void)? = nil
   ) throws {
     guard !branch.units.isEmpty else { return }
     let dProjected = scratch.matrix(.projectedGradient, tokens, branch.input.outputs)
@@ -79,11 +81,30 @@ extension BlockPass {
     }
     let dx = scratch.matrix(.normalizedGradient, tokens, gradient.columns)
     branch.input.applyBackward(dProjected, into: dx)
+    try look?(shown(trace, branch, dMixed, dProjected, dx, gradient))
     if block.configuration.family.normsOutput {
       gradient.add(dx)
     } else {
       addNormGradient(trace.input, branch.norm, block.configuration, dx, to: gradient)
     }
     try pulse()
+  }
+
+  private func shown(
+    _ trace: BranchTrace, _ branch: Branch, _ dMixed: Matrix<Float>, _ dProjected: Matrix<Float>, _ dx: Matrix<Float>,
+    _ gradient: Matrix<Float>
+  ) throws -> BranchGradient {
+    let normsOutput = block.configuration.family.normsOutput
+    let normalized = normalized(trace.input, branch)
+    var normed = normalized
+    if normsOutput {
+      normed = scratch.matrix(.normalized, tokens, gradient.columns)
+      normalize(try branchOutput(trace.mixed, branch), branch.norm, block.configuration, into: normed)
+    }
+    return BranchGradient(
+      layer: block.layer, branch: branch, normalized: normalized, projectedGradient: dProjected, mixed: trace.mixed,
+      mixedGradient: dMixed,
+      outputGradient: normsOutput ? scratch.matrix(.branchOutputGradient, tokens, gradient.columns) : gradient,
+      norm: (normed, normsOutput ? gradient : dx))
   }
 }

@@ -31,8 +31,6 @@ extension LanguageModel {
     _ sequences: Sequences, lowest: Int = 0, memory: Int = 1 << 30, tap: (GradientTap) throws -> Void,
     pulse: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
-    precondition(sequences.parents.allSatisfy { $0 == nil }, "the backward pass is of sequences that share nothing")
-    try sequences.check(configuration)
     let walk = try BackwardWalk(self, sequences, lowest: lowest, memory: memory)
     var losses: [Double] = []
     for range in sequences.batches() {
@@ -47,7 +45,7 @@ extension LanguageModel {
 }
 
 /// Forward and back over batches of the same sequences, with memory used again from batch to batch.
-private final class BackwardWalk {
+final class BackwardWalk {
   let model: LanguageModel
   let sequences: Sequences
   let lowest: Int
@@ -59,6 +57,8 @@ private final class BackwardWalk {
   private var kept: [Scratch] = []
 
   init(_ model: LanguageModel, _ sequences: Sequences, lowest: Int, memory: Int) throws {
+    precondition(sequences.parents.allSatisfy { $0 == nil }, "the backward pass is of sequences that share nothing")
+    try sequences.check(model.configuration)
     self.model = model
     self.sequences = sequences
     self.lowest = lowest
@@ -68,8 +68,12 @@ private final class BackwardWalk {
     blocks = try Blocks(model, memory: memory)
   }
 
+  /// - Parameters:
+  ///   - tap: shown h of every block, and the derivative by it.
+  ///   - look: shown every branch; the branches of the lowest block are then gone back through like the others.
   func batch(
-    _ batch: Batch, tap: (GradientTap) throws -> Void, pulse: @escaping () throws -> Void
+    _ batch: Batch, tap: (GradientTap) throws -> Void = { _ in }, look: ((BranchGradient) throws -> Void)? = nil,
+    pulse: @escaping () throws -> Void
   ) throws -> [Double] {
     let (tokens, d) = (batch.rows.count, model.configuration.hiddenSize)
     let keepsAll = keepsAllTraces(tokens)
@@ -109,9 +113,9 @@ private final class BackwardWalk {
             GradientTap(
               layer: layer, rows: batch.rows, h: pass.scattered(trace[module].mixed, branch, space, .scattered),
               gradient: pass.scattered(derivative, branch, space, .scatteredGradient)))
-          if layer == lowest { break }
+          if layer == lowest, look == nil { break }
         }
-        try pass.goBack(trace[module], branch, derivative, through: gradient)
+        try pass.goBack(trace[module], branch, derivative, through: gradient, look: look)
       }
     }
     return losses
@@ -120,7 +124,7 @@ private final class BackwardWalk {
   /// What a trace of every block takes for one batch: the residual stream and both ends of every mix.
   private func keepsAllTraces(_ tokens: Int) -> Bool {
     if !kept.isEmpty { return kept.count == model.layers }
-    let longest = max(1024, sequences.longest)
+    let longest = max(1024, tokens, sequences.longest)
     let configuration = model.configuration
     let numbers = (0..<model.layers).reduce(0) { sum, layer in
       configuration.roles.reduce(sum + configuration.hiddenSize) {

@@ -89,6 +89,9 @@ public final class Walk {
     advance()
   }
 
+  /// Passes block `layer` as if it were not there.
+  public func skip() { advance() }
+
   /// Runs one branch of a block on all tokens; `layer` moves on after the last branch has advanced.
   ///
   /// - Parameter advancing: whether the branch's result is added to the states; if not, they stay as they are, so the
@@ -132,21 +135,26 @@ public final class Walk {
         try tap(Tap(layer: pass.block.layer, site: site, rows: pass.batch.rows, values: shown))
       }
     }
-    /// Whether the branch must go on to a stage.
-    func isNeeded(_ stage: Site.Stage) -> Bool { advancing || wanted.contains { $0.stage >= stage } }
+    /// Whether the branch must go on to a stage; where nothing is left of it, only to be looked at.
+    func isNeeded(_ stage: Site.Stage) -> Bool {
+      advancing && !branch.isAbsent || wanted.contains { $0.stage >= stage && $0.stage != .leaving }
+    }
+
+    func goOn() throws {
+      guard isNeeded(.normalized) else { return }
+      let normalized = pass.normalized(x, branch)
+      try show(.normalized) { _ in normalized }
+      guard isNeeded(.projected) else { return }
+      let projected = try pass.projected(normalized, branch)
+      try show(.projected) { pass.signal($0, of: projected, branch) }
+      guard isNeeded(.mixed) else { return }
+      let mixed = try pass.mixed(projected, branch)
+      try show(.mixed) { _ in mixed }
+      if advancing && !branch.isAbsent { try pass.add(mixed, branch, to: x) }
+    }
 
     try show(.entering) { _ in x }
-    guard isNeeded(.normalized) else { return }
-    let normalized = pass.normalized(x, branch)
-    try show(.normalized) { _ in normalized }
-    guard isNeeded(.projected) else { return }
-    let projected = try pass.projected(normalized, branch)
-    try show(.projected) { pass.signal($0, of: projected, branch) }
-    guard isNeeded(.mixed) else { return }
-    let mixed = try pass.mixed(projected, branch)
-    try show(.mixed) { _ in mixed }
-    guard advancing else { return }
-    try pass.add(mixed, branch, to: x)
-    try show(.leaving) { _ in x }
+    try goOn()
+    if advancing { try show(.leaving) { _ in x } }
   }
 }

@@ -34,6 +34,9 @@ public struct Branch: Sendable {
     case ungated(Activation)
   }
 
+  /// Whether nothing is left of it: the residual stream passes as it is.
+  public var isAbsent: Bool { units.isEmpty && output.bias == nil }
+
   var mix: Mix {
     switch module {
     case .attention: .attention
@@ -42,10 +45,10 @@ public struct Branch: Sendable {
   }
 
   /// Columns that a number of units has in a space, side by side.
-  func columns(_ space: Space) -> Int { units.count * configuration.featuresPerUnit(space) }
+  public func columns(_ space: Space) -> Int { units.count * configuration.featuresPerUnit(space) }
 
   /// Rows of `input` (columns of its result) that hold one of its maps; empty when the family lacks it.
-  func rows(of role: LinearRole) -> Range<Int> {
+  public func rows(of role: LinearRole) -> Range<Int> {
     var start = 0
     for other in configuration.inputRoles(module) {
       let size = columns(other.rows)
@@ -87,7 +90,8 @@ public struct Branch: Sendable {
 extension Branch {
   /// This branch without what `pruning` removes, and with its compensation.
   ///
-  /// `pruning` speaks of the unpruned model's indices; what is gone already stays gone.
+  /// `pruning` speaks of the unpruned model's indices; what is gone already stays gone. A branch that loses all its units
+  /// loses the bias of its output map with them: nothing is left of it but the compensation.
   public func pruned(by pruning: BranchPruning) -> Branch {
     let kept = units.indices.filter { pruning.keep[units[$0]] }
     let left = kept.map { units[$0] }
@@ -97,7 +101,7 @@ extension Branch {
         features(module.output.columns, left), of: features(module.output.columns, pruning.kept))
       narrowed = LinearMap(columns, bias: output.bias)
     }
-    narrowed.bias = sum(output.bias, pruning.bias)
+    narrowed.bias = left.isEmpty && !units.isEmpty ? pruning.bias : sum(output.bias, pruning.bias)
     return Branch(
       configuration: configuration, module: module, units: left, norm: norm,
       outputNorms: outputNorms { weight, space in features(space, kept).map { weight[$0] } },
@@ -133,7 +137,7 @@ extension Branch {
 }
 
 /// Two biases that are both added; nil when there is none.
-func sum(_ first: [Float]?, _ second: [Float]?) -> [Float]? {
+public func sum(_ first: [Float]?, _ second: [Float]?) -> [Float]? {
   guard let first, let second else { return first ?? second }
   return zip(first, second).map(+)
 }

@@ -2,21 +2,17 @@ extension LanguageModel {
   /// Bytes of the weights that are left, and of the biases that make up for others, in the number types of the
   /// checkpoint.
   public func storedBytes() throws -> Int {
-    func size(_ name: String) throws -> Int { try checkpoint.info(ByteString(name)).byteRange.count }
-    var bytes = try layout.slots.reduce(0) { $0 + (try size($1.name)) }
+    var bytes = try layout.slots.reduce(0) { sum, slot in
+      sum + (try checkpoint.info(ByteString(slot.name)).bytes(of: left(of: slot)))
+    }
     for (layer, block) in pruning.blocks.enumerated() {
-      for role in configuration.roles {
-        guard let stored = configuration.family.linear(role) else { continue }
-        let weight = try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight"))
-        let removed = block[role.module].removed.count
-        let (rows, columns) = (configuration.featuresPerUnit(role.rows), configuration.featuresPerUnit(role.columns))
-        let biases = configuration.blocks[layer].biases.contains(role) ? rows : 0
-        bytes -= weight.bytes(of: removed * (configuration.hiddenSize * (rows + columns) + biases))
-        if role == role.module.output, block[role.module].bias != nil,
-          !configuration.blocks[layer].biases.contains(role)
-        {
-          bytes += weight.bytes(of: configuration.hiddenSize)
+      for module in Module.allCases where block[module].bias != nil {
+        let isBiased = configuration.blocks[layer].biases.contains(module.output)
+        guard !isBiased || block[module].removesAll, let stored = configuration.family.linear(module.output) else {
+          continue
         }
+        let weight = try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight"))
+        bytes += weight.bytes(of: configuration.hiddenSize)
       }
     }
     return bytes

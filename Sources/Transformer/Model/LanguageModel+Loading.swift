@@ -5,21 +5,36 @@ extension LanguageModel {
   ///
   /// - Throws: an error naming the tensor when a weight is NaN or infinite.
   public func loadBlock(_ layer: Int) throws -> Block {
-    let whole = try loadWholeBlock(layer)
-    return pruning[layer].map(whole.pruned) ?? whole
+    guard let pruning = pruning[layer] else { return try loadWholeBlock(layer) }
+    return Block(
+      configuration: configuration, layer: layer,
+      branches: try PerModule { module in
+        let branch = pruning[module].removesAll ? try emptyBranch(module, layer) : try wholeBranch(module, layer)
+        return branch.pruned(by: pruning[module])
+      })
   }
 
   /// One block of the unpruned model.
   func loadWholeBlock(_ layer: Int) throws -> Block {
-    let branches = try PerModule { module in
-      let (input, output) = (configuration.inputRoles(module), [module.output])
-      return Branch(
-        configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
-        norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
-        input: LinearMap(try weights(input, layer), bias: try bias(input, layer)),
-        output: LinearMap(try weights(output, layer), bias: try bias(output, layer)))
-    }
-    return Block(configuration: configuration, layer: layer, branches: branches)
+    Block(configuration: configuration, layer: layer, branches: try PerModule { try wholeBranch($0, layer) })
+  }
+
+  private func wholeBranch(_ module: Module, _ layer: Int) throws -> Branch {
+    let (input, output) = (configuration.inputRoles(module), [module.output])
+    return Branch(
+      configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
+      norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
+      input: LinearMap(try weights(input, layer), bias: try bias(input, layer)),
+      output: LinearMap(try weights(output, layer), bias: try bias(output, layer)))
+  }
+
+  /// A branch of which no unit is left: its weights need not be read.
+  private func emptyBranch(_ module: Module, _ layer: Int) throws -> Branch {
+    let d = configuration.hiddenSize
+    return Branch(
+      configuration: configuration, module: module, units: [], norm: try norm(layout.norm(module, layer)),
+      outputNorms: [:], input: LinearMap(Matrix(rows: 0, columns: d), bias: nil),
+      output: LinearMap(Matrix(rows: d, columns: 0), bias: nil))
   }
 
   /// The weights of the norms that some of the maps' outputs pass.

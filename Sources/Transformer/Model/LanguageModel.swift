@@ -59,12 +59,18 @@ public struct LanguageModel: Sendable {
   public var blockParameters: Int { configuration.blockParameters - pruning.removedParameters(configuration) }
 
   /// All parameters that are left: embeddings, norms and biases included, compensation biases not.
-  public var totalParameters: Int {
-    let removedBiases = pruning.blocks.enumerated().reduce(0) { sum, entry in
-      configuration.blocks[entry.offset].biases.reduce(sum) {
-        $0 + entry.element[$1.module].removed.count * configuration.featuresPerUnit($1.rows)
-      }
+  public var totalParameters: Int { layout.slots.reduce(0) { $0 + left(of: $1) } }
+
+  /// Numbers of a tensor that are left.
+  func left(of slot: TensorSlot) -> Int {
+    let whole = slot.shape.reduce(1, *)
+    guard let place = slot.place, let block = pruning[place.layer] else { return whole }
+    let branch = block[place.module]
+    guard case .linear(let roles, let isBias) = slot.content else { return block.isAbsent ? 0 : whole }
+    if branch.removesAll { return 0 }
+    return roles.reduce(whole) { left, role in
+      let (rows, columns) = (configuration.featuresPerUnit(role.rows), configuration.featuresPerUnit(role.columns))
+      return left - branch.removed.count * (isBias ? rows : configuration.hiddenSize * (rows + columns))
     }
-    return configuration.totalParameters - pruning.removedParameters(configuration) - removedBiases
   }
 }

@@ -17,6 +17,8 @@ public struct BranchPruning: Sendable {
 
   public var kept: [Int] { keep.indices.filter { keep[$0] } }
   public var removed: [Int] { keep.indices.filter { !keep[$0] } }
+  /// Whether units go and none stays: nothing is left of the branch but the compensation.
+  public var removesAll: Bool { !keep.isEmpty && !keep.contains(true) }
 
   /// Share of the units that stay.
   public var keptShare: Double { Double(kept.count) / Double(max(1, keep.count)) }
@@ -26,12 +28,13 @@ public struct BranchPruning: Sendable {
 
   /// This pruning followed by `later`, whose compensation was found on the model that this one leaves.
   ///
-  /// Kept is what both keep; added biases add up; a refit replaces an earlier one, which otherwise keeps the columns
-  /// that are still there.
+  /// Kept is what both keep; added biases add up, unless `later` takes the last units and with them what was added; a
+  /// refit replaces an earlier one, which otherwise keeps the columns that are still there.
   ///
   /// - Parameter width: columns of the output map that one unit owns.
   func followed(by later: BranchPruning, width: Int) -> BranchPruning {
-    var result = BranchPruning(keep: zip(keep, later.keep).map { $0 && $1 }, bias: sum(bias, later.bias))
+    var result = BranchPruning(keep: zip(keep, later.keep).map { $0 && $1 })
+    result.bias = result.removesAll && !removesAll ? later.bias : sum(bias, later.bias)
     let left = result.kept.features(of: width)
     result.weight =
       later.weight?.keeping(left, of: later.kept.features(of: width))
@@ -48,6 +51,9 @@ extension BlockPruning {
   public func removedParameters(_ configuration: Configuration) -> Int {
     Module.allCases.reduce(0) { $0 + self[$1].removed.count * configuration.parametersPerUnit($1) }
   }
+
+  /// Whether nothing is left of the block: the residual stream passes it as it is.
+  public var isAbsent: Bool { Module.allCases.allSatisfy { self[$0].removesAll && self[$0].bias == nil } }
 
   /// Nothing is taken out of block `layer`.
   public static func keepingAll(_ configuration: Configuration, layer: Int) -> BlockPruning {
@@ -70,6 +76,9 @@ public struct Pruning: Sendable {
   }
 
   public subscript(layer: Int) -> BlockPruning? { blocks.indices.contains(layer) ? blocks[layer] : nil }
+
+  /// The blocks of which nothing is left.
+  public var absentBlocks: [Int] { blocks.indices.filter { blocks[$0].isAbsent } }
 
   public var isUncompensated: Bool {
     blocks.allSatisfy { block in Module.allCases.allSatisfy { block[$0].isUncompensated } }

@@ -3,13 +3,21 @@ struct TensorSlot: Sendable, Equatable {
   enum Content: Sendable, Equatable {
     case embedding, positionEmbedding, head
     case norm
-    /// The linear maps of block `layer` stacked in it; a bias has one axis.
-    case linear(roles: [LinearRole], layer: Int, isBias: Bool)
+    /// The linear maps stacked in it; a bias has one axis.
+    case linear(roles: [LinearRole], isBias: Bool)
+  }
+
+  /// The branch that a tensor belongs to.
+  struct Place: Sendable, Equatable {
+    let layer: Int
+    let module: Module
   }
 
   let name: String
   let shape: [Int]
   let content: Content
+  /// Nil outside the blocks.
+  var place: Place? = nil
 }
 
 /// The names and shapes of a model's tensors: a family's names applied to a configuration's sizes.
@@ -44,6 +52,12 @@ struct TensorLayout: Sendable {
   func norm(_ role: LinearRole, _ layer: Int) -> String? { family.norm(role).map { layerPrefix(layer) + $0 } }
   func linear(_ stored: StoredLinear, _ layer: Int) -> String { layerPrefix(layer) + stored.name }
 
+  /// What the tensor of a block is called when the block has another number.
+  func name(_ slot: TensorSlot, ofLayer layer: Int) -> String {
+    guard let place = slot.place else { return slot.name }
+    return layerPrefix(layer) + slot.name.dropFirst(layerPrefix(place.layer).count)
+  }
+
   /// Where a linear map's rows (outputs) stand in its stored tensor.
   func rows(of role: LinearRole, in stored: StoredLinear, layer: Int) -> Range<Int> {
     var start = 0
@@ -66,7 +80,7 @@ struct TensorLayout: Sendable {
         TensorSlot(name: positionEmbedding, shape: [configuration.positions, d], content: .positionEmbedding))
     }
     for layer in 0..<configuration.layers { slots += blockSlots(layer) }
-    slots += norm(finalNorm)
+    slots += norm(finalNorm, of: nil)
     if !configuration.isTied {
       slots.append(TensorSlot(name: head, shape: [configuration.vocabularySize, d], content: .head))
     }
@@ -74,32 +88,37 @@ struct TensorLayout: Sendable {
   }
 
   private func blockSlots(_ layer: Int) -> [TensorSlot] {
-    var slots = Module.allCases.flatMap { norm(norm($0, layer)) }
+    var slots = Module.allCases.flatMap { norm(norm($0, layer), of: TensorSlot.Place(layer: layer, module: $0)) }
     for role in configuration.roles {
       guard let name = norm(role, layer) else { continue }
       let width =
         family.queryKeyNorm == .perHead ? configuration.headSize : configuration.size(role.rows, layer: layer)
-      slots.append(TensorSlot(name: name + ".weight", shape: [width], content: .norm))
+      slots.append(
+        TensorSlot(
+          name: name + ".weight", shape: [width], content: .norm, place: .init(layer: layer, module: role.module)))
     }
     for stored in family.linears {
       let name = linear(stored, layer)
       let rows = stored.roles.reduce(0) { $0 + configuration.size($1.rows, layer: layer) }
       let columns = stored.roles.first.map { configuration.size($0.columns, layer: layer) } ?? 0
+      let place = stored.roles.first.map { TensorSlot.Place(layer: layer, module: $0.module) }
       slots.append(
         TensorSlot(
           name: name + ".weight", shape: family.isTransposed ? [columns, rows] : [rows, columns],
-          content: .linear(roles: stored.roles, layer: layer, isBias: false)))
+          content: .linear(roles: stored.roles, isBias: false), place: place))
       if stored.roles.contains(where: configuration.blocks[layer].biases.contains) {
         slots.append(
           TensorSlot(
-            name: name + ".bias", shape: [rows], content: .linear(roles: stored.roles, layer: layer, isBias: true)))
+            name: name + ".bias", shape: [rows], content: .linear(roles: stored.roles, isBias: true), place: place))
       }
     }
     return slots
   }
 
-  private func norm(_ name: String) -> [TensorSlot] {
+  private func norm(_ name: String, of place: TensorSlot.Place?) -> [TensorSlot] {
     let parts = family.normalization == .layer ? ["weight", "bias"] : ["weight"]
-    return parts.map { TensorSlot(name: "\(name).\($0)", shape: [configuration.hiddenSize], content: .norm) }
+    return parts.map {
+      TensorSlot(name: "\(name).\($0)", shape: [configuration.hiddenSize], content: .norm, place: place)
+    }
   }
 }

@@ -12,7 +12,8 @@ extension FolderTarget {
     }
     members["tie_word_embeddings"] = .bool(configuration.isTied)
     keepRotation(&members)
-    if keepsFamily && configuration.blocks == model.configuration.blocks { return members.json }
+    if layers.count < model.layers { keepLayers(&members, of: model) }
+    if keepsFamily && configuration.blocks == layers.map({ model.configuration.blocks[$0] }) { return members.json }
     let family = configuration.family
     for key in [
       "sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "original_max_position_embeddings",
@@ -30,6 +31,20 @@ extension FolderTarget {
       for member in sizes { members[member.key.text] = member.value }
     }
     return members.json
+  }
+
+  /// Fewer blocks, and what config.json says of single ones goes with them; `prn_kept_layers` has their old numbers.
+  private func keepLayers(_ members: inout ConfigMembers, of model: LanguageModel) {
+    for key in configuration.family.keys[.layers] ?? [] where members[key] != nil {
+      members[key] = .integer(layers.count)
+    }
+    if case .array(let types)? = members["layer_types"], types.count == model.layers {
+      members["layer_types"] = .array(layers.map { types[$0] })
+    }
+    if case .integer(let first)? = members["max_window_layers"] {
+      members["max_window_layers"] = .integer(layers.count { $0 < first })
+    }
+    members["prn_kept_layers"] = .array(layers.map { .integer($0) })
   }
 
   /// transformers 4 wants `rope_theta` at the top and scaling in `rope_scaling`; 5 keeps both in `rope_parameters` and

@@ -7,14 +7,16 @@ struct FolderTarget {
   let configuration: Configuration
   /// The class is the one of the source.
   let keepsFamily: Bool
+  /// The blocks of the source that are written, in their order.
+  let layers: [Int]
 
   init(_ model: LanguageModel, isSliced: Bool) throws {
     self.isSliced = isSliced
-    let source = model.configuration
-    let blocks = (0..<source.layers).map { layer in
-      Self.sizes(source.blocks[layer], model.pruning[layer], isSliced: isSliced)
-    }
-    let own = isSliced && source.family.layerSizes == nil ? nil : source.family.holding(blocks)
+    let layers = isSliced ? try model.presentBlocks() : Array(0..<model.layers)
+    self.layers = layers
+    let source = model.configuration.keeping(layers)
+    let blocks = layers.indices.map { Self.sizes(source.blocks[$0], model.pruning[layers[$0]], isSliced: isSliced) }
+    let own = try Self.ownBlocks(blocks, of: source, isSliced: isSliced)
     keepsFamily = own != nil
     if let own {
       configuration = source.replacing(family: source.family, blocks: own)
@@ -43,10 +45,26 @@ struct FolderTarget {
     configuration = source.replacing(family: family, blocks: held)
   }
 
+  /// The blocks as the class of the source holds them; nil when it does not: its blocks have one size, unless it has a
+  /// list of sizes or zeros fill them up.
+  private static func ownBlocks(
+    _ blocks: [BlockSizes], of source: Configuration, isSliced: Bool
+  ) throws -> [BlockSizes]? {
+    let isWhole = blocks.map(\.units) == source.blocks.map(\.units)
+    guard !isSliced || isWhole || source.family.layerSizes != nil else { return nil }
+    // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
+    if isSliced, source.family.scaleKeys != nil, Set(source.attentionScales).count > 1 {
+      throw ModelError.cannotExport(
+        reason: "as=hf cannot write this \(source.family.name) model: each block scales its attention by its number")
+    }
+    return source.family.holding(blocks)
+  }
+
   private static func sizes(_ sizes: BlockSizes, _ pruning: BlockPruning?, isSliced: Bool) -> BlockSizes {
     var result = sizes
     guard let pruning else { return result }
     for module in Module.allCases {
+      if pruning[module].removesAll { result.biases.subtract(module.roles) }
       if pruning[module].bias != nil { result.biases.insert(module.output) }
       if isSliced { result.units[module] = pruning[module].kept.count }
     }

@@ -62,15 +62,18 @@ extension LanguageModel {
     let layout = TensorLayout(target.configuration, contains: { checkpoint.contains(ByteString($0)) })
     let cache = BlockCache { try target.block($0, of: self) }
     return try layout.slots.map { slot in
-      guard case .linear(let roles, let layer, let isBias) = slot.content else {
+      let layer = slot.place.map { target.layers[$0.layer] } ?? 0
+      let source = ByteString(layout.name(slot, ofLayer: layer))
+      guard case .linear(let roles, let isBias) = slot.content else {
         return TensorSource(
-          ByteString(slot.name), type: try checkpoint.info(ByteString(slot.name)).type, shape: slot.shape
+          ByteString(slot.name), type: try checkpoint.info(source).type, shape: slot.shape
         ) { sink in
           try pulse()
-          try checkpoint.append(ByteString(slot.name), to: sink)
+          try checkpoint.append(source, to: sink)
         }
       }
-      let type = try type(of: slot, roles, layer, isChanged: target.isChanged(roles, isBias: isBias, pruning[layer]))
+      let isChanged = target.isChanged(roles, isBias: isBias, pruning[layer])
+      let type = try isChanged ? .f32 : type(of: source, roles, layer)
       return TensorSource(ByteString(slot.name), type: type, shape: slot.shape) { sink in
         try pulse()
         let block = try cache.block(layer)
@@ -88,9 +91,8 @@ extension LanguageModel {
   }
 
   /// The checkpoint's type for the tensor; for a bias it does not have, that of the weights beside it.
-  private func type(of slot: TensorSlot, _ roles: [LinearRole], _ layer: Int, isChanged: Bool) throws -> TensorType {
-    if isChanged { return .f32 }
-    if checkpoint.contains(ByteString(slot.name)) { return try checkpoint.info(ByteString(slot.name)).type }
+  private func type(of source: ByteString, _ roles: [LinearRole], _ layer: Int) throws -> TensorType {
+    if checkpoint.contains(source) { return try checkpoint.info(source).type }
     guard let stored = roles.first.flatMap(configuration.family.linear) else { return .f32 }
     return try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight")).type
   }

@@ -10,7 +10,9 @@ struct GGUFTarget {
   let architecture: GGUFArchitecture
   let configuration: Configuration
   let rotary: Rotary
-  /// Structural units of each block, padding included.
+  /// The blocks of the source that are written, in their order.
+  let layers: [Int]
+  /// Structural units of each of them, padding included.
   let units: [PerModule<Int>]
   private let kept: [PerModule<Int>]
   private let align: Int
@@ -21,22 +23,24 @@ struct GGUFTarget {
   init(_ model: LanguageModel, align: Int) throws {
     let configuration = model.configuration
     rotary = try Self.rotary(of: model)
+    let layers = try model.presentBlocks()
+    self.layers = layers
     self.configuration = configuration
     self.align = align
-    let kept = (0..<model.layers).map { layer in
+    let kept = layers.map { layer in
       PerModule { model.pruning[layer]?[$0].kept.count ?? configuration.units($0, layer: layer) }
     }
     self.kept = kept
-    let units = kept.indices.map { layer in
+    let units = layers.indices.map { place in
       PerModule<Int> { module in
         let width = configuration.featuresPerUnit(module.output.columns)
-        var count = max(1, kept[layer][module])
-        while count * width % align != 0, count < configuration.units(module, layer: layer) { count += 1 }
+        var count = max(1, kept[place][module])
+        while count * width % align != 0, count < configuration.units(module, layer: layers[place]) { count += 1 }
         return count
       }
     }
     self.units = units
-    let biases = (0..<model.layers).map { layer in
+    let biases = layers.map { layer in
       let added = Module.allCases.filter { model.pruning[layer]?[$0].bias != nil }.map(\.output)
       return configuration.blocks[layer].biases.union(added)
     }
@@ -79,7 +83,7 @@ struct GGUFTarget {
       ("\(name).vocab_size", .count(configuration.vocabularySize)),
       ("\(name).context_length", .count(configuration.positions)),
       ("\(name).embedding_length", .count(configuration.hiddenSize)),
-      ("\(name).block_count", .count(configuration.layers)),
+      ("\(name).block_count", .count(layers.count)),
       ("\(name).feed_forward_length", perBlock { $0.ffn }),
       ("\(name).attention.head_count", perBlock { $0.attention * configuration.queriesPerUnit }),
       ("\(name).attention.head_count_kv", perBlock { $0.attention }),
@@ -99,7 +103,7 @@ struct GGUFTarget {
       let empty = kept.indices.filter { kept[$0][module] == 0 }
       if !empty.isEmpty {
         remarks.append(
-          "llama.cpp knows no block without \(nouns[module])s: one of zeros stands in block \(empty.map(String.init).joined(separator: ", "))"
+          "llama.cpp knows no block without \(nouns[module])s: one of zeros stands in block \(empty.map { String(layers[$0]) }.joined(separator: ", "))"
         )
       }
     }
@@ -121,20 +125,20 @@ struct GGUFTarget {
     if let divisors = rotary.divisors(headSize: configuration.headSize), architecture.turnsNeighbours {
       tensors.append(GGUFWriter.Tensor(GGUFArchitecture.frequencies, .f32, [divisors.count]) { try $0(divisors) })
     }
-    let cache = BlockCache { layer in
-      let block = try model.loadBlock(layer)
+    let cache = BlockCache { place in
+      let block = try model.loadBlock(layers[place])
       return Block(
-        configuration: configuration, layer: layer,
-        branches: PerModule { block[$0].padded(to: units[layer][$0]) })
+        configuration: configuration, layer: layers[place],
+        branches: PerModule { block[$0].padded(to: units[place][$0]) })
     }
-    for layer in 0..<model.layers {
+    for place in layers.indices {
       for module in Module.allCases {
         tensors.append(
-          GGUFWriter.Tensor(GGUFArchitecture.norm(module, layer) + ".weight", .f32, [d]) {
-            try $0(try cache.block(layer)[module].norm.weight)
+          GGUFWriter.Tensor(GGUFArchitecture.norm(module, place) + ".weight", .f32, [d]) {
+            try $0(try cache.block(place)[module].norm.weight)
           })
         for role in module.roles where configuration.roles.contains(role) {
-          tensors += linear(role, layer, model, type, cache)
+          tensors += linear(role, place, model, type, cache)
         }
       }
     }
@@ -163,11 +167,12 @@ struct GGUFTarget {
   }
 
   private func linear(
-    _ role: LinearRole, _ layer: Int, _ model: LanguageModel, _ type: GGUFType?, _ cache: BlockCache
+    _ role: LinearRole, _ place: Int, _ model: LanguageModel, _ type: GGUFType?, _ cache: BlockCache
   ) -> [GGUFWriter.Tensor] {
-    let name = GGUFArchitecture.linear([role], layer)
+    let layer = layers[place]
+    let name = GGUFArchitecture.linear([role], place)
     func size(_ space: Space) -> Int {
-      space.module.map { units[layer][$0] * configuration.featuresPerUnit(space) } ?? configuration.hiddenSize
+      space.module.map { units[place][$0] * configuration.featuresPerUnit(space) } ?? configuration.hiddenSize
     }
     let (rows, columns) = (size(role.rows), size(role.columns))
     let isRefitted = role == role.module.output && model.pruning[layer]?[role.module].weight != nil
@@ -178,14 +183,14 @@ struct GGUFTarget {
     let order = architecture.rowOrder(of: role, rows: rows, headSize: configuration.headSize, rotary)
     var tensors = [
       GGUFWriter.Tensor(name + ".weight", type.holding(columns), [rows, columns]) { append in
-        let weight = try cache.block(layer)[role].weight(role)
+        let weight = try cache.block(place)[role].weight(role)
         try append(order.map { weight.gathering(rows: $0).values } ?? weight.values)
       }
     ]
-    if biases[layer].contains(role) {
+    if biases[place].contains(role) {
       tensors.append(
         GGUFWriter.Tensor(name + ".bias", .f32, [rows]) { append in
-          let bias = try cache.block(layer)[role].bias(role) ?? Array(repeating: 0, count: rows)
+          let bias = try cache.block(place)[role].bias(role) ?? Array(repeating: 0, count: rows)
           try append(order.map { $0.map { bias[$0] } } ?? bias)
         })
     }

@@ -1,0 +1,76 @@
+import Kernel
+import Numerics
+import Transformer
+
+struct Saliency: Op {
+  static let name = "saliency"
+  static let summary = "Score units and blocks by the gradient of the loss on a text, by a backward pass."
+  static let reference: String? =
+    "LLM-Pruner (Ma et al. 2023), eq. 3-5; Shortened LLaMA (Kim et al. 2024), Taylor; SoBP (Wei et al. 2024) for how=gate"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=10 length=64
+    mk = mask (saliency m cal how=param_first) rate=20% scope=layer protect=0,-1
+    """
+
+  enum How: String, Choice {
+    /// |w g| summed over a unit's weights; of a block over all its units and norms.
+    case first = "param_first"
+    /// |w acc w|, acc the mean square of the windows' gradients.
+    case second = "param_second"
+    /// |w g − ½ w acc w|
+    case mix = "param_mix"
+    /// |Σ w g| over each row or column.
+    case vectorize
+    /// |∂L/∂m| of a gate m on each unit, summed over windows.
+    case gate
+
+    var rule: SaliencyRule? { SaliencyRule(rawValue: rawValue) }
+  }
+
+  @Input("the model") var model: Model
+  @Input("the text it must predict, as windows; all of it goes forward and back together") var corpus: Corpus
+  @Param("what is made of weights and gradients") var how = How.first
+
+  init() {}
+
+  func check() throws -> Scores.Facts {
+    Scores.Facts(grouping: .plain, layers: $model.facts?.layers, blocks: how != .gate)
+  }
+
+  func estimate() throws -> Resources {
+    let configuration = model.configuration
+    let tokens = corpus.tokens.count
+    let widest =
+      (0..<configuration.layers).map { layer in
+        configuration.roles.reduce(0) { max($0, configuration.size($1.rows, layer: layer)) }
+      }.max() ?? 0
+    let streams = (configuration.layers + 6) * tokens * configuration.hiddenSize * 4
+    let traces = 8 * tokens * widest * 4
+    let gradients = (how.rule?.needsSquares == true ? 3 : 1) * widest * configuration.hiddenSize * 4
+    return Resources(
+      memory: streams + traces + gradients + 2 * configuration.blockBytes + 512 * configuration.vocabularySize * 4)
+  }
+
+  func run(_ context: any RunContext) throws -> Scores {
+    try corpus.requireTokenizer(of: model)
+    let sequences = corpus.sequences
+    guard sequences.targets.contains(where: { $0 >= 0 }) else {
+      throw Diagnostic("the text has no token that follows another", argument: "corpus")
+    }
+    let structure = Structure(model.network, model: $model.references[0].content)
+    var sums = GradientScores(structure: structure, sequences: sequences, rule: how.rule)
+    let layers = structure.layers
+    var layer = layers
+    try model.network.branchGradients(
+      sequences, memory: context.memoryLimit / 4,
+      look: { shown in
+        layer = shown.layer
+        try sums.add(shown)
+      }, pulse: { try context.progress(layers - layer, of: layers, "block") })
+    return Scores(
+      structure: structure, score: sums.score.mapUnits(Float.init), block: how == .gate ? nil : sums.block,
+      method: how.rawValue, comparesModules: how != .gate,
+      calibration: merged(model.calibration, [corpus.textHash]))
+  }
+}

@@ -1,0 +1,71 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// How well a model predicts a text when blocks are left out, one more in each trial.
+///
+/// A trial differs from the others only from its block on. So all trials of some windows pass the blocks together: each
+/// block is loaded once, and what stands before the block of a trial is computed once for all.
+struct BlockTrials {
+  let network: LanguageModel
+  let sequences: Sequences
+  let context: any RunContext
+
+  /// Tokens of the windows that pass together, in every trial.
+  private static let chunkTokens = 4096
+
+  /// Tokens of the largest chunk.
+  static func chunk(of sequences: Sequences) -> Int { max(chunkTokens, sequences.longest) }
+
+  /// The mean of −log p over all targets, in nats, without each candidate.
+  ///
+  /// - Parameters:
+  ///   - candidates: ascending.
+  ///   - gone: blocks that are left out in every trial; how many there are names what is saved on the way.
+  func losses(of candidates: [Int], without gone: [Int] = []) throws -> [Double] {
+    let chunks = sequences.batches(tokens: Self.chunkTokens)
+    let name = "without-\(gone.count)"
+    let saved = try context.checkpoints(of: name, count: chunks.count) { try $0.array("loss", as: Double.self) }
+    if !saved.isEmpty { context.resumed(at: saved.count, of: chunks.count, "chunk") }
+    var sums = [Double](repeating: 0, count: candidates.count)
+    for (index, chunk) in chunks.enumerated() {
+      let found = try saved[index] ?? losses(of: candidates, without: Set(gone), in: sequences[chunk])
+      if saved[index] == nil {
+        try context.checkpoint("\(name)-\(index)") { try $0.vector("loss", found, axis: "candidate") }
+      }
+      sums = zip(sums, found).map(+)
+    }
+    let targets = sequences.targets.count { $0 >= 0 }
+    return sums.map { $0 / Double(max(1, targets)) }
+  }
+
+  /// Sums over the targets of some windows.
+  private func losses(of candidates: [Int], without gone: Set<Int>, in part: Sequences) throws -> [Double] {
+    let limit = context.memoryLimit / 2 / (candidates.count + 1)
+    let common = try Walk(network, part, spillAbove: limit, in: context.scratch)
+    try common.embed()
+    var trials: [Walk] = []
+    for layer in 0..<network.layers {
+      try context.progress(gone.count * network.layers + layer, of: (gone.count + 1) * network.layers, "block")
+      func step(_ walk: Walk, _ block: Block) throws {
+        try walk.step(block, pulse: { _ in try context.checkCancelled() })
+      }
+      let block = gone.contains(layer) ? nil : try network.loadBlock(layer)
+      for trial in trials { if let block { try step(trial, block) } else { trial.skip() } }
+      if candidates.contains(layer) {
+        let trial = try Walk(network, part, layer: layer + 1, spillAbove: limit, in: context.scratch)
+        trial.states.assign(common.states)
+        trials.append(trial)
+      }
+      guard let last = candidates.last, layer < last else { continue }
+      if let block { try step(common, block) } else { common.skip() }
+    }
+    return try zip(candidates, trials).map { candidate, trial in
+      let losses = try network.losses(states: trial.states, part, pulse: { try context.checkCancelled() })
+      guard losses.allSatisfy(\.isFinite) else {
+        throw Diagnostic("without block \(candidate) the model gives a token a probability that is no number")
+      }
+      return losses.reduce(0, +)
+    }
+  }
+}

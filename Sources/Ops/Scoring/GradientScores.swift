@@ -1,0 +1,92 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// Scores of units and blocks, filled by what a backward pass shows branch by branch.
+struct GradientScores {
+  let sequences: Sequences
+  /// What is made of the weights' gradients; nil for the derivative by a gate on each unit.
+  let rule: SaliencyRule?
+  let structure: Structure
+  private(set) var score: PerUnit<Double>
+  private(set) var block: [Double]
+
+  init(structure: Structure, sequences: Sequences, rule: SaliencyRule?) {
+    self.structure = structure
+    self.sequences = sequences
+    self.rule = rule
+    score = PerUnit { structure.units[$0].map { Array(repeating: .nan, count: $0) } }
+    block = Array(repeating: 0, count: structure.layers)
+  }
+
+  mutating func add(_ shown: BranchGradient) throws {
+    let module = shown.branch.module
+    let found: [Double]
+    if let rule {
+      found = try weights(shown, rule)
+      block[shown.layer] += found.reduce(
+        normSaliency(rule, products: windows(shown.scaledNorm, shown.norm.gradient)), +)
+    } else {
+      let width = structure.columnsPerUnit[module]
+      found = (0..<sequences.count).map { window in
+        let rows = sequences[window]
+        return gateDerivatives(shown.mixed.rows(rows), gradient: shown.mixedGradient.rows(rows), width: width)
+      }.reduce([Double](repeating: 0, count: shown.branch.units.count)) { zip($0, $1).map(+) }
+      try requireNumbers(found, "the heads or neurons", shown.layer)
+    }
+    for (unit, value) in zip(shown.branch.units, found) { score[module]?[shown.layer][unit] = value }
+  }
+
+  /// The saliency of every unit of the branch: the sum over its rows and columns of all maps.
+  private func weights(_ shown: BranchGradient, _ rule: SaliencyRule) throws -> [Double] {
+    let branch = shown.branch
+    let roles = branch.configuration.inputRoles(branch.module) + [branch.module.output]
+    return try roles.reduce([Double](repeating: 0, count: branch.units.count)) { sums, role in
+      let (X, dY) = shown.signals(role)
+      let (gradient, squares) = gradients(X, dY, needsSquares: rule.needsSquares)
+      let lines = saliency(
+        rule, branch.weight(role), gradient: gradient, squares: squares, of: role.rows == .model ? .columns : .rows)
+      try requireNumbers(lines, role.rawValue, shown.layer)
+      let space = role.rows == .model ? role.columns : role.rows
+      return zip(sums, summed(lines, by: branch.configuration.featuresPerUnit(space))).map(+)
+    }
+  }
+
+  /// g = (1/N) Σ dYᵢᵀ Xᵢ over the N windows, and, where it is needed, (1/N) Σ (dYᵢᵀ Xᵢ)².
+  private func gradients(
+    _ X: Matrix<Float>, _ dY: Matrix<Float>, needsSquares: Bool
+  ) -> (gradient: Matrix<Float>, squares: Matrix<Float>?) {
+    let gradient = Matrix<Float>(rows: dY.columns, columns: X.columns)
+    let share = 1 / Float(sequences.count)
+    multiply(dY.T, X, into: gradient, alpha: share)
+    guard needsSquares else { return (gradient, nil) }
+    let squares = Matrix<Float>(rows: dY.columns, columns: X.columns)
+    let one = Matrix<Float>(rows: dY.columns, columns: X.columns)
+    for window in 0..<sequences.count {
+      multiply(dY.rows(sequences[window]).T, X.rows(sequences[window]), into: one)
+      addSquares(of: one, times: share, to: squares)
+    }
+    return (gradient, squares)
+  }
+
+  /// Σ over each window's tokens of the products, one row per window.
+  private func windows(_ a: Matrix<Float>, _ b: Matrix<Float>) -> [[Double]] {
+    (0..<sequences.count).map { columnProducts(a.rows(sequences[$0]), b.rows(sequences[$0])) }
+  }
+
+  private func requireNumbers(_ values: [Double], _ place: String, _ layer: Int) throws {
+    guard values.allSatisfy(\.isFinite) else {
+      throw Diagnostic("the gradient of \(place) in block \(layer) is not finite", argument: "model")
+    }
+  }
+}
+
+private func addSquares(of A: Matrix<Float>, times factor: Float, to sums: Matrix<Float>) {
+  let chunks = Parallel.ranges(A.count, of: 1 << 16)
+  A.withUnsafePointer { a, _ in
+    sums.withUnsafeMutablePointer { s, _ in
+      nonisolated(unsafe) let (a, s) = (a, s)
+      Parallel.forEach(chunks.count) { for i in chunks[$0] { s[i] += factor * a[i] * a[i] } }
+    }
+  }
+}
