@@ -31,9 +31,9 @@ private func sequences(_ folder: String) throws -> Sequences {
 
   @Test("the saliencies equal those of PyTorch's gradients", arguments: ["gqa-tied", "qwen2", "olmo2", "gpt2"])
   func equalsPyTorch(_ name: String) throws {
-    let model = try LanguageModel(folder: fixtures + "/" + name)
+    let model = try LanguageModel(fixtures + "/" + name)
     let text = try sequences(fixtures + "/" + name)
-    let file = try Safetensors(path: fixtures + "/saliency.safetensors")
+    let file = try TensorFile(safetensors: fixtures + "/saliency.safetensors")
     func expect(_ found: [Double], _ key: String) throws {
       let expected = try file.read(ByteString("\(name).\(key)"))
       let scale = expected.map { abs($0) }.max() ?? 0
@@ -52,7 +52,7 @@ private func sequences(_ folder: String) throws -> Sequences {
 
   /// A unit's loss when its weights shrink by a little is what the gradient says: Σ w g over all its weights.
   @Test func aScaledUnitChangesTheLossAsTheGradientSays() throws {
-    let model = try LanguageModel(folder: fixtures + "/gqa-tied")
+    let model = try LanguageModel(fixtures + "/gqa-tied")
     let text = try sequences(fixtures + "/gqa-tied")
     var first: [[Double]] = []
     try model.branchGradients(
@@ -83,7 +83,7 @@ private func sequences(_ folder: String) throws -> Sequences {
   /// Row j of gate and of up, and column j of down: Σ w g is Σ of activation times derivative there, and no absolute
   /// value of a sum exceeds the sum of absolute values.
   @Test func vectorsAreSumsOfActivationsTimesDerivatives() throws {
-    let model = try LanguageModel(folder: fixtures + "/qwen2")
+    let model = try LanguageModel(fixtures + "/qwen2")
     let text = try sequences(fixtures + "/qwen2")
     try model.branchGradients(
       text,
@@ -121,7 +121,7 @@ private func sequences(_ folder: String) throws -> Sequences {
   }
 
   @Test func aBlockIsTheSumOfItsUnitsAndNorms() throws {
-    let model = try LanguageModel(folder: fixtures + "/gqa-tied")
+    let model = try LanguageModel(fixtures + "/gqa-tied")
     let text = try sequences(fixtures + "/gqa-tied")
     let found = try scores(model, text, .first)
     for layer in 0..<model.layers {

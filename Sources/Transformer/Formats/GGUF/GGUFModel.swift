@@ -33,7 +33,7 @@ struct GGUFModel {
         throw GGUFError.tensor(
           file: mapping.name, name: ByteString(name), problem: "has shape \(info.shape), expected \(slot.shape)")
       }
-      if case .linear(let roles, _, _) = slot.content, let role = roles.first, roles.count == 1 {
+      if case .linear(let roles, _) = slot.content, let role = roles.first, roles.count == 1 {
         let order = settings.architecture.rowOrder(
           of: role, rows: info.rows, headSize: configuration.headSize, configuration.rotary)
         if let order { info.rowOrder = order.indices.sorted { order[$0] < order[$1] } }
