@@ -79,6 +79,8 @@ public struct TableData: Sendable, Equatable {
     case bool(Bool)
     case integer(Int)
     case number(Double)
+    /// A number with its standard error, which a person sees and a program finds elsewhere.
+    case measured(Double, error: Double)
     /// 0.2 shows as 20% to a person and as 0.2 to a program.
     case ratio(Double)
     case bytes(Int)

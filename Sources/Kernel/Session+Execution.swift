@@ -87,12 +87,10 @@ final class Execution {
   }
 
   private func bind(_ name: String, _ value: PlanValue) throws {
-    let isFirst = session.environment.depth(name) == 0
+    if let key = value.key { session.binds(name, to: key) }
     session.environment.bind(name, value)
     session.environment.last = value
     if case .artifact(let node) = value, let handle = node.handle {
-      let former = try? session.store.value(named: name, back: 0)?.reference.key
-      if isFirst || former != handle.reference.key { session.ownBindings[name, default: 0] += 1 }
       try session.store.bind(name, to: handle.reference)
     }
     session.observer.handle(.bound(name: name, value))
@@ -178,6 +176,14 @@ final class Execution {
       name: names[ObjectIdentifier(node)], op: step.bound.signature.name, type: node.type, key: nil,
       coordinates: step.coordinates, index: indices[ObjectIdentifier(node)] ?? 0, total: plan.steps.count,
       span: step.span)
+  }
+}
+
+extension PlanValue {
+  /// The key of the artifact it is, once that is there.
+  fileprivate var key: String? {
+    if case .artifact(let node) = self { return node.handle?.reference.key }
+    return nil
   }
 }
 

@@ -20,8 +20,9 @@ public final class Session {
   public var options: Options
   /// The names of this session.
   public internal(set) var environment = Environment()
-  /// How many bindings of each name this session added to the store.
-  var ownBindings: [String: Int] = [:]
+  /// What the names of the workspace were bound to when this session first saw them, oldest first. Another process may
+  /// bind them anew meanwhile; here they keep their values until `synchronize`.
+  private var seen: [String: [String]] = [:]
   /// Statements evaluated so far, as typed.
   public private(set) var history: [String] = []
   let observer: any SessionObserver
@@ -36,6 +37,49 @@ public final class Session {
     self.observer = observer
     self.meta = meta
     self.options = options
+    if options.seesStoredNames { see() }
+  }
+
+  private func see() {
+    seen = Dictionary(uniqueKeysWithValues: ((try? store.names()) ?? []).map { ($0, (try? store.keys(of: $0)) ?? []) })
+  }
+
+  /// The keys a name of the workspace was bound to, as this session sees it.
+  func storedKeys(of name: String) -> [String] {
+    if let known = seen[name] { return known }
+    // What this session binds is counted by its environment.
+    guard environment.depth(name) == 0, let keys = try? store.keys(of: name), !keys.isEmpty else { return [] }
+    seen[name] = keys
+    return keys
+  }
+
+  /// This session binds a name; the same value bound again is one binding.
+  func binds(_ name: String, to key: String) {
+    if environment.depth(name) == 0, storedKeys(of: name).last == key { seen[name]?.removeLast() }
+  }
+
+  /// The names that another process has bound to another value than they have here.
+  public var reboundElsewhere: [String] {
+    guard options.seesStoredNames else { return [] }
+    return ((try? store.names()) ?? []).filter { name in
+      let here: String?
+      switch environment[name] {
+      case .artifact(let node)?: here = node.handle?.reference.key
+      case nil: here = seen[name]?.last
+      default: return false
+      }
+      return here != nil && (try? store.keys(of: name).last) != here
+    }
+  }
+
+  /// Takes over what other processes have bound names to.
+  /// - Returns: the names whose values changed.
+  public func synchronize() -> [String] {
+    let changed = reboundElsewhere
+    // Their values are in the store, which is looked at anew.
+    for name in environment.names { if case .artifact? = environment[name] { environment.drop(name) } }
+    see()
+    return changed
   }
 
   /// Checks a source as it would be run here.
@@ -45,7 +89,7 @@ public final class Session {
     var checker = Checker(catalog)
     checker.overrides = options.overrides
     checker.checkMeta = { [unowned self] call, reads in try meta.check(call, reads: reads, in: self) }
-    if options.seesStoredNames { checker.storedNames = StoreNames(store: store, own: ownBindings) }
+    if options.seesStoredNames { checker.storedNames = StoreNames(session: self) }
     return checker
   }
 
@@ -71,7 +115,9 @@ public final class Session {
   /// A value by name: of this session, else of the workspace when visible.
   public func value(named name: String) -> PlanValue? {
     if let value = environment[name] { return value }
-    guard options.seesStoredNames, let handle = try? store.value(named: name, back: 0) else { return nil }
+    guard options.seesStoredNames, let handle = StoreNames(session: self).value(named: name, back: 0) else {
+      return nil
+    }
     return .artifact(PlanNode(handle: handle))
   }
 
@@ -84,7 +130,7 @@ public final class Session {
   /// Forgets a name of this session; its value stays in the store.
   public func drop(_ name: String) {
     environment.drop(name)
-    ownBindings[name] = nil
+    seen[name] = nil
   }
 
   /// The literal a value stands for: itself, or the field of an artifact, read now.
@@ -120,19 +166,20 @@ extension String {
   func matches(cell wanted: String) -> Bool { lowercased().hasPrefix(wanted.lowercased()) }
 }
 
-/// The store's names for the checker; a store that cannot be read has none.
+/// The store's names for the checker, as a session sees them; a store that cannot be read has none.
 struct StoreNames: StoredNames {
-  let store: any StepStore
-  /// How many of a name's bindings in the store this session made: the checker counts those itself.
-  var own: [String: Int] = [:]
+  let session: Session
+  private var store: any StepStore { session.store }
+
   func names() -> [String] { (try? store.names()) ?? [] }
   func value(named name: String, back: Int) -> ArtifactHandle? {
-    (try? store.value(named: name, back: back + (own[name] ?? 0))) ?? nil
+    guard let key = session.storedKeys(of: name).dropLast(back).last else { return nil }
+    return (try? store.find(key)?.handle) ?? nil
   }
   func problem(named name: String) -> Diagnostic? {
-    guard names().contains(name) else { return nil }
+    guard let key = session.storedKeys(of: name).last else { return nil }
     do {
-      if try store.value(named: name, back: 0) != nil { return nil }
+      if try store.find(key) != nil { return nil }
     } catch { return explained(error, op: name) }
     return Diagnostic(
       "the object that `\(name)` names is not in the store", hint: "run the statement that makes it again", kind: .store

@@ -17,6 +17,8 @@ public protocol StepStore: AnyObject {
   func names() throws -> [String]
   /// The value `name` is bound to, or was bound to `back` bindings ago. Nil when there is none.
   func value(named name: String, back: Int) throws -> ArtifactHandle?
+  /// The keys `name` was bound to, oldest first, whether or not the objects are there.
+  func keys(of name: String) throws -> [String]
   /// Binds a name to a finished value.
   func bind(_ name: String, to reference: ArtifactReference) throws
   /// Appends one entry to the journal of this process (the store adds time, host and process).

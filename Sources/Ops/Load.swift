@@ -11,9 +11,18 @@ struct Load: Op {
 
   @External(
     "a folder with config.json, safetensors files and a tokenizer, or a GGUF file", files: modelFiles,
-    further: { Checkpoint.indexed(in: $0) }, orFile: true) var path
+    further: { Checkpoint.indexed(in: $0) }, orFile: true, advice: { Load.advice($0) }) var path
 
   init() {}
+
+  /// For what looks like a model of the hub: `meta-llama/Llama-2-7b-hf`.
+  private static func advice(_ path: String) -> String? {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, let name = parts.last, !name.isEmpty, !parts[0].hasPrefix("."), !parts[0].isEmpty else {
+      return nil
+    }
+    return "models are local: `hf download \(path) --local-dir ./\(name)` fetches one, then `load ./\(name)`"
+  }
 
   /// The number of layers, so that positions among them are checked before anything runs. What is wrong with the folder
   /// is told when it is loaded.

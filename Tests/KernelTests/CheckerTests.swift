@@ -67,8 +67,14 @@ private let prelude = """
     ),
     ("x = load ./missing", "there is no file or folder `./missing`", "./missing"),
     (
-      "x = load models", "`models` is no variable; a path starts with `./`, `/` or `~/` | did you mean `./models`?",
+      "x = load models", "`models` is neither a variable nor a file | a file of that name to be written is `./models`",
       "models"
+    ),
+    ("x = load data/models", "there is no file or folder `data/models`", "data/models"),
+    (
+      "share = acts/2",
+      "`acts/2` reads as a path, and `acts` is a variable: the language has no arithmetic | a path is written `./acts/2`",
+      "acts/2"
     ),
     ("x = load acts", "`load` wants a path here, but `acts` is activations", "acts"),
     ("flap = load ./m", "`flap` is an op and cannot name a value | choose another name", "flap"),
@@ -104,11 +110,7 @@ private let prelude = """
       "colour"
     ),
     ("plot mk as=gif", "`as` of `plot` is one of svg, png, term, not `gif`", "gif"),
-    (
-      "export mk to=out.csv",
-      "`out.csv` is no variable; a path starts with `./`, `/` or `~/` | did you mean `./out.csv`?", "out.csv"
-    ),
-    ("help canca", "there is no op `canca` | did you mean `canica`?", "canca"),
+    ("export mk to=out", "`out` is neither a variable nor a file | a file of that name to be written is `./out`", "out"),
     ("vars masks", "there is no type `masks` | did you mean `mask`?", "masks"),
     ("why (flap acts)", "`why` wants the name of a variable, not `(flap acts)`", "(flap acts)"),
     ("assert mk > 3", "a mask and a number cannot be compared so", "mk"),

@@ -32,6 +32,7 @@ final class MemoryStore: StepStore {
     guard let all = bindings[name], back < all.count else { return nil }
     return objects[all[all.count - 1 - back].key]?.handle
   }
+  func keys(of name: String) throws -> [String] { (bindings[name] ?? []).map(\.key) }
   func bind(_ name: String, to reference: ArtifactReference) throws {
     if bindings[name]?.last != reference { bindings[name, default: []].append(reference) }
   }

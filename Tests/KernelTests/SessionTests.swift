@@ -207,6 +207,23 @@ import Testing
     #expect(keys(second, [1, 2, 3]) == [made[1], made[0], nil])
   }
 
+  @Test func namesKeepTheirValuesUntilTheyAreTakenOver() {
+    run(head + "\nmk = mask (flap acts) rate=20%")
+    let shell = session { $0.seesStoredNames = true }
+    func key() -> String? { shell.value(named: "mk")?.nodes.first?.handle?.reference.key }
+    let before = key()
+    #expect(before != nil && shell.reboundElsewhere == [])
+    run(head + "\nmk = mask (flap acts) rate=40%")
+    #expect(key() == before)
+    #expect(shell.reboundElsewhere == ["mk"])
+    #expect(shell.evaluate("other = mask (flap acts) rate=10%").rendered == "")
+    #expect(shell.synchronize() == ["mk"])
+    #expect(key() == store.bindings["mk"]?.last?.key)
+    #expect(key() != before && shell.reboundElsewhere == [])
+    #expect(shell.evaluate("mk = mask (flap acts) rate=50%").rendered == "")
+    #expect(shell.reboundElsewhere == [])
+  }
+
   @Test func namesOfFormerSessionsAreSeenAtThePromptOnly() {
     run("s = flap acts")
     let prompt = session { $0.seesStoredNames = true }
@@ -260,7 +277,10 @@ import Testing
     )
     #expect(outcome.rendered == "")
     let cursor = text.utf8.count
-    let found = session.completions(text + " trailing", cursor: cursor, columns: { _ in ["rate", "token_perplexity"] })
+    var sources = CompletionSources()
+    sources.columns = { _ in ["rate", "token_perplexity"] }
+    sources.settings = { $0 == nil ? [Completion("format", .word)] : [Completion("box", .choice)] }
+    let found = session.completions(text + " trailing", cursor: cursor, sources: sources)
     #expect(found.range.upperBound == cursor)
     return found.candidates.map(\.text)
   }
@@ -293,8 +313,22 @@ import Testing
     #expect(complete("y = mk & ").first == "mk")
   }
 
+  @Test func fieldsFormerValuesAndSettingsAreOffered() {
+    #expect(complete("show mk.ra") == ["mk.rate"])
+    #expect(complete("set ") == ["format"])
+    #expect(complete("set format ") == ["box"])
+    #expect(complete("show mk@") == [])
+  }
+
+  @Test func aPipeOffersTheOpsThatTakeItsValue() {
+    #expect(complete("acts |> ").contains("flap"))
+    #expect(!complete("acts |> ").contains("mask"))
+    #expect(complete("(flap acts) |> ").contains("mask") || complete("flap acts |> ").contains("mask"))
+  }
+
   @Test func pathsAndColumnsAreOffered() {
     #expect(complete("x = load /et").contains("/etc/"))
+    #expect(complete("x = load \"/et").contains("/etc/"))
     #expect(complete("plot mk x=tok") == ["token_perplexity"])
   }
 

@@ -66,6 +66,41 @@ import Testing
     }
   }
 
+  @Test func columnsThatDoNotFitComeBelowWithTheNamesOfTheRows() {
+    let wide = TableData(
+      columns: ["label", "token_perplexity", "token_perplexity_stderr", "nll_minus_baseline"],
+      rows: [[.text("dense"), .number(3.4), .number(0.02), .number(0)]])
+    let expected = """
+      +-------+------------------+
+      | label | token_perplexity |
+      +-------+------------------+
+      | dense |           3.4000 |
+      +-------+------------------+
+      +-------+-------------------------+
+      | label | token_perplexity_stderr |
+      +-------+-------------------------+
+      | dense |                0.020000 |
+      +-------+-------------------------+
+      +-------+--------------------+
+      | label | nll_minus_baseline |
+      +-------+--------------------+
+      | dense |                  0 |
+      +-------+--------------------+
+
+      """
+    let text = wide.text(.ascii, width: 40)
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 40 })
+    for column in wide.columns { #expect(text.contains(column)) }
+    #expect(text.split(separator: "\n").count == expected.split(separator: "\n").count)
+  }
+
+  @Test func anErrorStandsBesideItsNumberForPeopleOnly() {
+    let record = TableData(record: [("token_perplexity", .measured(3.40201, error: 0.0312))])
+    #expect(record.text(.box).contains("3.40201 ± 0.031"))
+    #expect(record.text(.ascii).contains("3.40201 +- 0.031"))
+    #expect(record.text(.tsv) == "token_perplexity\t3.40201\n")
+  }
+
   @Test func rowsLeftOutAreCounted() {
     let long = TableData(columns: ["i"], rows: (0..<50).map { [.integer($0)] })
     #expect(long.text(.ascii, rowLimit: 10).hasSuffix("40 more rows\n"))

@@ -31,6 +31,8 @@ extension Store {
     try explained { try bindings(of: name, in: session).last?.key }
   }
 
+  public func keys(of name: String) throws -> [String] { try explained { try bindings(of: name).map(\.key) } }
+
   public func value(named name: String, back: Int) throws -> ArtifactHandle? {
     guard let binding = try bindings(of: name).dropLast(back).last else { return nil }
     return try find(binding.key)?.handle

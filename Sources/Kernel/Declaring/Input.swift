@@ -8,15 +8,18 @@ public final class External {
   let isPositional: Bool
   let isRequired: Bool
   let isList: Bool
+  let advice: @Sendable (String) -> String?
   var bound: [ExternalFile] = []
 
   /// - Parameters:
   ///   - files: for a folder, the name patterns that count as content (`*.safetensors`); empty for a plain file.
   ///   - further: names that a folder's own files add to them, such as those in an index.
   ///   - orFile: whether a plain file may stand in place of the folder.
+  ///   - advice: what helps when there is nothing at a path.
   public init(
     _ meaning: String, files: [String] = [], further: @escaping @Sendable (_ folder: String) -> [String] = { _ in [] },
-    orFile: Bool = false, positional: Bool = true, required: Bool = true, list: Bool = false
+    orFile: Bool = false, positional: Bool = true, required: Bool = true, list: Bool = false,
+    advice: @escaping @Sendable (_ path: String) -> String? = { _ in nil }
   ) {
     self.meaning = meaning
     self.files = files
@@ -25,6 +28,7 @@ public final class External {
     isPositional = positional
     isRequired = required
     isList = list
+    self.advice = advice
   }
 
   public var wrappedValue: [ExternalFile] { bound }

@@ -4,6 +4,8 @@ public protocol ParameterValue: Sendable {
   static var kind: String { get }
   /// The legal symbols, when the type is an enumeration (or a list of one).
   static var choices: [String]? { get }
+  /// What the symbols mean, each in a few words.
+  static var choiceMeanings: [String: String] { get }
   /// - Throws: `Mismatch`, with a hint when the intended value can be guessed.
   init(literal: Literal) throws
   /// The literal that reads back as this value.
@@ -42,6 +44,7 @@ public struct Mismatch: Error, Sendable {
 
 extension ParameterValue {
   public static var choices: [String]? { nil }
+  public static var choiceMeanings: [String: String] { [:] }
   public static var words: BareWord { choices == nil ? .variable : .choice }
   public var canonical: JSONValue { literal.canonical }
   public static var illegal: [Literal] { [.string("not \(kind)")] }
@@ -182,9 +185,14 @@ public struct Positions: ParameterValue, Hashable {
 }
 
 /// An enumeration of symbols: `enum How: String, Choice { case exact, greedy }`.
-public protocol Choice: ParameterValue, RawRepresentable, CaseIterable, Hashable where RawValue == String {}
+public protocol Choice: ParameterValue, RawRepresentable, CaseIterable, Hashable where RawValue == String {
+  /// What the cases mean, by their words.
+  static var meanings: [String: String] { get }
+}
 
 extension Choice {
+  public static var meanings: [String: String] { [:] }
+  public static var choiceMeanings: [String: String] { meanings }
   public static var choices: [String]? { allCases.map(\.rawValue) }
   public static var kind: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
   public init(literal: Literal) throws {
@@ -208,6 +216,7 @@ extension Choice {
 extension Optional: ParameterValue where Wrapped: ParameterValue {
   public static var kind: String { Wrapped.kind + ", or none" }
   public static var choices: [String]? { Wrapped.choices }
+  public static var choiceMeanings: [String: String] { Wrapped.choiceMeanings }
   public static var words: BareWord { Wrapped.words }
   public init(literal: Literal) throws {
     if case .none = literal { self = nil } else { self = .some(try Wrapped(literal: literal)) }
@@ -220,6 +229,7 @@ extension Optional: ParameterValue where Wrapped: ParameterValue {
 extension Array: ParameterValue where Element: ParameterValue {
   public static var kind: String { "a list of: " + Element.kind }
   public static var choices: [String]? { Element.choices }
+  public static var choiceMeanings: [String: String] { Element.choiceMeanings }
   public static var words: BareWord { Element.words }
   public init(literal: Literal) throws {
     switch literal {

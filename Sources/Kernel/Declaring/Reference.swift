@@ -26,7 +26,11 @@ public enum Reference {
       out += "\n| parameter | default | values | meaning |\n|---|---|---|---|\n"
       for parameter in op.parameters {
         let value = parameter.defaultValue.map { "`\($0.rendered)`" } ?? "required"
-        out += "| `\(parameter.name)` | \(value) | \(escaped(values(parameter))) | \(escaped(parameter.meaning)) |\n"
+        let choices = (parameter.choices ?? []).compactMap { choice in
+          parameter.choiceMeanings[choice].map { "; `\(choice)`: \($0)" }
+        }.joined()
+        out +=
+          "| `\(parameter.name)` | \(value) | \(escaped(values(parameter))) | \(escaped(parameter.meaning + choices)) |\n"
       }
     }
     out += "\nExample:\n\n```\n\(op.example)\n```\n"
@@ -47,7 +51,12 @@ public enum Reference {
       out += row(input.isNamed ? input.name + "=" : input.name, "\(typeText(input)): \(input.meaning)")
     }
     if !op.parameters.isEmpty { out += "\nparameters\n" }
-    for parameter in op.parameters { out += row(entry(parameter), "\(parameter.meaning) (\(values(parameter)))") }
+    for parameter in op.parameters {
+      out += row(entry(parameter), "\(parameter.meaning) (\(values(parameter)))")
+      for choice in parameter.choices ?? [] {
+        if let meaning = parameter.choiceMeanings[choice] { out += row("", "\(choice): \(meaning)") }
+      }
+    }
     out += "\nexample\n" + op.example.split(separator: "\n").map { "  \($0)\n" }.joined()
     if let reference = op.reference { out += "\npaper\n  \(reference)\n" }
     return out

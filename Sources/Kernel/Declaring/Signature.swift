@@ -39,6 +39,8 @@ public struct InputDeclaration: Sendable {
   public let further: @Sendable (String) -> [String]
   /// Whether a plain file may stand in place of the folder.
   public let takesFile: Bool
+  /// What helps when there is nothing at a path.
+  public let advice: @Sendable (String) -> String?
 
   /// "activations", "networks or activations", "path".
   public var typeName: String { isExternal ? "path" : accepts.map(\.name).joined(separator: " or ") }
@@ -55,6 +57,8 @@ public struct ParameterDeclaration: Sendable {
   /// "at least 1", "0% to 100%".
   public let range: String?
   public let choices: [String]?
+  /// What each choice means, where that is known.
+  public let choiceMeanings: [String: String]
   public let words: BareWord
   /// Nil when the parameter must be given.
   public let defaultValue: Literal?
@@ -188,7 +192,7 @@ extension Param: ErasedParameter {
   func declaration(named name: String) -> ParameterDeclaration {
     ParameterDeclaration(
       name: name, meaning: meaning, kind: Value.kind, unit: unit, range: range?.text, choices: Value.choices,
-      words: Value.words, defaultValue: defaultValue?.literal, isPositional: isPositional,
+      choiceMeanings: Value.choiceMeanings, words: Value.words, defaultValue: defaultValue?.literal, isPositional: isPositional,
       illegal: Value.illegal + (range?.outside ?? []))
   }
 }
@@ -207,7 +211,7 @@ extension Input: ErasedInput {
     InputDeclaration(
       name: name, meaning: meaning, accepts: Value.accepts, arity: Value.arity, isNamed: isNamed, isExternal: false,
       isLabelled: Value.isLabelled, allowsMissing: Value.allowsMissing, files: [], further: { _ in [] },
-      takesFile: false)
+      takesFile: false, advice: { _ in nil })
   }
 }
 
@@ -216,7 +220,7 @@ extension External {
     InputDeclaration(
       name: name, meaning: meaning, accepts: [], arity: isList ? .many : isRequired ? .one : .optional,
       isNamed: !isPositional, isExternal: true, isLabelled: false, allowsMissing: false, files: files,
-      further: further, takesFile: takesFile)
+      further: further, takesFile: takesFile, advice: advice)
   }
 }
 

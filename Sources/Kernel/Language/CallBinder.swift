@@ -177,7 +177,7 @@ struct CallBinder {
     guard let index = sources.firstIndex(where: { $0.declaration.name == input.name }) else { return }
     for (path, range) in try paths(expression, input) {
       guard path == "-" || elaborator.writes(path) || elaborator.checker.fileExists(path) else {
-        throw elaborator.report(.missingFile(path), range)
+        throw elaborator.report(.missingFile(path, advice: input.advice(path)), range)
       }
       sources[index].paths.append(path)
     }
@@ -192,7 +192,10 @@ struct CallBinder {
       return try items.flatMap { try paths($0.value, input) }
     }
     if let word = try elaborator.bareFileName(expression) {
-      throw elaborator.report(.bareWordAsPath(word), expression.range)
+      guard word.contains(".") || elaborator.checker.fileExists(word) else {
+        throw elaborator.report(.bareWordAsPath(word), expression.range)
+      }
+      return [(word, expression.range)]
     }
     let value = try elaborator.value(expression)
     guard case .literal(let literal) = value else {
@@ -300,6 +303,7 @@ struct CallBinder {
       return try elaborator.resolve(reference, expression.range)
     case .path:
       if let value = try variable() { return value }
+      if let word = reference.dotted, word.contains(".") { return .literal(.path(word)) }
       throw elaborator.report(.bareWordAsPath(reference.dotted ?? reference.name.text), expression.range)
     case .variable: return try elaborator.resolve(reference, expression.range)
     }

@@ -14,8 +14,9 @@ enum CheckError: Explained {
   case mismatch(op: String, name: String, Mismatch)
   case outOfRange(op: String, name: String, range: String, found: Literal)
   case valueAsParameter(op: String, name: String, kind: String, found: String)
-  case missingFile(String)
+  case missingFile(String, advice: String?)
   case bareWordAsPath(String)
+  case arithmetic(String, variable: String)
   case reservedName(String, isOp: Bool)
   case longName(limit: Int)
   case strayParameter(String, of: String)
@@ -105,9 +106,13 @@ enum CheckError: Explained {
       return usage("`\(name)` of `\(op)` is \(range), not \(found.rendered)", name)
     case .valueAsParameter(let op, let name, let kind, let found):
       return usage("`\(name)` of `\(op)` is \(kind), not \(article(found))", name)
-    case .missingFile(let path): return usage("there is no file or folder `\(path)`")
+    case .missingFile(let path, let advice): return usage("there is no file or folder `\(path)`", hint: advice)
     case .bareWordAsPath(let word):
-      return usage("`\(word)` is no variable; a path starts with `./`, `/` or `~/`", hint: "did you mean `./\(word)`?")
+      return usage("`\(word)` is neither a variable nor a file", hint: "a file of that name to be written is `./\(word)`")
+    case .arithmetic(let text, let variable):
+      return usage(
+        "`\(text)` reads as a path, and `\(variable)` is a variable: the language has no arithmetic",
+        hint: "a path is written `./\(text)`")
     case .reservedName(let name, let isOp):
       return usage(
         "`\(name)` is \(isOp ? "an op" : "a word of the language") and cannot name a value", hint: "choose another name"

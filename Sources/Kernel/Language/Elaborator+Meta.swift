@@ -42,13 +42,7 @@ extension Elaborator {
         throw report(.notAVariable(word, text: text), argument.range)
       }
       call.arguments.append(.value(try resolve(reference, argument.range), text: text))
-    case .op:
-      let name = bareWord(argument.value) ?? text
-      guard catalog.signature(name) != nil || reservedWords.contains(name) || MetaWord.topics.contains(name) else {
-        let known = catalog.names + MetaWord.all.map(\.name) + MetaWord.topics
-        throw report(.unknownOp(name, suggestion: suggested(for: name, among: known)), argument.range)
-      }
-      call.arguments.append(.word(name))
+    case .topic: call.arguments.append(.word(bareWord(argument.value) ?? text))
     case .type:
       let name = bareWord(argument.value) ?? text
       guard catalog.artifactTypes[name] != nil else {
@@ -86,7 +80,10 @@ extension Elaborator {
       if let word = bareWord(expression) { return .symbol(word) }
       return try literal(expression)
     case .path:
-      if let word = try bareFileName(expression) { throw report(.bareWordAsPath(word), expression.range) }
+      if let word = try bareFileName(expression) {
+        guard word.contains(".") else { throw report(.bareWordAsPath(word), expression.range) }
+        return .path(word)
+      }
       switch try literal(expression) {
       case .path(let path), .string(let path): return .path(expandingHome(path))
       case let other:

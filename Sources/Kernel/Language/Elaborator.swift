@@ -221,6 +221,12 @@ final class Elaborator {
       let word = Word(text: name, range: expression.range)
       return .artifact(try step(Call(op: word, arguments: []), expression.range, piped: nil))
     }
+    if case .literal(.path(let path)) = expression.kind,
+      let word = path.split(whereSeparator: { "/-.".contains($0) }).first.map(String.init), path.hasPrefix(word),
+      visibleNames.contains(word)
+    {
+      throw report(.arithmetic(path, variable: word), expression.range)
+    }
     return try value(expression)
   }
 

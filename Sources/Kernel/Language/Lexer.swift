@@ -64,7 +64,7 @@ struct Lexer {
       isSpaced = true
     case UInt8(ascii: "\""): scanString()
     case UInt8(ascii: "'"): scanRawString()
-    case _ where startsPath: scanPath()
+    case _ where startsPath || startsBarePath: scanPath()
     case _ where isDigit(byte) || (byte == minus && isDigit(peek(1))): scanNumber()
     case _ where isLetter(byte): scanName()
     default: scanSymbol()
@@ -134,7 +134,7 @@ struct Lexer {
 
   // MARK: literals
 
-  /// Whether a path starts here: `/`, `./`, `../` or `~/`.
+  /// Whether a path starts here that says so: `/`, `./`, `../` or `~/`.
   private var startsPath: Bool {
     switch bytes[position] {
     case UInt8(ascii: "/"): return true
@@ -144,6 +144,19 @@ struct Lexer {
     case minus: return isPipe
     default: return false
     }
+  }
+
+  /// Whether words begin here that only a path can be: `data/tiny-llama`, `tiny-llama`, `my-plot.svg`. Neither `/` nor `-`
+  /// has a meaning between names.
+  private var startsBarePath: Bool {
+    guard isLetter(bytes[position]) else { return false }
+    var index = position
+    while index < bytes.count, isLetter(bytes[index]) || isDigit(bytes[index]) || bytes[index] == UInt8(ascii: ".") {
+      index += 1
+    }
+    guard index + 1 < bytes.count, bytes[index - 1] != UInt8(ascii: ".") else { return false }
+    if bytes[index] == UInt8(ascii: "/") { return true }
+    return bytes[index] == minus && (isLetter(bytes[index + 1]) || isDigit(bytes[index + 1]))
   }
 
   /// A lone `-`, which stands for standard input; behind a number it is meant as arithmetic.
@@ -159,16 +172,7 @@ struct Lexer {
     // White space, and what separates values, ends a path; others are written in quotes.
     let ends = Set(" \t\r\n,;()[]{}|\"'".utf8)
     while position < bytes.count, !ends.contains(bytes[position]) { position += 1 }
-    let text = String(decoding: bytes[start..<position], as: UTF8.self)
-    if let last = tokens.last, case .name(let name) = last.kind, !isSpaced {
-      report(
-        "`\(name)\(text)` is not a path: a relative path starts with `./`", last.range.lowerBound..<position,
-        hint: "did you mean `./\(name)\(text)`?")
-      tokens.removeLast()
-      append(.literal(.path("./\(name)\(text)")), last.range.lowerBound..<position)
-      return
-    }
-    append(.literal(.path(text)), start..<position)
+    append(.literal(.path(String(decoding: bytes[start..<position], as: UTF8.self))), start..<position)
   }
 
   private mutating func scanNumber() {

@@ -6,8 +6,8 @@ public struct MetaWord: Sendable {
     case value
     /// A variable, by its name; its value need not be computed.
     case variable
-    /// The name of an op or meta word.
-    case op
+    /// What help can be had on: an op, a type, a parameter, a word of the language.
+    case topic
     /// The name of an artifact type.
     case type
     /// A bare word or a string: a setting, a column, a pattern.
@@ -59,12 +59,10 @@ public struct MetaWord: Sendable {
     return parts.joined(separator: " ")
   }
 
-  /// What else `help` tells about, besides ops and words of the language.
-  static let topics = ["values"]
-
   /// Every meta word, in the order of help.
   public static let all: [MetaWord] = [
-    MetaWord("help", "Explain the language, an op or a meta word.", [optional("op", .op)]),
+    MetaWord(
+      "help", "Explain the language, or a word: an op, a type, a parameter, a command.", [optional("topic", .topic)]),
     MetaWord("vars", "List the variables, or those of one type.", [optional("type", .type)]),
     MetaWord(
       "show", "Print a value.", [required("value", .value)],
@@ -102,8 +100,13 @@ public struct MetaWord: Sendable {
     MetaWord("set", "Print or change a setting.", [optional("key", .word), optional("value", .literal)]),
     MetaWord("source", "Run the statements of a file in this session.", [required("file", .path)]),
     MetaWord("pin", "Keep a value from being collected.", [required("value", .variable)]),
+    MetaWord("unpin", "Let a pinned value be collected again.", [required("value", .variable)]),
     MetaWord("drop", "Forget a name.", [required("name", .variable)]),
+    MetaWord("sync", "Take over what other processes have bound names to.", []),
+    MetaWord("verify", "Make a value again and compare it with the stored one.", [required("value", .variable)]),
     MetaWord("du", "Print what the store occupies, by type and by name.", []),
+    MetaWord("gc", "List the values that no name needs.", []),
+    MetaWord("fsck", "Read and check every object of the store.", []),
     MetaWord("quit", "Leave the shell.", []),
   ]
 

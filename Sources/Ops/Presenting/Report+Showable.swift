@@ -9,7 +9,7 @@ extension Report: Showable {
     switch request.by {
     case "label": try labelTable()
     case "task": try taskTable()
-    default: TableData(record: measurements.map { ($0.name, .number($0.value)) })
+    default: TableData(record: measurements.map { ($0.name, .measured($0.value, error: $0.standardError)) })
     }
   }
 

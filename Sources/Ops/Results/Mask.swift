@@ -68,8 +68,8 @@ public struct Mask: Artifact, InputValue {
     let before = unprunedRate > blockRate ? ", \(percent(unprunedRate)) of the unpruned blocks are gone then" : ""
     let whole = removedBlocks
     let depth = whole.isEmpty ? "" : ", \(blockList(whole)) as a whole"
-    return "\(structure.summary), removes \(percent(blockRate)) of the blocks, \(percent(totalRate)) of the model"
-      + depth + before
+    return "removes \(percent(blockRate)) of the blocks, \(percent(totalRate)) of the model\(depth)\(before), "
+      + structure.summary(of: keep.modules())
   }
 
   public static let fields = [

@@ -30,7 +30,7 @@ public struct Model: Artifact, InputValue {
     guard !pruning.blocks.isEmpty else { return "\(shape), \(parameters)" }
     let absent = pruning.absentBlocks
     let depth = absent.isEmpty ? "" : ", \(blockList(absent)) as a whole"
-    return "\(shape), \(parameters), \(percent(removedShare)) of the blocks removed" + depth
+    return "\(parameters), \(percent(removedShare)) of the blocks removed\(depth), \(shape)"
   }
 
   public static let fields = [

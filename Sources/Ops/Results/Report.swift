@@ -26,8 +26,11 @@ public struct Report: Artifact, InputValue {
   var overlaps: Bool { calibrationOverlap || sharedWithCalibration > 0 }
 
   public var summary: String {
-    let shown = measurements.prefix(4).map { "\($0.name) \(formatted($0.value))" }.joined(separator: ", ")
-    return shown + (measurements.count > 4 ? ", …" : "") + (terms.isEmpty ? "" : " (\(terms))")
+    let shown = measurements.prefix(4).map { measured in
+      let error = measured.standardError
+      return "\(measured.name) \(formatted(measured.value))" + (error > 0 ? " +- \(formatted(error, digits: 2))" : "")
+    }.joined(separator: ", ")
+    return shown + (measurements.count > 4 ? ", ..." : "") + (terms.isEmpty ? "" : " (\(terms))")
   }
 
   /// What must be quoted with the figures of pages and tasks: "max_length 1024, bos tokenizer".

@@ -42,7 +42,7 @@ public struct Scores: Artifact, InputValue {
     public static let plain = Grouping(groups: "", weighting: "")
   }
 
-  public var summary: String { "\(method), \(structure.summary)" }
+  public var summary: String { "\(method), \(structure.summary(of: score.modules()))" }
   public static let fields = ["layers": "number of blocks"]
   public func field(_ name: String) -> Literal? { name == "layers" ? .integer(structure.layers) : nil }
 

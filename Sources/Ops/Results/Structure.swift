@@ -77,13 +77,13 @@ public struct Structure: Sendable, Equatable {
   }
 
   /// "8 layers x (8 units, 704 neurons)"
-  var summary: String {
+  func summary(of modules: [Module]) -> String {
     func span(_ counts: [Int]) -> String {
       let (low, high) = (counts.min() ?? 0, counts.max() ?? 0)
       return low == high ? "\(low)" : "\(low)-\(high)"
     }
-    let sizes = Module.allCases.map { "\(span(isLeft[$0].map { $0.count { $0 } })) \($0.axis)s" }
-    return "\(layers) layers x (\(sizes.joined(separator: ", ")))"
+    let sizes = modules.map { "\(span(isLeft[$0].map { $0.count { $0 } })) \($0.axis)s" }
+    return "\(layers) layers x " + (sizes.count == 1 ? sizes[0] : "(\(sizes.joined(separator: ", ")))")
   }
 
   func write(to writer: any ArtifactWriter) throws {

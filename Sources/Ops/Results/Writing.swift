@@ -20,6 +20,16 @@ extension ArtifactWriter {
   }
 }
 
+/// So many significant digits, of a positive number.
+func formatted(_ value: Double, digits: Int) -> String {
+  guard value.isFinite, value > 0 else { return "\(value)" }
+  var scale = 1.0
+  let (least, most) = (Double((0..<(digits - 1)).reduce(1) { power, _ in power * 10 }), 1e15)
+  while value * scale < least, scale < most { scale *= 10 }
+  let rounded = (value * scale).rounded() / scale
+  return rounded == rounded.rounded() && rounded < 1e9 ? String(Int(rounded)) : "\(rounded)"
+}
+
 /// A number with as many digits as a reader can use.
 func formatted(_ value: Double) -> String {
   guard value.isFinite else { return "\(value)" }

@@ -77,8 +77,8 @@ final class Application {
   private func carryOut(_ invocation: Invocation, _ console: Console) throws -> Int32 {
     let options = invocation.options
     switch invocation.command {
-    case .help(nil): console.show(Help.usage, name: "help")
-    case .help(let word): console.show(try Help.text(word, catalog), name: "help")
+    case .help(nil): console.explain(Help.usage)
+    case .help(let word): console.explain(try Help.text(word, catalog))
     case .version: console.show(TableData(record: Version.facts.map { ($0.name, .text($0.value)) }), name: "version")
     case .reference: console.show(Reference.markdown(catalog), name: "docs")
     case .installKernel:

@@ -85,6 +85,11 @@ final class Console: SessionObserver, @unchecked Sendable {
     printData((text.hasSuffix("\n") ? text : text + "\n").printable)
   }
 
+  /// Prints help, its lines broken between words where the terminal ends.
+  func explain(_ text: String) {
+    show(voice == .text && out.isTerminal ? text.wrapped(at: max(40, out.size.columns - 1)) : text, name: "help")
+  }
+
   /// Whether a picture can be shown where the user is looking.
   var showsFigures: Bool { voice == .notebook || (voice == .text && out.isTerminal) }
 

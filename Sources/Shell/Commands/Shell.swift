@@ -25,7 +25,7 @@ final class Shell {
       throw Diagnostic("this terminal cannot be used for line editing", hint: "pipe the statements in", kind: .usage)
     }
     meta.formerStatements = { [unowned self] in history.entries }
-    let completer = Completer(session: session, store: store)
+    let completer = Completer(session: session, store: store, settings: meta.settings)
     editor.complete = { completer.complete($0) }
     readSettings()
     greet()
@@ -42,7 +42,10 @@ final class Shell {
       case .line(let statement):
         if statement.allSatisfy(\.isWhitespace) { continue }
         if history.add(statement) { editor.remember(statement) }
-        evaluate(statement)
+        switch Habits.line(statement, isExplained: { (try? Help.text($0, session.catalog)) != nil }) {
+        case .statement(let text): evaluate(text)
+        case .clearScreen: editor.clearScreen()
+        }
         if let signal = Interrupts.termination { return 128 + signal }
       }
     }
@@ -59,6 +62,7 @@ final class Shell {
       case .end: return text.isEmpty ? .end : .line(text)
       case .line(let line):
         text += text.isEmpty ? line : "\n" + line
+        text = Habits.withoutPrompts(text)
         if !Parser.isIncomplete(text) { return .line(text) }
       }
     }
@@ -70,7 +74,6 @@ final class Shell {
     // A cancelled step has said so in its own line.
     outcome.diagnostics.removeAll { $0.kind == .cancelled }
     console.report(outcome)
-    rememberNames()
   }
 
   private func greet() {
@@ -84,20 +87,16 @@ final class Shell {
 
   // MARK: - Other shells
 
-  /// The values of names as this shell last knew them.
-  private var knownKeys: [String: String] = [:]
+  /// Names of which it was said that another process bound them.
+  private var announced: Set<String> = []
 
-  private func rememberNames() {
-    knownKeys = [:]
-    for name in session.environment.names { knownKeys[name] = try? store.key(of: name) }
-  }
-
-  /// Says which names another process bound anew since the last statement.
+  /// Says which names another process has bound anew.
   private func announceRebindings() {
-    for (name, key) in knownKeys.sorted(by: { $0.key < $1.key }) where (try? store.key(of: name)) != key {
-      console.remark("another process changed `\(name)` in the workspace; here it keeps its value")
+    let rebound = session.reboundElsewhere
+    for name in rebound where !announced.contains(name) {
+      console.remark("another process bound `\(name)` anew; here it keeps its value until `sync`")
     }
-    rememberNames()
+    announced = Set(rebound)
   }
 
   // MARK: - Settings file

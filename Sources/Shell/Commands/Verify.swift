@@ -26,6 +26,7 @@ final class VerifyingStore: StepStore {
   func external(_ path: String, files: [String]) throws -> ExternalFile { try store.external(path, files: files) }
   func names() throws -> [String] { [] }
   func value(named name: String, back: Int) throws -> ArtifactHandle? { nil }
+  func keys(of name: String) throws -> [String] { [] }
   func bind(_ name: String, to reference: ArtifactReference) throws {}
   func record(_ entry: [String: JSONValue]) throws {}
   var memoryLimit: Int { store.memoryLimit }

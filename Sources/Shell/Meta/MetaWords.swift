@@ -47,6 +47,7 @@ final class MetaWords: MetaHandler {
       _ = try call.positions("layers")
       try plotter.check(call, reads: reads)
     case "export": try exporter(session).check(call, reads: reads)
+    case "help": _ = try Help.text(call.word(0), session.catalog)
     default: break
     }
   }
@@ -63,7 +64,7 @@ final class MetaWords: MetaHandler {
 
   func perform(_ call: MetaCall, in session: Session) throws {
     switch call.word.name {
-    case "help": console.show(try Help.text(call.word(0), session.catalog), name: "help")
+    case "help": console.explain(try Help.text(call.word(0), session.catalog))
     case "vars": try vars(call.word(0), session)
     case "show": try show(call, session)
     case "info":
@@ -80,6 +81,18 @@ final class MetaWords: MetaHandler {
     case "drop":
       session.drop(call.name)
       if try store.names().contains(call.name) { try store.drop(call.name) }
+    case "unpin":
+      try store.unpin(try call.handle().reference.key)
+      console.remark("\(call.name)  is collected once it has no name")
+    case "sync": sync(session)
+    case "verify":
+      let isSame = try Verify(store: store, console: console, catalog: session.catalog, meta: self).run(call.name) == 0
+      guard isSame else { throw Diagnostic("`\(call.name)` is not what its lineage makes", argument: "value") }
+    case "gc": try StoreCommands(store: store, console: console).collect(Options())
+    case "fsck":
+      guard try StoreCommands(store: store, console: console).check() == 0 else {
+        throw Diagnostic("objects of the store are damaged", kind: .store)
+      }
     case "du": DiskUse(store: store, console: console).show()
     case "quit":
       isQuitting = true
@@ -96,6 +109,12 @@ final class MetaWords: MetaHandler {
     let request = ShowRequest(name: call.name, layers: try call.positions("layers"), by: call.text("by"))
     try ValuePresenter(session: session, store: store, console: console).show(
       try call.value(), request, rows: try call.rows)
+  }
+
+  private func sync(_ session: Session) {
+    let changed = session.synchronize()
+    console.remark(
+      changed.isEmpty ? "all names are as they were" : "\(changed.joined(separator: ", ")): taken over from the workspace")
   }
 
   private func why(_ name: String) throws {

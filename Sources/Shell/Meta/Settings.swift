@@ -6,6 +6,8 @@ final class Settings {
     var name: String
     var legal: String
     var meaning: String
+    /// The legal values, where they can be listed.
+    var choices: [String] = []
     var value: () -> String
     /// - Throws: `Diagnostic` without the setting's name.
     var change: (Literal) throws -> Void
@@ -18,7 +20,8 @@ final class Settings {
     _ name: String, _ meaning: String, of type: T.Type, value: @escaping () -> T, change: @escaping (T) -> Void
   ) -> Rule where T.RawValue == String {
     let names = T.allCases.map(\.rawValue)
-    return Rule(name: name, legal: names.joined(separator: " | "), meaning: meaning, value: { value().rawValue }) {
+    return Rule(
+      name: name, legal: names.joined(separator: " | "), meaning: meaning, choices: names, value: { value().rawValue }) {
       literal in
       let text = PlainText.of(literal)
       guard let chosen = T(rawValue: text) else {
@@ -31,6 +34,12 @@ final class Settings {
   }
 
   func add(_ rule: Rule) { rules.append(rule) }
+
+  /// The settings, or the values that one of them may have.
+  func completions(of name: String?) -> [Completion] {
+    guard let name else { return rules.map { Completion($0.name, .word, $0.meaning) } }
+    return (rules.first { $0.name == name }?.choices ?? []).map { Completion($0, .choice) }
+  }
 
   var table: TableData {
     TableData(

@@ -112,7 +112,7 @@ extension TableData {
 extension TableData.Cell {
   var isNumber: Bool {
     switch self {
-    case .integer, .number, .ratio, .bytes, .seconds: return true
+    case .integer, .number, .measured, .ratio, .bytes, .seconds: return true
     case .missing, .text, .bool: return false
     }
   }
@@ -124,7 +124,8 @@ extension TableData.Cell {
     case .text(let value): return value
     case .bool(let value): return value ? "true" : "false"
     case .integer(let value), .bytes(let value): return String(value)
-    case .number(let value), .ratio(let value), .seconds(let value): return NumberText.exact(value)
+    case .number(let value), .measured(let value, _), .ratio(let value), .seconds(let value):
+      return NumberText.exact(value)
     }
   }
 
@@ -135,6 +136,9 @@ extension TableData.Cell {
     case .bool(let value): return value ? "yes" : "no"
     case .integer(let value): return String(value)
     case .number(let value): return decimals.map { NumberText.fixed(value, $0) } ?? NumberText.significant(value, 6)
+    case .measured(let value, let error):
+      let number = TableData.Cell.number(value).humanText(decimals: decimals)
+      return error > 0 && error.isFinite ? "\(number) ± \(NumberText.significant(error, 2))" : number
     case .ratio(let value): return NumberText.percent(value)
     case .bytes(let value): return NumberText.bytes(value)
     case .seconds(let value): return NumberText.duration(value)
@@ -147,7 +151,8 @@ extension TableData.Cell {
     case .text(let value): return .string(value)
     case .bool(let value): return .bool(value)
     case .integer(let value), .bytes(let value): return .integer(value)
-    case .number(let value), .ratio(let value), .seconds(let value): return value.isFinite ? .number(value) : .null
+    case .number(let value), .measured(let value, _), .ratio(let value), .seconds(let value):
+      return value.isFinite ? .number(value) : .null
     }
   }
 }

@@ -67,7 +67,12 @@ final class Server {
 
   private func execute(_ code: String, _ id: JSONValue?) {
     Interrupts.clear()
-    var outcome = session.evaluate(code)
+    let statement: String
+    switch Habits.line(code, isExplained: { (try? Help.text($0, catalog)) != nil }) {
+    case .statement(let text): statement = text
+    case .clearScreen: statement = ""
+    }
+    var outcome = session.evaluate(statement)
     if meta.isQuitting { outcome.diagnostics.removeAll { $0.kind == .cancelled } }
     guard let first = outcome.diagnostics.first else { return reply(id, ["status": "ok"]) }
     reply(
@@ -82,9 +87,7 @@ final class Server {
 
   private func complete(_ code: String, _ cursor: Int?, _ id: JSONValue?) {
     let head = Server.head(code, cursor)
-    let found = session.completions(head, cursor: head.utf8.count) { [session, store] name in
-      Completer(session: session, store: store).columns(name)
-    }
+    let found = Completer(session: session, store: store, settings: meta.settings).completions(head)
     let start = String(decoding: Array(head.utf8)[..<found.range.lowerBound], as: UTF8.self).unicodeScalars.count
     reply(
       id,
@@ -106,7 +109,7 @@ final class Server {
     } else if case .literal(let literal)? = session.value(named: word) {
       text = "\(word) = \(literal.rendered)"
     } else {
-      text = try? Help.text(word, catalog)
+      text = try? Help.text(word, catalog).wrapped(at: 100)
     }
     reply(id, ["status": "ok", "found": .bool(text != nil), "text": .string(text ?? "")])
   }

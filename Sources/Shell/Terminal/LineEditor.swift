@@ -91,6 +91,9 @@ final class LineEditor {
     return .line(String(out))
   }
 
+  /// An empty screen, with the prompt on top.
+  func clearScreen() { LineEditor.show("\u{1B}[H\u{1B}[2J") }
+
   private static func show(_ text: String) {
     _ = Array(text.utf8).withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
   }

@@ -104,7 +104,7 @@ struct UnitFile {
 
   private func misfit(_ shape: [Int], _ what: String) -> Diagnostic {
     Diagnostic(
-      "\(what) is \(shape.map(String.init).joined(separator: " x ")), and the model has \(structure.summary)",
+      "\(what) is \(shape.map(String.init).joined(separator: " x ")), and the model has \(structure.summary(of: Module.allCases))",
       argument: "path")
   }
 

@@ -1,0 +1,41 @@
+import Testing
+
+@testable import Shell
+
+@Suite struct HabitTests {
+  private func line(_ typed: String) -> Habits.Line { Habits.line(typed) { ["flap", "rate"].contains($0) } }
+
+  @Test(arguments: [
+    ("exit", "quit"), ("exit()", "quit"), ("q", "quit"), (":q", "quit"), (".exit", "quit"), ("ls", "vars"),
+    ("?", "help"), ("flap?", "help flap"), ("?flap", "help flap"), ("acts?", "info acts"), ("acts??", "info acts"),
+    (".help flap", "help flap"), ("%time eval m held", "time eval m held"), ("show mk", "show mk"),
+  ])
+  func wordsOfOtherShellsAreUnderstood(typed: String, meant: String) {
+    #expect(line(typed) == .statement(meant))
+  }
+
+  @Test func theScreenIsClearedByItsWord() {
+    #expect(line("clear") == .clearScreen)
+    #expect(line(" cls ") == .clearScreen)
+  }
+
+  @Test func aCopiedSessionIsItsStatements() {
+    let copied = """
+      prn> m = load ./data/tiny-llama
+      m         model llama 6 layers, d 128, 1.44M parameters
+      prn> runs = for rate in 10%,20% {
+      ...>   mask s rate=rate
+      ...> }
+      """
+    #expect(
+      line(copied)
+        == .statement("m = load ./data/tiny-llama\nruns = for rate in 10%,20% {\n  mask s rate=rate\n}"))
+    #expect(line("  prn> show mk") == .statement("show mk"))
+  }
+
+  @Test func helpIsBrokenBetweenWords() {
+    let text = "  name=       one two three four five\nshort"
+    #expect(text.wrapped(at: 26) == "  name=       one two\n              three four\n              five\nshort")
+    #expect(text.wrapped(at: 80) == text)
+  }
+}
