@@ -19,7 +19,7 @@ let package = Package(
     .target(name: "Transformer", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
     .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto"]),
     .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
-    .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine"]),
+    .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine", "CZlib"]),
     .executableTarget(
       name: "prn-bench", dependencies: ["Ops", "Transformer", "Numerics"], path: "Tests/Benchmarks/prn-bench"),
     .testTarget(name: "NumericsTests", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),

@@ -6,7 +6,7 @@ public struct Figure: Sendable, Equatable {
     case bars(BarPlot)
   }
 
-  /// The name of the value and the call that made it.
+  /// What is shown, as people say it.
   public var title: String
   /// Key of the artifact whose numbers are shown; it travels inside the picture.
   public var key: String?

@@ -44,8 +44,6 @@ public struct ShowRequest: Sendable {
 /// What the user asked to have drawn.
 public struct PlotRequest: Sendable {
   public var name: String
-  /// The canonical call that made the value, for the title.
-  public var call: String?
   /// Key of the artifact, for the picture's description.
   public var key: String?
   /// Columns of a table: horizontal, vertical, and the one that splits lines.
@@ -55,11 +53,10 @@ public struct PlotRequest: Sendable {
   public var layers: Positions?
 
   public init(
-    name: String, call: String? = nil, key: String? = nil, x: String? = nil, y: String? = nil, by: String? = nil,
+    name: String, key: String? = nil, x: String? = nil, y: String? = nil, by: String? = nil,
     layers: Positions? = nil
   ) {
     self.name = name
-    self.call = call
     self.key = key
     self.x = x
     self.y = y
@@ -67,8 +64,6 @@ public struct PlotRequest: Sendable {
     self.layers = layers
   }
 
-  /// `name = call`, for the figure's title.
-  public var title: String { call.map { "\(name) = \($0)" } ?? name }
 }
 
 /// Rows and columns to be shown or written, with what each number is.

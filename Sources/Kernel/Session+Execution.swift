@@ -61,6 +61,7 @@ final class Execution {
 
   private func carryOut(_ statement: PlanStatement) throws {
     self.statement = statement
+    session.observer.handle(.statement(statement.span))
     try act(statement)
   }
 

@@ -1,5 +1,7 @@
 /// What a session tells its surroundings while it works; the shell turns it into lines, progress bars, JSON and reports.
 public enum SessionEvent {
+  /// A statement is about to be carried out.
+  case statement(Span)
   /// A step will be computed.
   case started(StepInfo)
   case progress(StepInfo, done: Int, total: Int, unit: String)

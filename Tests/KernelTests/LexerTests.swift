@@ -39,10 +39,11 @@ import Testing
     #expect(errors("1 - 2") == ["`-` has no meaning here: the language has no arithmetic"])
   }
 
-  @Test func aPathWithoutItsDotIsExplained() { #expect(errors("load data/x")[0].contains("starts with `./`")) }
-
-  @Test func stringsHaveEscapes() {
-    #expect(literals(#""a\n\"\u{e9}" 'raw\n'"#) == [.string("a\n\"é"), .string("raw\\n")])
+  @Test(arguments: ["data/tiny-llama", "tiny-llama", "my-plot.svg", "out/mk.svg", "a.b/c"])
+  func wordsThatOnlyAPathCanBeArePaths(_ text: String) {
+    #expect(errors("load \(text)") == [])
+    let tokens = Lexer(Source(name: "", text: "x to=\(text) y")).tokens
+    #expect(tokens.contains { $0.kind == .literal(.path(text)) })
   }
 
   @Test func badTextIsReported() {

@@ -69,7 +69,7 @@ final class SessionListener: SessionObserver, MetaHandler {
 
   func handle(_ event: SessionEvent) {
     switch event {
-    case .started: break
+    case .started, .statement: break
     case .cached(let step, _): lines.append("\(step.name ?? step.op) cached")
     case .finished(let step, _, _, let changed):
       lines.append("\(step.name ?? step.op) made" + (changed.map { $0 ? " changed" : " unchanged" } ?? ""))

@@ -297,7 +297,7 @@ import Testing
     #expect(complete("x = mask s rate=20% sc") == ["scope="])
     #expect(complete("x = mask s rate=20% ra") == ["rates="])
     #expect(!complete("x = mask s rate=20% ").contains("rate="))
-    #expect(complete("plot mk t") == ["to="])
+    #expect(complete("plot mk to") == ["to="])
   }
 
   @Test func choicesOfTheParameterFollowItsName() {

@@ -1,5 +1,5 @@
 import Foundation
-import Kernel
+@testable import Kernel
 import Testing
 
 @testable import Shell
@@ -73,13 +73,50 @@ enum Sample {
     let folder = ProcessInfo.processInfo.environment["PRN_PICTURES"] ?? "."
     for (name, figure) in Sample.all {
       try figure.svg.write(toFile: "\(folder)/\(name).svg", atomically: true, encoding: .utf8)
+      let drawing = figure.drawing()
+      try Data(drawing.png()).write(to: URL(fileURLWithPath: "\(folder)/\(name).png"))
+      try Data(drawing.pdf(title: name, description: name)).write(to: URL(fileURLWithPath: "\(folder)/\(name).pdf"))
       let style = TextPictureStyle(columns: 90, rows: 26, isUnicode: true, colour: .full)
       try figure.text(style).write(toFile: "\(folder)/\(name).txt", atomically: true, encoding: .utf8)
     }
   }
 
+  @Test(arguments: Sample.all.map(\.figure)) func filesOfEveryFormatComeOutTheSameTwice(_ figure: Figure) {
+    let drawing = figure.drawing(width: 360, height: 240)
+    let pdf = drawing.pdf(title: figure.title, description: figure.description)
+    #expect(pdf == figure.drawing(width: 360, height: 240).pdf(title: figure.title, description: figure.description))
+    #expect(pdf.starts(with: Array("%PDF-1.4\n".utf8)) && pdf.suffix(6) == Array("%%EOF\n".utf8)[...])
+    let png = drawing.png(scale: 1)
+    #expect(png == drawing.png(scale: 1))
+    #expect(png.starts(with: [0x89, 0x50, 0x4E, 0x47]) && png[16..<24] == [0, 0, 1, 104, 0, 0, 0, 240])
+    #expect(drawing.svg(title: "", description: "").contains("viewBox=\"0 0 360 240\""))
+  }
+
+  @Test func aSquareCoversItsPixelsAndHalfOfThoseAtItsEdge() {
+    var drawing = Drawing(width: 4, height: 2)
+    drawing.rect(1, 0, 1.5, 2, Colour(0))
+    let expected: [UInt8] = [255, 255, 255, 0, 0, 0, 128, 128, 128, 255, 255, 255]
+    #expect(drawing.png(scale: 1) == PNG.rgb(width: 4, height: 2, expected + expected))
+  }
+
+  @Test func aStatementChangesTitleLabelsAndScale() throws {
+    func call(_ parameters: [String: Literal]) -> MetaCall {
+      MetaCall(
+        word: MetaWord.named("plot")!, arguments: [], parameters: parameters, span: Span(Source(name: "", text: ""), 0..<0),
+        argumentSpans: [:])
+    }
+    let figure = try FigureAdjustment(
+      call(["title": .string("A"), "y_label": .string("loss"), "scale": .symbol("log"), "width": .integer(400)])
+    ).applied(to: Sample.sweep)
+    #expect(figure.title == "A")
+    guard case .lines(let plot) = figure.content else { return }
+    #expect(plot.y.text == "loss" && plot.y.spacing == .logarithmic && plot.x.label == "rate")
+    #expect(throws: Diagnostic.self) { try FigureAdjustment(call(["width": .integer(3)])) }
+    #expect(throws: Diagnostic.self) { try FigureAdjustment(call(["scale": .symbol("log")])).applied(to: Sample.bars) }
+  }
+
   @Test func textThatIsNotASCIIIsEscaped() {
-    #expect(SVGCanvas.escaped("a<b & \"ü\"") == "a&lt;b &amp; &quot;&#252;&quot;")
+    #expect(SVG.escaped("a<b & \"ü\"") == "a&lt;b &amp; &quot;&#252;&quot;")
   }
 
   @Test func aFigureWithoutFiniteValuesIsStillAPicture() {

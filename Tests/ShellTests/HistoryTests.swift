@@ -78,8 +78,10 @@ import Testing
         name: "s", op: "flap", type: "scores", summary: "6 layers", key: "bb22", content: "c2", inputs: ["aa11"],
         status: .run, seconds: 2, bytes: 10, line: 2),
     ]
-    record.outputs = [.table(name: "t", TableTests.compared), .figure(Sample.sweep), .text("a < b")]
-    record.errors = ["flap.prn:2:5: error: no"]
+    record.outputs = [.table(name: "t", TableTests.compared), .figure(Sample.sweep), .text("a < b")].map {
+      RunRecord.Output(content: $0, line: 2)
+    }
+    record.errors = [.init(text: "flap.prn:2:5: error: no", line: 2)]
     let html = HTMLReport(record: record).text
     for part in [
       "m = load model", "obc, one shot", "<svg", "bb22", "a &lt; b", "flap.prn:2:5", "prn run flap.prn", "lineage",
@@ -91,7 +93,8 @@ import Testing
 
   @Test func theReportStaysBelowFiveMegabytes() {
     var record = RunRecord(sourceName: "x.prn")
-    record.outputs = (0..<60).map { _ in .text(String(repeating: "x", count: 100_000)) } + [.figure(Sample.sweep)]
+    let long = RunRecord.Output(content: .text(String(repeating: "x", count: 100_000)), line: nil)
+    record.outputs = Array(repeating: long, count: 60) + [RunRecord.Output(content: .figure(Sample.sweep), line: nil)]
     let html = HTMLReport(record: record).text
     #expect(html.utf8.count <= HTMLReport.largest)
     #expect(html.contains("did not fit"))

@@ -3,6 +3,7 @@ import Numerics
 
 extension Activations: Showable {
   public static var tableParameters: Set<String> { ["layers"] }
+  public static var figureParameters: Set<String> { ["y"] }
 
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers).filter(layers.contains) ?? layers
@@ -24,21 +25,28 @@ extension Activations: Showable {
     return TableData(columns: ["layer", "site", "features", "rms", "std"], rows: rows)
   }
 
-  /// Standard deviation of each feature by layer, features sorted.
+  /// Standard deviation of each feature by layer, features sorted. `y=` chooses the site, by default the last.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    guard let site = sites.last(where: { parts[$0] != nil }), keep.contains(.moments) else {
+    guard keep.contains(.moments) else {
       throw Diagnostic("only a capture with keep=moments has a plot", kind: .usage)
+    }
+    let drawn = sites.filter { parts[$0] != nil }
+    guard let site = request.y.map({ word in drawn.first { $0.rawValue == word } }) ?? drawn.last else {
+      throw Diagnostic(
+        "the capture has no site `\(request.y ?? "")`", hint: "y= takes \(drawn.map(\.rawValue).joined(separator: ", "))",
+        argument: "y", kind: .usage)
     }
     let rows = try layers.map { layer in
       try (part(site, layer: layer).moments?.variance(ddof: 0) ?? []).map { $0.squareRoot() }.sorted(by: >)
     }
-    let width = min(256, rows.map(\.count).min() ?? 0)
-    let values = rows.flatMap { row in (0..<width).map { row[$0 * row.count / width] } }
+    let width = rows.map(\.count).max() ?? 0
+    // Layers differ in width where they were pruned.
+    let values = rows.flatMap { $0 + Array(repeating: .nan, count: width - $0.count) }
     return Figure(
-      title: request.title, key: request.key,
+      title: "How much the features of \(site.rawValue) vary", key: request.key,
       .heatMap(
         HeatMap(
-          rows: PlotAxis("layer"), columns: PlotAxis("features of \(site.rawValue), most active first", isRatio: false),
+          rows: PlotAxis("layer"), columns: PlotAxis("features of \(site.rawValue), most active first"),
           value: PlotAxis("standard deviation"), rowCount: rows.count, columnCount: width, values: values,
           rowNames: layers.map(String.init))))
   }
@@ -51,16 +59,31 @@ extension Rates: Showable {
       rows: rate.indices.map { [.integer($0), .ratio(rate[$0]), .number(complexity[$0])] })
   }
 
-  /// Block sparsity against functional complexity.
+  public static var figureParameters: Set<String> { ["x"] }
+
+  /// The rate of each block; with `x=complexity` against the block's functional complexity.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    let order = rate.indices.sorted { complexity[$0] < complexity[$1] }
-    return Figure(
-      title: request.title, key: request.key,
-      .lines(
-        LinePlot(
-          x: PlotAxis("functional complexity of the block"), y: PlotAxis("rate", isRatio: true),
-          series: [.init("blocks", x: order.map { complexity[$0] }, y: order.map { rate[$0] })],
-          reference: .init("target", y: target))))
+    switch request.x {
+    case nil:
+      return Figure(
+        title: "Rate of each block, \(percent(target)) asked for", key: request.key,
+        .bars(
+          BarPlot(
+            x: PlotAxis("block"), y: PlotAxis("share of the block's parameters removed", isRatio: true),
+            names: rate.indices.map(String.init), groups: [.init("", values: rate)])))
+    case "complexity":
+      let order = rate.indices.sorted { complexity[$0] < complexity[$1] }
+      return Figure(
+        title: "Rate of each block by its complexity, \(percent(target)) asked for", key: request.key,
+        .lines(
+          LinePlot(
+            x: PlotAxis("functional complexity of the block"),
+            y: PlotAxis("share of the block's parameters removed", isRatio: true),
+            series: order.map { .init("block \($0)", x: [complexity[$0]], y: [rate[$0]]) },
+            reference: .init("asked for", y: target))))
+    case .some(let x):
+      throw Diagnostic("rates have no plot over \(x); there is x=complexity", argument: "x", kind: .usage)
+    }
   }
 }
 
@@ -88,7 +111,7 @@ extension Clusters: Showable {
   /// Share of the tokens in each cluster of each layer.
   public func figure(_ request: PlotRequest) throws -> Figure {
     Figure(
-      title: request.title, key: request.key,
+      title: "Share of the tokens in each kind of context", key: request.key,
       .heatMap(
         HeatMap(
           rows: PlotAxis("layer"), columns: PlotAxis("cluster"), value: PlotAxis("share of tokens", isRatio: true),
@@ -109,7 +132,7 @@ extension Affinity: Showable {
   /// Mean affinity of the neurons of each layer to each cluster.
   public func figure(_ request: PlotRequest) throws -> Figure {
     Figure(
-      title: request.title, key: request.key,
+      title: "How much the neurons of each layer matter to each cluster", key: request.key,
       .heatMap(
         HeatMap(
           rows: PlotAxis("layer"), columns: PlotAxis("cluster"), value: PlotAxis("mean |h dL/dh|"),
@@ -142,7 +165,7 @@ extension Groups: Showable {
       if scale > 0 { sum.add(affinity[layer], scaledBy: 1 / (scale * Double(chosen.count))) }
     }
     return Figure(
-      title: request.title, key: request.key,
+      title: "How much each group serves each cluster", key: request.key,
       .heatMap(
         HeatMap(
           rows: PlotAxis("group"), columns: PlotAxis("cluster"), value: PlotAxis("affinity over its layer's mean"),

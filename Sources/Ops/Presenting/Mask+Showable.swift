@@ -28,17 +28,17 @@ extension Mask: Showable {
         y: (keep[module] ?? []).map { row in Double(row.count { $0 }) / Double(max(1, row.count)) })
     }
     return Figure(
-      title: request.title, key: request.key,
+      title: "What each layer keeps, \(percent(blockRate)) of the blocks removed", key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis("layer", isWhole: true), y: PlotAxis("kept", isRatio: true), series: series,
+          x: PlotAxis("layer", isWhole: true), y: PlotAxis("share kept", isRatio: true), series: series,
           reference: .init("mean over parameters", y: 1 - unprunedRate))))
   }
 }
 
 extension Scores: Showable {
   public static var tableParameters: Set<String> { ["layers"] }
-  public static var figureParameters: Set<String> { ["layers"] }
+  public static var figureParameters: Set<String> { ["layers", "y"] }
 
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
@@ -66,9 +66,18 @@ extension Scores: Showable {
     (score[module]?[layer] ?? []).filter { !$0.isNaN }.map(Double.init).sorted()
   }
 
-  /// Sorted scores, one curve per layer; the scores of blocks, when only blocks are judged.
+  /// Sorted scores, one curve per layer; the scores of blocks, when only blocks are judged. `y=` chooses the module, by
+  /// default the last that has scores.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    guard let module = score.modules().last else { return try blockFigure(request) }
+    let modules = score.modules()
+    if let y = request.y, !modules.contains(where: { $0.rawValue == y }) {
+      throw Diagnostic(
+        "there are no scores of `\(y)`", hint: "y= takes \(modules.map(\.rawValue).joined(separator: " or "))",
+        argument: "y", kind: .usage)
+    }
+    guard let module = request.y.map({ word in modules.first { $0.rawValue == word } }) ?? modules.last else {
+      return try blockFigure(request)
+    }
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)
     let series = chosen.compactMap { layer -> LinePlot.Series? in
       let sorted = sorted(module, layer: layer)
@@ -80,7 +89,7 @@ extension Scores: Showable {
     }
     let isPositive = series.allSatisfy { $0.y.allSatisfy { $0 > 0 } }
     return Figure(
-      title: request.title, key: request.key,
+      title: "\(method.prefix(1).uppercased() + method.dropFirst()) scores of the \(module.unitName)s, by layer", key: request.key,
       .lines(
         LinePlot(
           x: PlotAxis("\(module.axis)s from least to most important", isRatio: true),

@@ -35,16 +35,27 @@ extension Networks: Showable {
     guard let layer = chosen.first else {
       throw Diagnostic("there are no networks of these layers", argument: "layers", kind: .usage)
     }
+    let title: String
     let content: Figure.Content
+    let units = "\(settings.module.axis)s"
     switch request.y {
-    case nil: content = .heatMap(request.layers != nil && chosen.count == 1 ? try map(layer) : shares(chosen))
-    case "time": content = .lines(try courses(layer))
-    case "membership": content = .lines(membership(chosen))
+    case nil where request.layers != nil && chosen.count == 1:
+      title = "The networks of layer \(layer) by \(settings.module.axis)"
+      content = .heatMap(try map(layer))
+    case nil:
+      title = "Share of key \(units) in each network"
+      content = .heatMap(shares(chosen))
+    case "time":
+      title = "How networks of layer \(layer) come and go"
+      content = .lines(try courses(layer))
+    case "membership":
+      title = "In how many networks \(units) are key"
+      content = .lines(membership(chosen))
     case .some(let y):
       throw Diagnostic(
         "networks have no plot of \(y); there are y=time and y=membership", argument: "y", kind: .usage)
     }
-    return Figure(title: request.title, key: request.key, content)
+    return Figure(title: title, key: request.key, content)
   }
 
   private func shares(_ chosen: [Int]) -> HeatMap {
@@ -94,7 +105,7 @@ extension Networks: Showable {
         "network \(component)", x: (0..<tokens).map(Double.init),
         y: courses.row(component).prefix(tokens).map(Double.init))
     }
-    return LinePlot(x: PlotAxis("token", isWhole: true), y: PlotAxis("activity in layer \(layer)"), series: series)
+    return LinePlot(x: PlotAxis("token", isWhole: true), y: PlotAxis("activity", unit: "standard deviations"), series: series)
   }
 
   /// Share of the neurons that are key in so many networks of all runs, one curve per layer.

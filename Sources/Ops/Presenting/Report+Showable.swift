@@ -45,34 +45,66 @@ extension Report: Showable {
       })
   }
 
+  public static var figureParameters: Set<String> { ["by"] }
+
+  /// The loss of every window or page, the speed of every run, or accuracies; with `by=label` the loss of each kind.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    let content: Figure.Content
+    if request.by == "label" { return Figure(title: "Loss by kind of text", key: request.key, try kinds()) }
+    if let by = request.by {
+      throw Diagnostic("a report is not drawn by `\(by)`", hint: "by= takes label", argument: "by", kind: .usage)
+    }
     switch evidence {
     case .windows(let windows):
-      content = line("window", "mean negative log-likelihood", unit: "nat/token", windows.loss)
+      return Figure(
+        title: "Loss of each window", key: request.key,
+        line("window", "mean negative log-likelihood", unit: "nat/token", windows.loss))
     case .pages(let pages):
-      content = line("page", "negative log-likelihood", unit: "nat/word", zip(pages.loss, pages.words).map(/))
+      return Figure(
+        title: "Loss of each page", key: request.key,
+        line("page", "negative log-likelihood", unit: "nat/word", zip(pages.loss, pages.words).map(/)))
     case .costs(let costs):
-      content = .bars(
-        BarPlot(
-          x: PlotAxis("run"), y: PlotAxis("speed", unit: "token/s"), names: costs.decode.indices.map { "\($0 + 1)" },
-          groups: [.init("prefill", values: costs.prefill), .init("decode", values: costs.decode)]))
+      return Figure(
+        title: "Speed of each run", key: request.key,
+        .bars(
+          BarPlot(
+            x: PlotAxis("run"), y: PlotAxis("speed", unit: "token/s"), names: costs.decode.indices.map { "\($0 + 1)" },
+            groups: [.init("prefill", values: costs.prefill), .init("decode", values: costs.decode)])))
     case .items:
-      // A 95% interval: 1.96 standard errors to either side.
-      let intervals = measurements.map { ($0.value - 1.96 * $0.standardError)...($0.value + 1.96 * $0.standardError) }
-      content = .bars(
-        BarPlot(
-          x: PlotAxis("task"), y: PlotAxis("accuracy, with 95% interval"), names: measurements.map(\.name),
-          groups: [.init("accuracy", values: measurements.map(\.value), interval: intervals)]))
+      let intervals = measurements.map { interval($0.value, $0.standardError) }
+      return Figure(
+        title: "Accuracy by task", key: request.key,
+        .bars(
+          BarPlot(
+            x: PlotAxis("task"), y: PlotAxis("accuracy, with 95% interval"), names: measurements.map(\.name),
+            groups: [.init("accuracy", values: measurements.map(\.value), interval: intervals)])))
     }
-    return Figure(title: request.title, key: request.key, content)
+  }
+
+  /// A 95% interval: 1.96 standard errors to either side.
+  private func interval(_ value: Double, _ error: Double) -> ClosedRange<Double> {
+    let half = error.isFinite ? 1.96 * error : 0
+    return value.isFinite ? (value - half)...(value + half) : 0...0
+  }
+
+  private func kinds() throws -> Figure.Content {
+    guard let kinds = evidence.windows?.kinds else {
+      throw Diagnostic("the report knows no labels", hint: "evaluate with labels=", argument: "by")
+    }
+    let samples = kinds.names.indices.map { Samples(kinds.loss[$0], weights: kinds.targets[$0]) }
+    return .bars(
+      BarPlot(
+        x: PlotAxis("kind of text"), y: PlotAxis("negative log-likelihood, with 95% interval", unit: "nat/token"),
+        names: kinds.names,
+        groups: [
+          .init("", values: samples.map(\.ratio), interval: samples.map { interval($0.ratio, $0.standardError) })
+        ]))
   }
 
   private func line(_ axis: String, _ quantity: String, unit: String, _ values: [Double]) -> Figure.Content {
     .lines(
       LinePlot(
         x: PlotAxis(axis, isWhole: true), y: PlotAxis(quantity, unit: unit),
-        series: [.init("\(axis)s", x: values.indices.map(Double.init), y: values)]))
+        series: [.init("", x: values.indices.map(Double.init), y: values)]))
   }
 }
 
@@ -104,10 +136,12 @@ extension Model: Showable {
     let blocks = pruning.blocks.isEmpty ? whole.blocks : pruning.blocks
     let layers = blocks.indices.map(Double.init)
     return Figure(
-      title: request.title, key: request.key,
+      title: removedShare > 0
+        ? "What each layer keeps, \(percent(removedShare)) of the blocks removed" : "What each layer keeps",
+      key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis("layer", isWhole: true), y: PlotAxis("kept", isRatio: true),
+          x: PlotAxis("layer", isWhole: true), y: PlotAxis("share kept", isRatio: true),
           series: Module.allCases.reversed().map { module in
             .init("\(module.unitName)s", x: layers, y: blocks.map { $0[module].keptShare })
           })))

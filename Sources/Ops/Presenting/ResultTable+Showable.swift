@@ -27,20 +27,21 @@ extension ResultTable: Showable {
       let half = errors.indices.contains(row) && errors[row].isFinite ? 1.96 * errors[row] : 0
       return (values[row] - half)...(values[row] + half)
     }
-    let axis = PlotAxis(errors.isEmpty ? y : "\(y), with 95% interval")
+    let quantity = Self.spoken(y)
+    let axis = PlotAxis(errors.isEmpty ? quantity : "\(quantity), with 95% interval")
     guard let x = request.x else {
       if request.by != nil {
         throw Diagnostic("by= tells lines apart, and without x= there are bars", argument: "by", kind: .usage)
       }
       return Figure(
-        title: request.title, key: request.key,
+        title: Self.sentence(quantity), key: request.key,
         .bars(
           BarPlot(
-            x: PlotAxis(names.first ?? "row"), y: axis, names: (0..<rows).map(label),
-            groups: [.init(y, values: values, interval: errors.isEmpty ? nil : (0..<rows).map(interval))])))
+            x: PlotAxis(names.first.map(Self.spoken) ?? "row"), y: axis, names: (0..<rows).map(label),
+            groups: [.init(quantity, values: values, interval: errors.isEmpty ? nil : (0..<rows).map(interval))])))
     }
     let positions = try numbers(x, "x")
-    let kinds = try request.by.map { try words($0) } ?? (0..<rows).map { _ in y }
+    let kinds = try request.by.map { try words($0) } ?? (0..<rows).map { _ in "" }
     var order: [String] = []
     for kind in kinds where !order.contains(kind) { order.append(kind) }
     let reference = (0..<rows).first { positions[$0].isNaN && values[$0].isFinite }
@@ -52,13 +53,22 @@ extension ResultTable: Showable {
         kind, x: members.map { positions[$0] }, y: members.map { values[$0] },
         interval: errors.isEmpty ? nil : members.map(interval))
     }
+    let by = request.by.map { ", by \(Self.spoken($0))" } ?? ""
     return Figure(
-      title: request.title, key: request.key,
+      title: Self.sentence("\(quantity) over \(Self.spoken(x))\(by)"), key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis(x, isRatio: x == "rate"), y: axis, series: series,
+          x: PlotAxis(Self.spoken(x), isRatio: isRatio(x)), y: axis, series: series,
           reference: reference.map { .init(label($0), y: values[$0]) })))
   }
+
+  /// `token_perplexity` as people say it.
+  private static func spoken(_ name: String) -> String { name.replacing("_", with: " ") }
+
+  private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
+
+  /// Whether a coordinate is one that scripts write in percent.
+  private func isRatio(_ name: String) -> Bool { name == "rate" || name.hasSuffix("_rate") }
 
   private func label(_ row: Int) -> String {
     if case .words(let labels)? = columns.first { return labels[row] }

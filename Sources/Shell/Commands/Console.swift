@@ -49,7 +49,7 @@ final class Console: SessionObserver, @unchecked Sendable {
   /// Prints a table in the format asked for: a box on a terminal, tabs in a pipe.
   /// - Parameter showsAll: whether every row is printed even on a terminal.
   func show(_ table: TableData, name: String, showsAll: Bool = false) {
-    record.outputs.append(.table(name: name, table))
+    note(.table(name: name, table))
     switch voice {
     case .text: break
     case .events:
@@ -76,7 +76,7 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   /// Prints text that is the result of a statement.
   func show(_ text: String, name: String) {
-    record.outputs.append(.text(text))
+    note(.text(text))
     switch voice {
     case .text: break
     case .events: return event("text", ["name": .string(name), "text": .string(text)])
@@ -108,7 +108,11 @@ final class Console: SessionObserver, @unchecked Sendable {
   }
 
   /// Takes a picture into the report.
-  func note(_ figure: Figure) { record.outputs.append(.figure(figure)) }
+  func note(_ figure: Figure) { note(.figure(figure)) }
+
+  private func note(_ content: RunRecord.Output.Content) {
+    record.outputs.append(RunRecord.Output(content: content, line: line))
+  }
 
   private func printData(_ text: String) {
     progress.clear()
@@ -144,6 +148,9 @@ final class Console: SessionObserver, @unchecked Sendable {
   /// A line on standard error unless `--quiet`.
   func remark(_ text: String) { if !isQuiet { say(text) } }
 
+  /// A title between the lines of steps.
+  private func announce(_ title: String) { if !isQuiet { sayPainted(painted(title.printable, 36)) } }
+
   func warn(_ sentence: String) {
     guard warned.insert(sentence).inserted else { return }
     record.warnings.append(sentence)
@@ -156,13 +163,13 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   func report(_ diagnostics: [Diagnostic], rendered: String) {
     guard !diagnostics.isEmpty else { return }
-    record.errors.append(rendered)
+    record.errors.append(RunRecord.Failure(text: rendered, line: diagnostics.first.flatMap { lineOfScript($0.span) }))
     for diagnostic in diagnostics { reportEvent(diagnostic) }
     sayPainted(paintErrors(rendered))
   }
 
   func report(_ diagnostic: Diagnostic) {
-    record.errors.append(diagnostic.rendered)
+    record.errors.append(RunRecord.Failure(text: diagnostic.rendered, line: lineOfScript(diagnostic.span)))
     reportEvent(diagnostic)
     sayPainted(paintErrors(diagnostic.rendered))
   }
@@ -201,6 +208,7 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   func handle(_ sessionEvent: SessionEvent) {
     switch sessionEvent {
+    case .statement(let span): reached(span)
     case .started(let step):
       progress.begin(Console.title(step))
       event("started", members(step))
@@ -306,8 +314,40 @@ final class Console: SessionObserver, @unchecked Sendable {
         key: step.key ?? "",
         content: stored?.handle.reference.content ?? "", inputs: [], status: status, seconds: seconds,
         bytes: stored?.bytes ?? 0,
-        line: step.span.source.name == record.sourceName
-          ? step.span.source.position(of: step.span.range.lowerBound).line : nil))
+        line: lineOfScript(step.span)))
+  }
+
+  // MARK: - Where a run is
+
+  /// The line of the script whose statement is carried out.
+  private var line: Int?
+  /// The script's cells, and the one last begun.
+  private var notebook: Notebook?
+  private var cell: Int?
+
+  private func lineOfScript(_ span: Span?) -> Int? {
+    guard let span, span.source.name == record.sourceName else { return nil }
+    return span.source.position(of: span.range.lowerBound).line
+  }
+
+  /// A run of a script begins.
+  func begin(_ source: Source) {
+    record.sourceName = source.name
+    record.source = source.text
+    notebook = Notebook(source)
+  }
+
+  /// Tells which cell a statement is the first of.
+  private func reached(_ span: Span) {
+    guard let notebook, let here = lineOfScript(span) else { return }
+    line = here
+    guard let now = notebook.cell(ofLine: here), now != cell else { return }
+    cell = now
+    let title = notebook.cells[now].title
+    guard !title.isEmpty else { return }
+    event(
+      "cell", ["title": .string(title), "index": .integer(now + 1), "total": .integer(notebook.cells.count)])
+    announce("[\(now + 1)/\(notebook.cells.count)] \(title)")
   }
 
   /// Fills in what only the end of a run knows.

@@ -12,6 +12,12 @@ enum Version {
     ]
   }
 
+  /// Now, in UTC: "2026-11-22 04:57 UTC".
+  static func date() -> String {
+    let text = ISO8601DateFormatter().string(from: Date())
+    return text.prefix(16).replacing("T", with: " ") + " UTC"
+  }
+
   private static var system: String {
     var name = utsname()
     guard uname(&name) == 0 else { return "unknown" }

@@ -107,10 +107,8 @@ struct Work {
       return 0
     }
     if let report = options.report { try outputs.check(report, .file, reads: [source.name], argument: nil) }
-    console.complete {
-      $0.sourceName = source.name
-      $0.source = source.text
-    }
+    console.begin(source)
+    let date = Version.date()
     let started = ProcessInfo.processInfo.systemUptime
     var outcome = session.run(source)
     if meta.isQuitting {
@@ -121,15 +119,20 @@ struct Work {
     console.event(
       "end",
       ["exit": .integer(Int(code)), "seconds": Console.milliseconds(ProcessInfo.processInfo.systemUptime - started)])
-    if let report = options.report { try write(report, source, overrides) }
+    if let report = options.report { try write(report, source, overrides, date) }
     return code
   }
 
   /// The report is written whatever the outcome was.
-  private func write(_ path: String, _ source: Source, _ overrides: [Command.Override]) throws {
+  private func write(_ path: String, _ source: Source, _ overrides: [Command.Override], _ date: String) throws {
     let keys = Dictionary(console.record.steps.map { ($0.content, $0.key) }, uniquingKeysWith: { first, _ in first })
     console.complete { record in
+      record.date = date
       record.environment = Version.facts + [("workspace", store.root)]
+      for step in record.steps where step.op == "load" {
+        let model = ([modelName(step.key)].compactMap { $0 } + [step.summary]).joined(separator: ": ")
+        if !step.key.isEmpty, !record.models.contains(model) { record.models.append(model) }
+      }
       record.parameters = overrides.map { ($0.name, $0.value) }
       record.replay = (["prn", "run", source.name] + overrides.map { "\($0.name)=\($0.value)" }).map(Work.quoted)
         .joined(separator: " ")
@@ -143,6 +146,15 @@ struct Work {
     try outputs.write(Array(HTMLReport(record: console.record).text.utf8), to: path, argument: nil)
     console.event("file", ["path": .string(path)])
     console.remark("wrote \(path)")
+  }
+
+  /// The name of the folder a model was loaded from.
+  private func modelName(_ key: String) -> String? {
+    let inputs = (try? store.stepRecord(of: key))?["inputs"]?.objectValue ?? [:]
+    guard let content = inputs.values.first?.arrayValue?.first?.stringValue,
+      let path = try? store.source(content: content)
+    else { return nil }
+    return (path as NSString).lastPathComponent
   }
 
   /// A word as a shell reads it back.

@@ -118,12 +118,12 @@ enum Help {
 
   // MARK: - The language
 
-  private struct Topic {
+  private struct Topic: Sendable {
     var name: String
     var title: String
-    var text: (Catalog) -> String
+    var text: @Sendable (Catalog) -> String
 
-    init(name: String, title: String, text: @escaping (Catalog) -> String) {
+    init(name: String, title: String, text: @escaping @Sendable (Catalog) -> String) {
       (self.name, self.title, self.text) = (name, title, text)
     }
     init(name: String, title: String, text: String) { self.init(name: name, title: title) { _ in text } }
@@ -168,7 +168,7 @@ enum Help {
         data/x  ./x     a path; one with spaces stands in quotes
         """),
     Topic(
-      name: "types", title: "The types of values, and the ops that make them.", text: types),
+      name: "types", title: "The types of values, and the ops that make them.", text: { types($0) }),
     Topic(
       name: "cells", title: "The parts of a notebook.",
       text: """

@@ -7,12 +7,14 @@ struct Plotter {
   let console: Console
   let outputs: Outputs
 
-  enum Format: String, CaseIterable { case svg, png, term }
+  enum Format: String, CaseIterable { case svg, pdf, png, term }
 
   /// Refuses what cannot be written, before anything runs.
   func check(_ call: MetaCall, reads: [String]) throws {
     let format = format(of: call)
+    let adjustment = try FigureAdjustment(call)
     if format == .term {
+      try adjustment.requireNoSize()
       guard call.text("to") == nil else {
         throw Diagnostic("as=term draws on the terminal and writes no file", argument: "to", kind: .usage)
       }
@@ -26,7 +28,7 @@ struct Plotter {
   private func format(of call: MetaCall) -> Format {
     if let format = call.text("as").flatMap(Format.init(rawValue:)) { return format }
     guard let path = call.text("to") else { return console.showsFigures ? .term : .svg }
-    return path.lowercased().hasSuffix(".png") ? .png : .svg
+    return Format.allCases.first { path.lowercased().hasSuffix("." + $0.rawValue) } ?? .svg
   }
 
   private func target(of call: MetaCall, _ format: Format) -> String {
@@ -34,23 +36,21 @@ struct Plotter {
   }
 
   func plot(_ call: MetaCall) throws {
-    let figure = try figure(call)
+    let adjustment = try FigureAdjustment(call)
+    let figure = try adjustment.applied(to: try figure(call))
     console.note(figure)
     let format = format(of: call)
+    if format == .term { return console.show(figure) }
     let target = target(of: call, format)
+    let drawing = figure.drawing(width: adjustment.width, height: adjustment.height)
+    let bytes: [UInt8]
     switch format {
-    case .term: console.show(figure)
-    case .svg:
-      try outputs.write(Array(figure.svg.utf8), to: target)
-      written(target, figure)
-    case .png:
-      guard case .heatMap(let map) = figure.content else {
-        throw Diagnostic("only a heat map can be a PNG", hint: "write an .svg", argument: "as", kind: .usage)
-      }
-      let pooled = map.pooled(rows: 1024, columns: 2048)
-      try outputs.write(pooled.png(magnification: max(1, 720 / max(1, pooled.columnCount))), to: target)
-      written(target, figure)
+    case .pdf: bytes = drawing.pdf(title: figure.title, description: figure.description)
+    case .png: bytes = drawing.png()
+    case .svg, .term: bytes = Array(drawing.svg(title: figure.title, description: figure.description).utf8)
     }
+    try outputs.write(bytes, to: target)
+    written(target, figure)
   }
 
   private func written(_ path: String, _ figure: Figure) {
@@ -63,13 +63,9 @@ struct Plotter {
     guard let showable = try handle.load() as? any Showable else {
       throw Diagnostic("a value of type \(handle.type.name) has no plot", argument: "value", kind: .usage)
     }
-    var source: String?
-    if case .artifact(let node) = try call.value() { source = node.span.map { Console.oneLine($0.text) } }
-    // A value of an earlier session has no source text here; its file has the canonical call.
-    let made = source ?? (try? store.info(handle.reference.key).call)
     let request = PlotRequest(
-      name: call.name, call: made == call.name ? nil : made, key: handle.reference.key, x: call.text("x"),
-      y: call.text("y"), by: call.text("by"), layers: try call.positions("layers"))
+      name: call.name, key: handle.reference.key, x: call.text("x"), y: call.text("y"), by: call.text("by"),
+      layers: try call.positions("layers"))
     return try showable.figure(request)
   }
 
@@ -78,5 +74,86 @@ struct Plotter {
     let kept = name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") ? $0 : "-" }
     let trimmed = String(kept).trimmingCharacters(in: CharacterSet(charactersIn: "-"))
     return trimmed.isEmpty ? "plot" : String(trimmed.prefix(40))
+  }
+}
+
+/// What a `plot` statement changes of the picture that a value draws of itself.
+struct FigureAdjustment {
+  private let title, xLabel, yLabel: String?
+  let width, height: Double?
+  private let spacing: PlotAxis.Spacing?
+  private static let sizes = 160.0...4000.0
+
+  /// - Throws: `Diagnostic` naming the parameter that is out of range.
+  init(_ call: MetaCall) throws {
+    func text(_ name: String) throws -> String? {
+      switch call.parameters[name] {
+      case nil: return nil
+      case .string(let text)?, .symbol(let text)?: return text
+      case let other?:
+        throw Diagnostic("\(name)= is a text in quotes, not \(other.rendered)", argument: name, kind: .usage)
+      }
+    }
+    func size(_ name: String) throws -> Double? {
+      guard let literal = call.parameters[name] else { return nil }
+      guard let value = try? Double(literal: literal), FigureAdjustment.sizes.contains(value) else {
+        throw Diagnostic(
+          "\(name)= is a number from 160 to 4000, not \(literal.rendered)", argument: name, kind: .usage)
+      }
+      return value
+    }
+    title = try text("title")
+    xLabel = try text("x_label")
+    yLabel = try text("y_label")
+    width = try size("width")
+    height = try size("height")
+    spacing = call.text("scale").map { $0 == "log" ? .logarithmic : .linear }
+  }
+
+  /// - Throws: when a size is asked for where the window decides.
+  func requireNoSize() throws {
+    if width != nil || height != nil {
+      throw Diagnostic(
+        "the terminal has the size it has; width= and height= are those of a file",
+        argument: width != nil ? "width" : "height", kind: .usage)
+    }
+  }
+
+  /// - Throws: when the picture has no axis to divide otherwise.
+  func applied(to figure: Figure) throws -> Figure {
+    var figure = figure
+    if let title { figure.title = title }
+    switch figure.content {
+    case .lines(var plot):
+      plot.x.rename(xLabel)
+      plot.y.rename(yLabel)
+      if let spacing { plot.y.spacing = spacing }
+      figure.content = .lines(plot)
+    case .bars(var plot):
+      plot.x.rename(xLabel)
+      plot.y.rename(yLabel)
+      try refuseSpacing("bars begin at 0")
+      figure.content = .bars(plot)
+    case .heatMap(var map):
+      map.columns.rename(xLabel)
+      map.rows.rename(yLabel)
+      try refuseSpacing("both axes of a map are positions")
+      figure.content = .heatMap(map)
+    }
+    return figure
+  }
+
+  private func refuseSpacing(_ reason: String) throws {
+    if spacing == .logarithmic {
+      throw Diagnostic("scale=log means nothing here: \(reason)", argument: "scale", kind: .usage)
+    }
+  }
+}
+
+extension PlotAxis {
+  /// Takes another name; the unit goes with the old one.
+  fileprivate mutating func rename(_ label: String?) {
+    guard let label else { return }
+    (self.label, unit) = (label, nil)
   }
 }

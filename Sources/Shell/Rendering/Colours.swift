@@ -1,7 +1,7 @@
 import Kernel
 
 /// A colour in sRGB, 0 to 255.
-struct Colour: Equatable, Sendable {
+struct Colour: Hashable, Sendable {
   var red, green, blue: UInt8
 
   init(_ hex: UInt32) {
@@ -44,8 +44,9 @@ enum Palette {
   static func stops(_ scale: HeatMap.Scale) -> [Colour] { scale == .sequential ? sequential : diverging }
 
   /// The colour at `t` in 0…1 along a scale.
-  static func colour(_ scale: HeatMap.Scale, at t: Double) -> Colour {
-    let stops = stops(scale)
+  static func colour(_ scale: HeatMap.Scale, at t: Double) -> Colour { colour(stops(scale), at: t) }
+
+  static func colour(_ stops: [Colour], at t: Double) -> Colour {
     let position = min(max(t, 0), 1) * Double(stops.count - 1)
     let index = min(Int(position), stops.count - 2)
     return Colour(between: stops[index], and: stops[index + 1], at: position - Double(index))

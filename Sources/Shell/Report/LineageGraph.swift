@@ -23,7 +23,7 @@ struct LineageGraph {
     }
     let width = 20 + Double((column.values.max() ?? 0) + 1) * (box.width + box.gapX) - box.gapX
     let height = 20 + Double(rows.values.max() ?? 1) * (box.height + box.gapY) - box.gapY
-    let n = SVGCanvas.number
+    let n = SVG.number
     var out =
       "<svg class=\"lineage\" viewBox=\"0 0 \(n(width)) \(n(height))\" width=\"\(n(width))\" height=\"\(n(height))\" role=\"img\">"
     out += "<title>Lineage of the values</title>\n"
@@ -40,13 +40,13 @@ struct LineageGraph {
     for node in nodes {
       guard let (x, y) = place[node.key] else { continue }
       out +=
-        "<g class=\"\(node.status.rawValue)\"><title>\(SVGCanvas.escaped(node.summary)) \(node.key.prefix(12))</title>"
+        "<g class=\"\(node.status.rawValue)\"><title>\(SVG.escaped(node.summary)) \(node.key.prefix(12))</title>"
       out += "<rect x=\"\(n(x))\" y=\"\(n(y))\" width=\"\(n(box.width))\" height=\"\(n(box.height))\" rx=\"5\"/>"
       out +=
-        "<text x=\"\(n(x + 8))\" y=\"\(n(y + 15))\" class=\"name\">\(SVGCanvas.escaped(SVGCanvas.cut(node.name, to: 116)))</text>"
+        "<text x=\"\(n(x + 8))\" y=\"\(n(y + 15))\" class=\"name\">\(SVG.escaped(Glyphs.cut(node.name, to: 116)))</text>"
       let note = node.op == node.name ? node.type : "\(node.op) \u{2192} \(node.type)"
       out +=
-        "<text x=\"\(n(x + 8))\" y=\"\(n(y + 29))\">\(SVGCanvas.escaped(SVGCanvas.cut(note, to: 116)))</text></g>\n"
+        "<text x=\"\(n(x + 8))\" y=\"\(n(y + 29))\">\(SVG.escaped(Glyphs.cut(note, to: 116)))</text></g>\n"
     }
     return out + "</svg>\n"
   }

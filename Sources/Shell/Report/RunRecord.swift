@@ -20,23 +20,38 @@ struct RunRecord {
     var line: Int?
   }
 
-  enum Output {
-    case text(String)
-    case table(name: String, TableData)
-    case figure(Figure)
+  /// What a statement showed.
+  struct Output {
+    enum Content {
+      case text(String)
+      case table(name: String, TableData)
+      case figure(Figure)
+    }
+    var content: Content
+    /// Line of the script, from 1; nil for what no line of it showed.
+    var line: Int?
+  }
+
+  /// An error as printed, and the line of the script at fault.
+  struct Failure {
+    var text: String
+    var line: Int?
   }
 
   var sourceName = ""
   var source = ""
   /// How to run the same again.
   var replay = ""
+  /// When the run began, and the models it loaded.
+  var date = ""
+  var models: [String] = []
   var environment: [(name: String, value: String)] = []
   var parameters: [(name: String, value: String)] = []
   var steps: [Step] = []
   var outputs: [Output] = []
   var warnings: [String] = []
   /// Errors as printed; empty when the run succeeded.
-  var errors: [String] = []
+  var errors: [Failure] = []
 }
 
 /// How a step came to its value.

@@ -1,24 +1,24 @@
 import Kernel
 
 extension BarPlot {
-  func draw(on canvas: inout SVGCanvas, title: String) {
+  func draw(on drawing: inout Drawing, title: String) {
     let styles = SeriesStyle.styles(for: groups.count)
-    var area = PlotArea()
+    var area = PlotArea(of: drawing)
     let legend = Legend(names: groups.map(\.name), styles: styles, room: area.height)
-    if groups.count > 1 { area.right = SVGCanvas.width - 20 - legend.width }
+    if groups.count > 1 { area.right = drawing.width - 20 - legend.width }
     let slot = area.width / Double(max(1, names.count))
-    let isCrowded = names.contains { SVGCanvas.textWidth($0) > slot - 4 }
+    let isCrowded = names.contains { Glyphs.width($0, size: 11) > slot - 4 }
     if isCrowded {
-      area.bottom -= min(70, (names.map(SVGCanvas.textWidth).max() ?? 0) * 0.6)
+      area.bottom -= min(70, (names.map { Glyphs.width($0, size: 11) }.max() ?? 0) * 0.6)
     }
-    area.drawFrame(on: &canvas, title: title, x: x, y: y)
+    area.drawFrame(on: &drawing, title: title, x: x, y: y)
     var extremes = groups.flatMap(\.values).filter(\.isFinite) + [0]
     for group in groups {
       extremes += (group.interval ?? []).flatMap { [$0.lowerBound, $0.upperBound] }.filter(\.isFinite)
     }
     let linear = PlotAxis(y.label, unit: y.unit, spacing: .linear, isRatio: y.isRatio)
     let ticks = Ticks(from: extremes.min() ?? 0, to: extremes.max() ?? 1, axis: linear)
-    area.drawVerticalTicks(ticks, .linear, on: &canvas)
+    area.drawVerticalTicks(ticks, .linear, on: &drawing)
     func level(_ value: Double) -> Double { area.bottom - ticks.fraction(value, .linear) * area.height }
 
     let barWidth = slot * 0.72 / Double(max(1, groups.count))
@@ -26,26 +26,24 @@ extension BarPlot {
       for (index, value) in group.values.enumerated() where value.isFinite {
         let x = area.left + slot * (Double(index) + 0.14) + barWidth * Double(groupIndex)
         let (top, bottom) = (min(level(value), level(0)), max(level(value), level(0)))
-        canvas.rect(x, top, max(0.5, barWidth - 1), bottom - top, attributes: styles[groupIndex].fill)
+        drawing.rect(x, top, max(0.5, barWidth - 1), bottom - top, styles[groupIndex].colour)
         if let interval = group.interval?[index], interval.lowerBound.isFinite, interval.upperBound.isFinite {
-          let n = SVGCanvas.number
-          let (low, high, middle) = (level(interval.lowerBound), level(interval.upperBound), x + (barWidth - 1) / 2)
-          let caps = [low, high].map { "M\(n(middle - 4)) \(n($0))h8" }.joined()
-          canvas.add("<path class=\"interval ink\" d=\"M\(n(middle)) \(n(low))V\(n(high))\(caps)\"/>")
+          PlotArea.drawInterval(
+            x + (barWidth - 1) / 2, level(interval.lowerBound), level(interval.upperBound), Paint.text, on: &drawing)
         }
       }
     }
-    area.drawAxes(on: &canvas)
+    area.drawAxes(on: &drawing)
     // With more names than fit, every so many is written.
     let stride = max(1, Int((Double(names.count) * 13 / area.width).rounded(.up)))
     for (index, name) in names.enumerated() where index % stride == 0 {
       let x = area.left + slot * (Double(index) + 0.5)
       if isCrowded {
-        canvas.text(x + 3, area.bottom + 14, SVGCanvas.cut(name, to: 110), class: "tick", anchor: .end, rotated: -35)
+        drawing.text(x + 3, area.bottom + 14, Glyphs.cut(name, to: 120, size: 11), .tick, anchor: .end, turn: -35)
       } else {
-        canvas.text(x, area.bottom + 19, name, class: "tick", anchor: .middle)
+        drawing.text(x, area.bottom + 19, name, .tick, anchor: .middle)
       }
     }
-    if groups.count > 1 { legend.draw(x: area.right + 14, top: area.top, asBlocks: true, on: &canvas) }
+    if groups.count > 1 { legend.draw(x: area.right + 14, top: area.top, asBlocks: true, on: &drawing) }
   }
 }

@@ -23,42 +23,43 @@ extension LinePlot {
     px.isFinite && py.isFinite && (x.spacing == .linear || px > 0) && (y.spacing == .linear || py > 0)
   }
 
-  func draw(on canvas: inout SVGCanvas, title: String) {
+  func draw(on drawing: inout Drawing, title: String) {
     let styles = SeriesStyle.styles(for: series.count)
-    var area = PlotArea()
+    var area = PlotArea(of: drawing)
     area.inset = 10  // Markers keep clear of the vertical axis.
     let legend = Legend(names: series.map(\.name), styles: styles, room: area.height)
     let hasLegend = series.count > 1 || !(series.first?.name.isEmpty ?? true)
-    if hasLegend { area.right = SVGCanvas.width - 20 - legend.width }
-    area.drawFrame(on: &canvas, title: title, x: x, y: y)
+    if hasLegend { area.right = drawing.width - 20 - legend.width }
+    area.drawFrame(on: &drawing, title: title, x: x, y: y)
     guard let bounds else {
-      area.drawAxes(on: &canvas)
-      canvas.text((area.left + area.right) / 2, (area.top + area.bottom) / 2, "no finite values", anchor: .middle)
+      area.drawAxes(on: &drawing)
+      drawing.text((area.left + area.right) / 2, (area.top + area.bottom) / 2, "no finite values", anchor: .middle)
       return
     }
-    let xTicks = Ticks(from: bounds.x.lowerBound, to: bounds.x.upperBound, axis: x, count: 8, widening: false)
-    let yTicks = Ticks(from: bounds.y.lowerBound, to: bounds.y.upperBound, axis: y)
-    area.drawVerticalTicks(yTicks, y.spacing, on: &canvas)
-    area.drawHorizontalTicks(xTicks, x.spacing, on: &canvas)
-    area.drawAxes(on: &canvas)
+    let xTicks = Ticks(
+      from: bounds.x.lowerBound, to: bounds.x.upperBound, axis: x, count: max(3, min(8, Int(area.width / 64))),
+      widening: false)
+    let yTicks = Ticks(from: bounds.y.lowerBound, to: bounds.y.upperBound, axis: y, count: max(3, Int(area.height / 52)))
+    area.drawVerticalTicks(yTicks, y.spacing, on: &drawing)
+    area.drawHorizontalTicks(xTicks, x.spacing, on: &drawing)
+    area.drawAxes(on: &drawing)
 
     func place(_ px: Double, _ py: Double) -> (Double, Double) {
       (area.horizontal(xTicks.fraction(px, x.spacing)), area.bottom - yTicks.fraction(py, y.spacing) * area.height)
     }
-    if let reference, reference.y.isFinite {
+    if let reference, reference.y.isFinite, y.spacing == .linear || reference.y > 0 {
       let level = place(bounds.x.lowerBound, reference.y).1
-      canvas.line(area.left, level, area.right, level, class: "reference")
-      canvas.text(area.right - 4, level - 5, reference.name, class: "tick", anchor: .end)
+      drawing.line(area.left, level, area.right, level, Paint.reference)
+      drawing.text(area.right - 4, level - 5, reference.name, .tick, anchor: .end)
     }
-    for (one, style) in zip(series, styles) { draw(one, style, place, on: &canvas) }
-    if hasLegend { legend.draw(x: area.right + 14, top: area.top, asBlocks: false, on: &canvas) }
+    for (one, style) in zip(series, styles) { draw(one, style, place, on: &drawing) }
+    if hasLegend { legend.draw(x: area.right + 14, top: area.top, asBlocks: false, on: &drawing) }
   }
 
   private func draw(
-    _ one: Series, _ style: SeriesStyle, _ place: (Double, Double) -> (Double, Double), on canvas: inout SVGCanvas
+    _ one: Series, _ style: SeriesStyle, _ place: (Double, Double) -> (Double, Double), on drawing: inout Drawing
   ) {
-    let n = SVGCanvas.number
-    var path = ""
+    var outline = Drawing.Outline()
     var isPenDown = false
     var points: [(x: Double, y: Double, index: Int)] = []
     for (index, pair) in zip(one.x, one.y).enumerated() {
@@ -67,7 +68,7 @@ extension LinePlot {
         continue
       }
       let (px, py) = place(pair.0, pair.1)
-      path += (isPenDown ? "L" : "M") + "\(n(px)) \(n(py))"
+      outline.steps.append(isPenDown ? .line(px, py) : .move(px, py))
       isPenDown = true
       points.append((px, py, index))
     }
@@ -76,13 +77,12 @@ extension LinePlot {
         let range = interval[point.index]
         guard range.lowerBound.isFinite, range.upperBound.isFinite else { continue }
         let (low, high) = (place(one.x[point.index], range.lowerBound).1, place(one.x[point.index], range.upperBound).1)
-        let caps = [low, high].map { "M\(n(point.x - 4)) \(n($0))h8" }.joined()
-        canvas.add("<path class=\"interval\" \(style.stroke) d=\"M\(n(point.x)) \(n(low))V\(n(high))\(caps)\"/>")
+        PlotArea.drawInterval(point.x, low, high, style.colour, on: &drawing)
       }
     }
-    if points.count > 1 { canvas.add("<path class=\"curve\" \(style.stroke)\(style.dashes) d=\"\(path)\"/>") }
+    if points.count > 1 { drawing.add(.stroke(outline, style.pen)) }
     // On long curves a dozen markers are enough to tell lines apart.
     let stride = points.count > 40 ? points.count / 12 : 1
-    for point in points where point.index % stride == 0 { style.drawMarker(at: point.x, point.y, on: &canvas) }
+    for point in points where point.index % stride == 0 { style.drawMarker(at: point.x, point.y, on: &drawing) }
   }
 }
