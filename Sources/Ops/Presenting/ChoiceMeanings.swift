@@ -3,7 +3,7 @@ import Transformer
 
 // What the choices of parameters mean, for help, completion and the reference.
 
-extension Keep {
+extension Statistic {
   public static let meanings = [
     "values": "the activations of every token",
     "moments": "mean and variance of every feature, per cluster with by=",
