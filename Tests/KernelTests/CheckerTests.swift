@@ -67,7 +67,8 @@ private let prelude = """
     ),
     ("x = load ./missing", "there is no file or folder `./missing`", "./missing"),
     (
-      "x = load missing", "`missing` is neither a variable nor a file | a file of that name to be written is `./missing`",
+      "x = load missing",
+      "`missing` is neither a variable nor a file | a file of that name to be written is `./missing`",
       "missing"
     ),
     ("x = load data/missing", "there is no file or folder `data/missing`", "data/missing"),
@@ -106,11 +107,14 @@ private let prelude = """
     ),
     ("show", "`show` needs more: show VALUE [rows=] [layers=] [by=]", "show"),
     (
-      "plot mk colour=3", "`plot` has no parameter `colour` | plot VALUE [x=] [y=] [by=] [layers=] [title=] [x_label=] [y_label=] [width=] [height=] [scale=] [as=] [to=]",
+      "plot mk colour=3",
+      "`plot` has no parameter `colour` | plot VALUE [x=] [y=] [by=] [layers=] [title=] [x_label=] [y_label=] [width=] [height=] [scale=] [as=] [to=]",
       "colour"
     ),
     ("plot mk as=gif", "`as` of `plot` is one of svg, pdf, png, term, not `gif`", "gif"),
-    ("export mk to=out", "`out` is neither a variable nor a file | a file of that name to be written is `./out`", "out"),
+    (
+      "export mk to=out", "`out` is neither a variable nor a file | a file of that name to be written is `./out`", "out"
+    ),
     ("vars masks", "there is no type `masks` | did you mean `mask`?", "masks"),
     ("why (flap acts)", "`why` wants the name of a variable, not `(flap acts)`", "(flap acts)"),
     ("assert mk > 3", "a mask and a number cannot be compared so", "mk"),

@@ -1,7 +1,7 @@
 import Foundation
-@testable import Kernel
 import Testing
 
+@testable import Kernel
 @testable import Shell
 
 /// Sample figures, one per kind and edge.
@@ -102,7 +102,8 @@ enum Sample {
   @Test func aStatementChangesTitleLabelsAndScale() throws {
     func call(_ parameters: [String: Literal]) -> MetaCall {
       MetaCall(
-        word: MetaWord.named("plot")!, arguments: [], parameters: parameters, span: Span(Source(name: "", text: ""), 0..<0),
+        word: MetaWord.named("plot")!, arguments: [], parameters: parameters,
+        span: Span(Source(name: "", text: ""), 0..<0),
         argumentSpans: [:])
     }
     let figure = try FigureAdjustment(

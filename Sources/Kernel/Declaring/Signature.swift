@@ -192,7 +192,8 @@ extension Param: ErasedParameter {
   func declaration(named name: String) -> ParameterDeclaration {
     ParameterDeclaration(
       name: name, meaning: meaning, kind: Value.kind, unit: unit, range: range?.text, choices: Value.choices,
-      choiceMeanings: Value.choiceMeanings, words: Value.words, defaultValue: defaultValue?.literal, isPositional: isPositional,
+      choiceMeanings: Value.choiceMeanings, words: Value.words, defaultValue: defaultValue?.literal,
+      isPositional: isPositional,
       illegal: Value.illegal + (range?.outside ?? []))
   }
 }

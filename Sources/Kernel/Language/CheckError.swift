@@ -108,7 +108,8 @@ enum CheckError: Explained {
       return usage("`\(name)` of `\(op)` is \(kind), not \(article(found))", name)
     case .missingFile(let path, let advice): return usage("there is no file or folder `\(path)`", hint: advice)
     case .bareWordAsPath(let word):
-      return usage("`\(word)` is neither a variable nor a file", hint: "a file of that name to be written is `./\(word)`")
+      return usage(
+        "`\(word)` is neither a variable nor a file", hint: "a file of that name to be written is `./\(word)`")
     case .arithmetic(let text, let variable):
       return usage(
         "`\(text)` reads as a path, and `\(variable)` is a variable: the language has no arithmetic",

@@ -87,7 +87,8 @@ public struct MetaWord: Sendable {
         Parameter("width", .literal, "width of the file's picture in units of 1/96 inch, 720 by default"),
         Parameter("height", .literal, "its height, 420 by default"),
         Parameter("scale", .word, "how the vertical axis is divided", choices: ["linear", "log"]),
-        Parameter("as", .word, "the format, when the file name does not say it", choices: ["svg", "pdf", "png", "term"]),
+        Parameter(
+          "as", .word, "the format, when the file name does not say it", choices: ["svg", "pdf", "png", "term"]),
         Parameter(
           "to", .path, "the file to write; without it the terminal, or NAME.svg when there is none",
           endings: ["svg", "pdf", "png"]),

@@ -33,7 +33,8 @@ extension Activations: Showable {
     let drawn = sites.filter { parts[$0] != nil }
     guard let site = request.y.map({ word in drawn.first { $0.rawValue == word } }) ?? drawn.last else {
       throw Diagnostic(
-        "the capture has no site `\(request.y ?? "")`", hint: "y= takes \(drawn.map(\.rawValue).joined(separator: ", "))",
+        "the capture has no site `\(request.y ?? "")`",
+        hint: "y= takes \(drawn.map(\.rawValue).joined(separator: ", "))",
         argument: "y", kind: .usage)
     }
     let rows = try layers.map { layer in

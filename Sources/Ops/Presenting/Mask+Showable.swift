@@ -89,7 +89,8 @@ extension Scores: Showable {
     }
     let isPositive = series.allSatisfy { $0.y.allSatisfy { $0 > 0 } }
     return Figure(
-      title: "\(method.prefix(1).uppercased() + method.dropFirst()) scores of the \(module.unitName)s, by layer", key: request.key,
+      title: "\(method.prefix(1).uppercased() + method.dropFirst()) scores of the \(module.unitName)s, by layer",
+      key: request.key,
       .lines(
         LinePlot(
           x: PlotAxis("\(module.axis)s from least to most important", isRatio: true),

@@ -105,7 +105,8 @@ extension Networks: Showable {
         "network \(component)", x: (0..<tokens).map(Double.init),
         y: courses.row(component).prefix(tokens).map(Double.init))
     }
-    return LinePlot(x: PlotAxis("token", isWhole: true), y: PlotAxis("activity", unit: "standard deviations"), series: series)
+    return LinePlot(
+      x: PlotAxis("token", isWhole: true), y: PlotAxis("activity", unit: "standard deviations"), series: series)
   }
 
   /// Share of the neurons that are key in so many networks of all runs, one curve per layer.

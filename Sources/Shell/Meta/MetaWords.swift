@@ -114,7 +114,8 @@ final class MetaWords: MetaHandler {
   private func sync(_ session: Session) {
     let changed = session.synchronize()
     console.remark(
-      changed.isEmpty ? "all names are as they were" : "\(changed.joined(separator: ", ")): taken over from the workspace")
+      changed.isEmpty
+        ? "all names are as they were" : "\(changed.joined(separator: ", ")): taken over from the workspace")
   }
 
   private func why(_ name: String) throws {

@@ -21,7 +21,8 @@ final class Settings {
   ) -> Rule where T.RawValue == String {
     let names = T.allCases.map(\.rawValue)
     return Rule(
-      name: name, legal: names.joined(separator: " | "), meaning: meaning, choices: names, value: { value().rawValue }) {
+      name: name, legal: names.joined(separator: " | "), meaning: meaning, choices: names, value: { value().rawValue }
+    ) {
       literal in
       let text = PlainText.of(literal)
       guard let chosen = T(rawValue: text) else {

@@ -96,7 +96,8 @@ private struct PDFFile {
 
   mutating func stream(_ dictionary: String, _ content: [UInt8]) {
     places.append(bytes.count)
-    bytes += Array("\(places.count) 0 obj\n\(dictionary)\nstream\n".utf8) + content + Array("\nendstream\nendobj\n".utf8)
+    bytes +=
+      Array("\(places.count) 0 obj\n\(dictionary)\nstream\n".utf8) + content + Array("\nendstream\nendobj\n".utf8)
   }
 
   /// With the table of objects at its end. There is no date and no identifier: equal pictures are equal files.
@@ -116,7 +117,8 @@ private struct PDFFile {
   static func text(_ text: String) -> String {
     let digits = Array("0123456789abcdef")
     return "<feff"
-      + text.utf16.flatMap { unit in [12, 8, 4, 0].map { digits[Int(unit >> UInt16($0) & 15)] } }.map(String.init).joined()
+      + text.utf16.flatMap { unit in [12, 8, 4, 0].map { digits[Int(unit >> UInt16($0) & 15)] } }.map(String.init)
+      .joined()
       + ">"
   }
 }

@@ -121,14 +121,16 @@ private struct Raster {
         guard length > 0 else { continue }
         let (dx, dy) = ((end.x - start.x) / length * half, (end.y - start.y) / length * half)
         pieces.append([
-          (start.x - dy, start.y + dx), (end.x - dy, end.y + dx), (end.x + dy, end.y - dx), (start.x + dy, start.y - dx),
+          (start.x - dy, start.y + dx), (end.x - dy, end.y + dx), (end.x + dy, end.y - dx),
+          (start.x + dy, start.y - dx),
           (start.x - dy, start.y + dx),
         ])
       }
       // Joints are round; wide enough to be seen only on lines that are.
       guard half > 1 else { continue }
       for joint in line.dropFirst().dropLast() {
-        pieces.append((0...12).map { (joint.x + half * cos(Double($0) * .pi / 6), joint.y - half * sin(Double($0) * .pi / 6)) })
+        pieces.append(
+          (0...12).map { (joint.x + half * cos(Double($0) * .pi / 6), joint.y - half * sin(Double($0) * .pi / 6)) })
       }
     }
     fill(pieces.map(Raster.oneWay), pen.colour)

@@ -43,7 +43,8 @@ extension Drawing {
       let stops = colours.enumerated().map { place, colour in
         "<stop offset=\"\(NumberText.trimmed(Double(place) / Double(max(1, colours.count - 1)), 4))\" stop-color=\"\(colour.hex)\"/>"
       }
-      return "<linearGradient id=\"scale-\(index)\" x1=\"0\" y1=\"1\" x2=\"0\" y2=\"0\">\(stops.joined())</linearGradient>"
+      return
+        "<linearGradient id=\"scale-\(index)\" x1=\"0\" y1=\"1\" x2=\"0\" y2=\"0\">\(stops.joined())</linearGradient>"
         + "<rect \(place(box)) fill=\"url(#scale-\(index))\"/>"
     case .cells(let box, let rows, let columns, let colours):
       let png = PNG.indexed(rows: rows, columns: columns, colours)

@@ -39,7 +39,8 @@ extension LinePlot {
     let xTicks = Ticks(
       from: bounds.x.lowerBound, to: bounds.x.upperBound, axis: x, count: max(3, min(8, Int(area.width / 64))),
       widening: false)
-    let yTicks = Ticks(from: bounds.y.lowerBound, to: bounds.y.upperBound, axis: y, count: max(3, Int(area.height / 52)))
+    let yTicks = Ticks(
+      from: bounds.y.lowerBound, to: bounds.y.upperBound, axis: y, count: max(3, Int(area.height / 52)))
     area.drawVerticalTicks(yTicks, y.spacing, on: &drawing)
     area.drawHorizontalTicks(xTicks, x.spacing, on: &drawing)
     area.drawAxes(on: &drawing)
