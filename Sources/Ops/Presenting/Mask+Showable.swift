@@ -102,7 +102,7 @@ extension Scores: Showable {
       .filter { block?[$0].isFinite == true }
     let series = LinePlot.Series("blocks", x: known.map(Double.init), y: known.compactMap { block?[$0] })
     return Figure(
-      title: request.title, key: request.key,
+      title: "Scores of the blocks", key: request.key,
       .lines(LinePlot(x: PlotAxis("layer", isWhole: true), y: PlotAxis("score"), series: [series])))
   }
 }
