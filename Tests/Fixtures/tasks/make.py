@@ -9,25 +9,21 @@ The items are a handful of each public test or validation set.
 """
 
 import json
-import os
 import pathlib
 import shutil
 import sys
 import tempfile
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-
-import datasets  # noqa: E402
-import torch  # noqa: E402
+import torch
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1] / "Interop"))
+
+from harness import lines, measured, offline, pages  # noqa: E402
+
 MODEL = HERE.parents[2] / "data" / "tiny-llama"
 COUNTS = {"piqa": 5, "hellaswag": 6, "winogrande": 5, "arc_easy": 4, "arc_challenge": 4, "openbookqa": 4, "boolq": 3}
 SUBJECTS = ["anatomy", "world_religions"]
-
-
-def lines(path):
-    return [json.loads(line) for line in open(path, encoding="utf-8")]
 
 
 def write(name, rows):
@@ -58,55 +54,9 @@ def make_items(tasks, wikitext):
             file.write("\n".join(article.split("\n")[:6]) + "\n")
 
 
-def rolled_pages():
-    pages, page = [], ""
-    for line in open(HERE / "pages.txt", encoding="utf-8", newline="\n"):
-        title = line.replace("= = =", "===").replace("= =", "==").strip()
-        if title.startswith("= ") and title.endswith(" ="):
-            pages, page = pages + [page], ""
-        page += line
-    return [{"page": page} for page in pages + [page] if page.strip()]
-
-
-def load(path, name=None, **_):
-    path = path.split("/")[-1]
-    files = {"piqa": "piqa", "hellaswag": "hellaswag", "winogrande": "winogrande", "openbookqa": "openbookqa",
-             "super_glue": "boolq", "ai2_arc": "arc_easy" if name == "ARC-Easy" else "arc_challenge"}
-    if path == "wikitext_document_level":
-        rows = dev = rolled_pages()
-    elif path == "mmlu":
-        rows = [r for r in lines(HERE / "mmlu.jsonl") if r["subject"] == name]
-        dev = [r for r in lines(HERE / "mmlu_dev.jsonl") if r["subject"] == name]
-    else:
-        rows = dev = lines(HERE / (files[path] + ".jsonl"))
-    every = {split: datasets.Dataset.from_list(rows) for split in ("train", "validation", "test")}
-    return datasets.DatasetDict({**every, "dev": datasets.Dataset.from_list(dev)})
-
-
-def measured(model, tasks, bos, shots, length):
-    import lm_eval
-    from lm_eval.models.huggingface import HFLM
-
-    lm = HFLM(pretrained=str(model), dtype="float32", device="cpu", batch_size=1, add_bos_token=bos, max_length=length)
-    result = lm_eval.simple_evaluate(
-        model=lm, tasks=tasks, num_fewshot=shots, log_samples=True, bootstrap_iters=0)
-    entry = {"bos": "tokenizer" if bos else "legacy", "shots": shots, "length": length, "tasks": {}}
-    for task, samples in result["samples"].items():
-        figures = {key.split(",")[0]: value for key, value in result["results"][task].items()
-                   if isinstance(value, float)}
-        items = []
-        for sample in sorted(samples, key=lambda s: s["doc_id"]):
-            asked = list(sample["arguments"].values()) if isinstance(sample["arguments"], dict) else sample["arguments"]
-            pairs = [list(a.values()) if isinstance(a, dict) else list(a) for a in asked]
-            found = [r[0][0] if isinstance(r[0], (list, tuple)) else r[0] for r in sample["resps"]]
-            items.append({"pairs": pairs, "log_likelihoods": found})
-        entry["tasks"][task] = {"figures": figures, "items": items}
-    return entry
-
-
 def main():
     make_items(*sys.argv[1:])
-    datasets.load_dataset = load
+    offline(HERE, pages(HERE / "pages.txt"))
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         # The harness asks transformers for the tokens that start and end a text.

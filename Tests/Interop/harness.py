@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Compares prn with lm-evaluation-harness and transformers on one model, item by item and token by token.
+
+    python3 Tests/Interop/harness.py PRN MODEL TASKS WIKITEXT [--limit 200] [--pages 4] [--tasks piqa,boolq]
+
+TASKS is a folder with piqa.jsonl, hellaswag.jsonl and so on, in the fields of the published data sets; WIKITEXT is
+wiki.test.raw. For prompts with a start-of-text token and without: the choice of every item, with and without
+normalisation, and each task's accuracy are the same; log-likelihoods agree to 1e-3 nat and perplexities of whole pages
+to 1e-4; greedy texts of 64 tokens after 20 prompts are the same. The versions are those of Tests/requirements.txt.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import datasets  # noqa: E402
+import torch  # noqa: E402
+
+NAMES = ["piqa", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa", "boolq"]
+
+
+def lines(path):
+    return [json.loads(line) for line in open(path, encoding="utf-8")]
+
+
+def pages(path, count=None):
+    """The articles of a raw WikiText file, lines as published."""
+    found, page = [], ""
+    for line in open(path, encoding="utf-8", newline="\n"):
+        title = line.replace("= = =", "===").replace("= =", "==").strip()
+        if title.startswith("= ") and title.endswith(" ="):
+            found, page = found + [page], ""
+        page += line
+    return [page for page in found + [page] if page.strip()][:count]
+
+
+def offline(folder, articles):
+    """What stands for `datasets.load_dataset`: the same rows from local files, whichever split is asked for."""
+    folder = pathlib.Path(folder)
+
+    def load(path, name=None, **_):
+        path = path.split("/")[-1]
+        files = {"super_glue": "boolq", "ai2_arc": "arc_easy" if name == "ARC-Easy" else "arc_challenge"}
+        if path == "wikitext_document_level":
+            rows = dev = [{"page": page} for page in articles]
+        elif path == "mmlu":
+            rows = [r for r in lines(folder / "mmlu.jsonl") if r["subject"] == name]
+            dev = [r for r in lines(folder / "mmlu_dev.jsonl") if r["subject"] == name]
+        else:
+            rows = dev = lines(folder / (files.get(path, path) + ".jsonl"))
+        every = {split: datasets.Dataset.from_list(rows) for split in ("train", "validation", "test")}
+        return datasets.DatasetDict({**every, "dev": datasets.Dataset.from_list(dev)})
+
+    datasets.load_dataset = load
+
+
+def measured(model, tasks, bos, shots, length, limit=None, batch=1):
+    """Figures and items of the harness: of every item the (context, continuation) pairs and their log-likelihoods."""
+    import lm_eval
+    from lm_eval.models.huggingface import HFLM
+
+    lm = HFLM(
+        pretrained=str(model), dtype="float32", device="cpu", batch_size=batch, add_bos_token=bos, max_length=length)
+    result = lm_eval.simple_evaluate(
+        model=lm, tasks=tasks, num_fewshot=shots, log_samples=True, bootstrap_iters=0, limit=limit)
+    entry = {"bos": "tokenizer" if bos else "legacy", "shots": shots, "length": length, "tasks": {}}
+    for task, samples in result["samples"].items():
+        figures = {key.split(",")[0]: value for key, value in result["results"][task].items()
+                   if isinstance(value, float)}
+        items = []
+        for sample in sorted(samples, key=lambda s: s["doc_id"]):
+            asked = list(sample["arguments"].values()) if isinstance(sample["arguments"], dict) else sample["arguments"]
+            pairs = [list(a.values()) if isinstance(a, dict) else list(a) for a in asked]
+            found = [r[0][0] if isinstance(r[0], (list, tuple)) else r[0] for r in sample["resps"]]
+            items.append({"pairs": pairs, "log_likelihoods": found})
+        entry["tasks"][task] = {"figures": figures, "items": items}
+    return entry
+
+
+def greedy(model, prompts, bos, count):
+    """The ids that transformers makes after each prompt."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    network = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    made = []
+    for prompt in prompts:
+        ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=bos)["input_ids"]
+        with torch.no_grad():
+            out = network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False)
+        made.append(out[0, ids.shape[1]:].tolist())
+    return made
+
+
+def named(model, folder):
+    """The model's folder, or a copy that names its start and end tokens where only config.json does.
+
+    The harness asks transformers for them; without a name it cannot start."""
+    model = pathlib.Path(model).resolve()
+    if (model / "tokenizer_config.json").exists():
+        return model
+    copy = pathlib.Path(folder) / "named"
+    copy.mkdir()
+    for file in model.iterdir():
+        (copy / file.name).symlink_to(file)
+    config = json.loads((model / "config.json").read_text())
+    added = {t["id"]: t["content"] for t in json.loads((model / "tokenizer.json").read_text())["added_tokens"]}
+    (copy / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **{f"{end}_token": added[config[f"{end}_token_id"]] for end in ("bos", "eos")}}))
+    return copy
+
+
+def run(prn, statements, folder):
+    started = time.time()
+    done = subprocess.run([prn, "-c", statements, "--workspace", f"{folder}/ws"], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+    return time.time() - started
+
+
+def artifact(folder, name):
+    import h5py
+
+    return h5py.File(f"{folder}/ws/vars/main/{name}.h5")
+
+
+def words(path, count):
+    """The first eight words of paragraphs, spread over the text."""
+    paragraphs = [line.split() for line in open(path, encoding="utf-8") if len(line.split()) > 40]
+    return [" ".join(p[:8]) for p in paragraphs[:: max(1, len(paragraphs) // count)][:count]]
+
+
+def compare(arguments):
+    mistakes = []
+
+    def check(what, right, detail=""):
+        if not right:
+            mistakes.append(what)
+            print(f"  WRONG {what} {detail}")
+
+    articles = pages(arguments.wikitext, arguments.pages)
+    offline(arguments.tasks_folder, articles)
+    names = arguments.tasks.split(",")
+    with tempfile.TemporaryDirectory() as folder:
+        part, asked = pathlib.Path(folder, "pages.txt"), pathlib.Path(folder, "tasks")
+        part.write_text("".join(articles), encoding="utf-8", newline="\n")
+        asked.mkdir()
+        for name in names:
+            for file in [name] + (["mmlu_dev"] if name == "mmlu" else []):
+                (asked / f"{file}.jsonl").symlink_to(pathlib.Path(arguments.tasks_folder, f"{file}.jsonl").resolve())
+        subjects = ["mmlu_" + s for s in dict.fromkeys(r["subject"] for r in lines(asked / "mmlu.jsonl"))] \
+            if "mmlu" in names else []
+        prompts = words(arguments.wikitext, 20)
+        model = named(arguments.model, folder)
+        load = f"m = load {model}\n"
+        for bos in (True, False):
+            spelled = "tokenizer" if bos else "legacy"
+            print(f"bos={spelled}", flush=True)
+            seconds = run(arguments.prn, load + f"r = eval m tasks={asked} limit={arguments.limit} bos={spelled}", folder)
+            with artifact(folder, "r") as report:
+                length = json.loads(report["protocol"][()])["max_length"]
+                mine = [{key: report[f"item/{key}"][:][where] for key in ("log_likelihood", "chosen", "chosen_norm", "gold")}
+                        for where in (report["item/task"][:] == i for i in range(len(report["task/name"])))]
+                mine = dict(zip([n.decode() for n in report["task/name"][:]], mine))
+                figures = dict(zip([n.decode() for n in report["metric/name"][:]], report["metric/value"][:]))
+            started = time.time()
+            flat = [name for name in names if name != "mmlu"] + subjects
+            theirs = measured(model, flat, bos, 0, length, arguments.limit, 8)["tasks"]
+            print(f"  {sum(len(t['items']) for t in theirs.values())} items: prn {seconds:.1f} s, "
+                  f"lm_eval {time.time() - started:.1f} s", flush=True)
+            for task, entry in theirs.items():
+                own, worst, other = mine[task], 0.0, 0
+                check(f"{task}: number of items", len(own["gold"]) == len(entry["items"]))
+                for i, item in enumerate(entry["items"]):
+                    found = item["log_likelihoods"]
+                    worst = max([worst] + [abs(a - b) for a, b in zip(own["log_likelihood"][i], found)])
+                    other += int(own["chosen"][i]) != max(range(len(found)), key=found.__getitem__)
+                check(f"{task}: choices", other == 0, f"{other} differ")
+                check(f"{task}: log-likelihoods", worst < 1e-3, f"by {worst:.1e} nat")
+                for metric in ("acc", "acc_norm"):
+                    if f"{task}.{metric}" in figures:
+                        check(f"{task}.{metric}", abs(figures[f"{task}.{metric}"] - entry["figures"][metric]) < 1e-9,
+                              f"{figures[f'{task}.{metric}']} and {entry['figures'][metric]}")
+                print(f"  {task}: {len(entry['items'])} items, largest difference {worst:.1e} nat")
+            run(arguments.prn, load + f"t = text {part} model=m join=pages\nw = eval m t bos={spelled} "
+                "metric=word_perplexity,byte_perplexity", folder)
+            with artifact(folder, "w") as report:
+                length = json.loads(report["protocol"][()])["max_length"]
+                own = dict(zip([n.decode() for n in report["metric/name"][:]], report["metric/value"][:]))
+            rolled = measured(model, ["wikitext"], bos, 0, length)["tasks"]["wikitext"]["figures"]
+            for metric, value in own.items():
+                away = abs(value / rolled[metric] - 1)
+                check(metric, away < 1e-4)
+                print(f"  {metric} {value:.6f} and {rolled[metric]:.6f}, {away:.1e} apart")
+            quoted = ", ".join(json.dumps(p, ensure_ascii=False) for p in prompts)
+            run(arguments.prn, load + f"g = generate m [{quoted}] tokens=64 bos={spelled}", folder)
+            with artifact(folder, "g") as texts:
+                ids, counts = texts["token/id"][:].tolist(), texts["text/tokens"][:].tolist()
+            same = 0
+            for expected, count in zip(greedy(model, prompts, bos, 64), counts):
+                own, ids = ids[:count], ids[count:]
+                same += own == expected
+            check("greedy texts", same == len(prompts), f"{same} of {len(prompts)} are the same")
+            print(f"  {same} of {len(prompts)} greedy texts of 64 tokens are the same", flush=True)
+    print("equal" if not mistakes else f"{len(mistakes)} differences")
+    return bool(mistakes)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    for name in ("prn", "model", "tasks_folder", "wikitext"):
+        parser.add_argument(name)
+    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--pages", type=int, default=4)
+    parser.add_argument("--tasks", default=",".join(NAMES + ["mmlu"]))
+    sys.exit(compare(parser.parse_args()))
