@@ -16,7 +16,7 @@ extension BLAS {
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
-  fileprivate static func counted(_ product: () -> Void) {
+  static func counted(_ product: () -> Void) {
     let start = now()
     product()
     nanoseconds.wrappingAdd(now() - start, ordering: .relaxed)

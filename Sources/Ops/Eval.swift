@@ -177,7 +177,9 @@ struct Eval: Op {
     for metric in metric where metric.samples(evidence).isEmpty {
       throw Diagnostic("none of the tasks defines \(metric.name)", argument: "metric")
     }
-    let always: [String: JSONValue] = ["precision": "f32", "revision": .integer(Eval.revision)]
+    let always: [String: JSONValue] = [
+      "precision": .string(model.network.precision.rawValue), "revision": .integer(Eval.revision),
+    ]
     let report = Report(
       evidence, metrics: metric.isEmpty ? Metric.all : metric, conditions: conditions.merging(always) { $1 },
       calibrationOverlap: texts.contains(where: model.calibration.contains), sharedWithCalibration: shared)

@@ -1,4 +1,5 @@
 import Kernel
+import Numerics
 import Transformer
 
 /// The files of a model folder that make up its content.
@@ -12,6 +13,7 @@ struct Load: Op {
   @External(
     "a folder with config.json, safetensors files and a tokenizer, or a GGUF file", files: modelFiles,
     further: { Checkpoint.indexed(in: $0) }, orFile: true, advice: { Load.advice($0) }) var path
+  @Param("in what products are computed: floats, or bfloat16 with sums in floats") var precision = Precision.float32
 
   init() {}
 
@@ -33,8 +35,12 @@ struct Load: Op {
 
   func run(_ context: any RunContext) throws -> Model {
     guard let source = path.first else { throw Diagnostic("load needs a path", argument: "path") }
-    let network = try LanguageModel(source.path)
+    let network = try LanguageModel(source.path, precision: precision)
     network.checkpoint.warnings.forEach(context.warn)
+    if !precision.isNative {
+      context.warn(
+        "this processor has no instructions for \(precision.rawValue): the numbers are the same, only slower")
+    }
     // A tokenizer that cannot be used or a broken weight is found now, not an hour into a capture.
     if Tokenizer.exists(in: network.checkpoint.files) { _ = try Tokenizer(network.checkpoint.files) }
     let names = network.tensorNames

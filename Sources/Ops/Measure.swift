@@ -43,7 +43,8 @@ struct Measure: Op {
       .costs(costs), metrics: Metric.all,
       conditions: [
         "length": .integer(length), "tokens": .integer(tokens), "runs": .integer(runs),
-        "threads": .integer(Processor.threads), "kernels": .string(Processor.core), "precision": "f32",
+        "threads": .integer(Processor.threads), "kernels": .string(Processor.core),
+        "precision": .string(network.precision.rawValue),
         "revision": .integer(Measure.revision),
       ], calibrationOverlap: false)
   }

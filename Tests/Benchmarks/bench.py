@@ -1,8 +1,9 @@
 """Times prn against its peers, alternating in one run, and prints the ratios. `make bench` runs it.
 
-    python bench.py PRN_BENCH [name ...]     names: forward block backward assign kmeans oneshot greedy networks
+    python bench.py PRN_BENCH [name ...]     names: forward block backward, each also with -bf16;
+                                             assign kmeans oneshot greedy networks
 
-Peers: PyTorch and transformers (CPU, f32), SciPy, scikit-learn; versions in Tests/requirements.txt. OPENBLAS_CORETYPE is
+Peers: PyTorch and transformers (CPU, f32 or bf16), SciPy, scikit-learn; versions in Tests/requirements.txt. OPENBLAS_CORETYPE is
 unset first: some environments force slow kernels on OpenBLAS. Peak memory is that of each whole process so far.
 """
 
@@ -74,10 +75,14 @@ def tokens(count, vocabulary):
     return torch.tensor([(i * 7919 + 13) % vocabulary for i in range(count)])
 
 
-def load(folder):
+# Of the products; in PyTorch also of everything else.
+PRECISIONS = {"f32": torch.float32, "bf16": torch.bfloat16}
+
+
+def load(folder, precision):
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=PRECISIONS[precision]).eval()
 
 
 def small_model():
@@ -85,9 +90,9 @@ def small_model():
     return shared if os.path.isdir(shared) else os.path.join(ROOT, "data", "tiny-llama")
 
 
-def forward():
+def forward(precision="f32"):
     folder, window, count = small_model(), 256, 64
-    model = load(folder)
+    model = load(folder, precision)
     batch = tokens(window * count, model.config.vocab_size).view(-1, window)
 
     def peer():
@@ -96,13 +101,14 @@ def forward():
                 model(part, labels=part).loss.item()
 
     compare(
-        f"forward {os.path.basename(folder)}", "tokens/s", lambda: prn("forward", folder, window, count),
+        f"forward {os.path.basename(folder)} {precision}", "tokens/s",
+        lambda: prn("forward", folder, window, count, precision),
         lambda: timed(peer), work=window * count)
 
 
-def backward():
+def backward(precision="f32"):
     folder, window, count = small_model(), 256, 32
-    model = load(folder)
+    model = load(folder, precision)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     batch = tokens(window * count, model.config.vocab_size).view(-1, window)
@@ -124,11 +130,12 @@ def backward():
             assert all(h.grad is not None for h in kept)
 
     compare(
-        f"backward {os.path.basename(folder)}", "tokens/s", lambda: prn("backward", folder, window, count),
+        f"backward {os.path.basename(folder)} {precision}", "tokens/s",
+        lambda: prn("backward", folder, window, count, precision),
         lambda: timed(peer), work=window * count)
 
 
-def block():
+def block(precision="f32"):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -138,6 +145,7 @@ def block():
     model = LlamaForCausalLM(config).eval()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
+        model = model.to(PRECISIONS[precision])
         x = model.model.embed_tokens(tokens(512, 256)[None]).detach()
         positions = torch.arange(512)[None]
         rotary = model.model.rotary_emb(x, positions)
@@ -148,8 +156,8 @@ def block():
                 layer(x, attention_mask=None, position_ids=positions, position_embeddings=rotary)
 
         compare(
-            "block of LLaMA-2-7B, 512", "tokens/s", lambda: prn("block", folder, 512), lambda: timed(peer),
-            work=512)
+            f"block of LLaMA-2-7B, {precision}", "tokens/s", lambda: prn("block", folder, 512, precision),
+            lambda: timed(peer), work=512)
 
 
 def assign():
@@ -283,6 +291,7 @@ if __name__ == "__main__":
     print(f"prn: {prn.blas}; peer: PyTorch {torch.__version__}, {torch.get_num_threads()} threads", flush=True)
     known = dict(
         forward=forward, block=block, backward=backward, assign=assign, kmeans=kmeans, oneshot=oneshot, greedy=greedy,
-        networks=networks)
+        networks=networks,
+        **{f"{body.__name__}-bf16": lambda body=body: body("bf16") for body in (forward, block, backward)})
     for name in sys.argv[2:] or known:
         known[name]()

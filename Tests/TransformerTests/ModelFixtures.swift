@@ -18,7 +18,9 @@ struct ModelFixture: CustomTestStringConvertible {
   var testDescription: String { name }
   var folder: String { projectFolder + "/Tests/Fixtures/transformer/" + name }
 
-  func model() throws -> LanguageModel { try LanguageModel(folder) }
+  func model(_ precision: Precision = .float32) throws -> LanguageModel {
+    try LanguageModel(folder, precision: precision)
+  }
 
   func sequences() throws -> Sequences {
     let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/sequences.json")))
@@ -30,8 +32,15 @@ struct ModelFixture: CustomTestStringConvertible {
       })
   }
 
-  func expected(_ name: String) throws -> Matrix<Float> {
-    let file = try TensorFile(safetensors: folder + "/expected.safetensors")
+  func expected(_ name: String) throws -> Matrix<Float> { try matrix(name, folder + "/expected.safetensors") }
+
+  /// What comes out when the factors of products are rounded to bfloat16.
+  func expectedRounded(_ name: String) throws -> Matrix<Float> {
+    try matrix("\(self.name)/\(name)", folder + "/../bfloat.safetensors")
+  }
+
+  private func matrix(_ name: String, _ path: String) throws -> Matrix<Float> {
+    let file = try TensorFile(safetensors: path)
     let info = try file.info(ByteString(name))
     return Matrix(rows: info.rows, columns: info.columns, values: try file.read(ByteString(name)))
   }

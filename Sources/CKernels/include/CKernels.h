@@ -61,4 +61,21 @@ void prn_nearest_rows(const float *x, size_t stride, size_t rows, size_t columns
 /// distance[i] = |x_i - center|^2
 void prn_squared_distances(const float *x, size_t stride, size_t rows, size_t columns, const float *center,
                            float *distance);
+
+// Products of numbers rounded to bfloat16, the upper half of a float; sums are floats (Bfloat.c).
+/// Columns of a panel.
+#define PRN_PANEL 64
+/// 1 when this processor multiplies bfloat16 by itself; otherwise products take the same numbers the slow way.
+int prn_has_bfloat(void);
+/// y = x, each to the nearest bfloat16, ties to even.
+void prn_bfloat_round(const float *x, uint16_t *y, size_t n);
+/// Up to PRN_PANEL columns of b, rounded, as (rows + 1) / 2 x PRN_PANEL pairs (b[2i, j], b[2i + 1, j]); zeros pad.
+void prn_bfloat_pack(const float *b, size_t row_stride, size_t column_stride, size_t rows, size_t columns,
+                     uint32_t *panel);
+/// c = a b, or c += a b, for the columns of one panel; a has 2 pairs numbers a row, a_stride apart.
+void prn_bfloat_product(const uint16_t *a, size_t a_stride, size_t rows, const uint32_t *panel, size_t pairs, float *c,
+                        size_t c_stride, size_t columns, int adding);
+/// The same on any processor.
+void prn_bfloat_product_portable(const uint16_t *a, size_t a_stride, size_t rows, const uint32_t *panel, size_t pairs,
+                                 float *c, size_t c_stride, size_t columns, int adding);
 #endif

@@ -26,7 +26,9 @@ public struct Model: Artifact, InputValue {
 
   public var summary: String {
     let shape = "\(configuration.family.name) \(configuration.layers) layers, d \(configuration.hiddenSize)"
-    let parameters = "\(counted(network.totalParameters)) parameters"
+    let parameters =
+      "\(counted(network.totalParameters)) parameters"
+      + (network.precision == .float32 ? "" : ", in \(network.precision.rawValue)")
     guard !pruning.blocks.isEmpty else { return "\(shape), \(parameters)" }
     let absent = pruning.absentBlocks
     let depth = absent.isEmpty ? "" : ", \(blockList(absent)) as a whole"
@@ -58,6 +60,8 @@ public struct Model: Artifact, InputValue {
   }
 }
 
+extension Precision: Choice {}
+
 // MARK: - The file
 
 extension Model {
@@ -69,6 +73,7 @@ extension Model {
     try writer.attribute("params", .integer(network.totalParameters))
     try writer.attribute("source_sha256", .string(source))
     try writer.attribute("comp", .string(compensation))
+    try writer.attribute("precision", .string(network.precision.rawValue))
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.text("config", String(decoding: JSON.object(checkpoint.config.members).serialized(), as: UTF8.self))
     for (name, module) in [("d_ff", Module.ffn), ("kv_heads", .attention)] {
@@ -102,7 +107,8 @@ extension Model {
     calibration =
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
     let checkpoint = try Checkpoint(reader.source(content: source))
-    let whole = try LanguageModel(checkpoint: checkpoint)
+    let precision = (try? reader.attribute("precision"))?.stringValue.flatMap(Precision.init(rawValue:)) ?? .float32
+    let whole = try LanguageModel(checkpoint: checkpoint, precision: precision)
     pruning = try Pruning(from: reader, structure: Structure(whole, model: ""))
     network = try whole.pruned(by: pruning)
   }

@@ -16,12 +16,10 @@ extension Head {
   ) throws -> [Double] {
     var losses = [Double](repeating: 0, count: states.rows)
     let normalized = normalized(states)
-    let tiles = Parallel.ranges(vocabulary, of: Self.vocabularyTile)
     for rows in Parallel.ranges(states.rows, of: Self.tokenTile) {
       let logits = scratch.matrix(.logits, rows.count, vocabulary)
-      for words in tiles {
-        multiply(normalized.rows(rows), try self.weights(words).T, into: logits.columns(words))
-        try pulse()
+      for (tile, words) in tiles.enumerated() {
+        try map(tile: tile).apply(normalized.rows(rows), into: logits.columns(words), pulse: pulse)
       }
       losses.withUnsafeMutableBufferPointer { losses in
         nonisolated(unsafe) let losses = losses
@@ -31,9 +29,8 @@ extension Head {
         }
       }
       let dNormalized = scratch.matrix(.normalizedGradient, rows.count, states.columns)
-      for words in tiles {
-        multiply(
-          logits.columns(words), try self.weights(words), into: dNormalized, beta: words.lowerBound == 0 ? 0 : 1)
+      for (tile, words) in tiles.enumerated() {
+        try map(tile: tile).applyBackward(logits.columns(words), into: dNormalized, adding: tile > 0)
         try pulse()
       }
       let target = result.rows(rows)

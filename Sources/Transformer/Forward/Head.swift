@@ -8,8 +8,8 @@ struct Head {
   let model: LanguageModel
   let norm: Norm
   let scratch = Scratch()
-  /// All weights, when they stay: vocabulary × d.
-  private var kept: Matrix<Float>?
+  /// All weights, when they stay, a tile of the vocabulary each.
+  private var kept: [LinearMap]?
 
   /// Words per tile.
   static var vocabularyTile: Int { 8192 }
@@ -23,14 +23,23 @@ struct Head {
     self.model = model
     norm = try model.norm(model.layout.finalNorm)
     try model.checkpoint.requireFinite(ByteString(model.layout.head))
-    if keepsWeights { kept = try weights(0..<vocabulary) }
+    if keepsWeights { kept = try tiles.map { map(of: try weights($0).copy()) } }
   }
 
   var vocabulary: Int { model.configuration.vocabularySize }
 
+  /// The vocabulary in tiles.
+  var tiles: [Range<Int>] { Parallel.ranges(vocabulary, of: Self.vocabularyTile) }
+
+  /// From normalised states to the logits of a tile's words, valid until the next call.
+  func map(tile: Int) throws -> LinearMap { try kept?[tile] ?? map(of: weights(tiles[tile])) }
+
+  private func map(of weights: Matrix<Float>) -> LinearMap {
+    LinearMap(weights, bias: nil, precision: model.precision)
+  }
+
   /// Some rows of the head's weights: words × d, valid until the next call.
-  func weights(_ words: Range<Int>) throws -> Matrix<Float> {
-    if let kept { return kept.rows(words) }
+  private func weights(_ words: Range<Int>) throws -> Matrix<Float> {
     let d = model.configuration.hiddenSize
     let weights = scratch.matrix(.headWeights, words.count, d)
     try weights.withUnsafeMutablePointer { start, _ in
@@ -54,11 +63,11 @@ struct Head {
     var sums = [Double](repeating: 0, count: states.rows)
     var chosen = [Float](repeating: 0, count: states.rows)
     let normalized = normalized(states)
-    for words in Parallel.ranges(vocabulary, of: Self.vocabularyTile) {
-      let W = try weights(words)
+    for (tile, words) in tiles.enumerated() {
+      let map = try map(tile: tile)
       for rows in Parallel.ranges(states.rows, of: Self.tokenTile) {
         let logits = scratch.matrix(.logits, rows.count, words.count)
-        multiply(normalized.rows(rows), W.T, into: logits)
+        try map.apply(normalized.rows(rows), into: logits, pulse: pulse)
         maxima.withUnsafeMutableBufferPointer { maxima in
           sums.withUnsafeMutableBufferPointer { sums in
             nonisolated(unsafe) let (maxima, sums) = (maxima, sums)
@@ -74,7 +83,6 @@ struct Head {
         for row in rows where words.contains(Int(targets[row])) {
           chosen[row] = logits[row - rows.lowerBound, Int(targets[row]) - words.lowerBound]
         }
-        try pulse()
       }
     }
     return states.rows == 0
@@ -85,8 +93,8 @@ struct Head {
   func logits(_ states: Matrix<Float>) throws -> Matrix<Float> {
     let result = Matrix<Float>(rows: states.rows, columns: vocabulary)
     let normalized = normalized(states)
-    for words in Parallel.ranges(vocabulary, of: Self.vocabularyTile) {
-      multiply(normalized, try weights(words).T, into: result.columns(words))
+    for (tile, words) in tiles.enumerated() {
+      try map(tile: tile).apply(normalized, into: result.columns(words), pulse: {})
     }
     return result
   }

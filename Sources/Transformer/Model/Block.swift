@@ -38,7 +38,7 @@ struct Blocks {
   /// - Parameter memory: bytes that their weights may take.
   init(_ model: LanguageModel, memory: Int) throws {
     self.model = model
-    let fits = model.blockParameters * MemoryLayout<Float>.stride <= memory
+    let fits = model.blockParameters * model.precision.bytesPerWeight <= memory
     loaded = fits ? try (0..<model.layers).map(model.loadBlock) : []
   }
 

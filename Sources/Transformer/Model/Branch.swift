@@ -99,7 +99,7 @@ extension Branch {
     if let refitted = pruning.weight {
       let columns = refitted.keeping(
         features(module.output.columns, left), of: features(module.output.columns, pruning.kept))
-      narrowed = LinearMap(columns, bias: output.bias)
+      narrowed = LinearMap(columns, bias: output.bias, precision: output.precision)
     }
     narrowed.bias = left.isEmpty && !units.isEmpty ? pruning.bias : sum(output.bias, pruning.bias)
     return Branch(

@@ -24,8 +24,8 @@ extension LanguageModel {
     return Branch(
       configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
       norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
-      input: LinearMap(try weights(input, layer), bias: try bias(input, layer)),
-      output: LinearMap(try weights(output, layer), bias: try bias(output, layer)))
+      input: LinearMap(try weights(input, layer), bias: try bias(input, layer), precision: precision),
+      output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision))
   }
 
   /// A branch of which no unit is left: its weights need not be read.
@@ -33,8 +33,8 @@ extension LanguageModel {
     let d = configuration.hiddenSize
     return Branch(
       configuration: configuration, module: module, units: [], norm: try norm(layout.norm(module, layer)),
-      outputNorms: [:], input: LinearMap(Matrix(rows: 0, columns: d), bias: nil),
-      output: LinearMap(Matrix(rows: d, columns: 0), bias: nil))
+      outputNorms: [:], input: LinearMap(Matrix(rows: 0, columns: d), bias: nil, precision: precision),
+      output: LinearMap(Matrix(rows: d, columns: 0), bias: nil, precision: precision))
   }
 
   /// The weights of the norms that some of the maps' outputs pass.

@@ -6,15 +6,19 @@ public struct LanguageModel: Sendable {
   public let checkpoint: Checkpoint
   /// What is taken out; nothing by default.
   public let pruning: Pruning
+  /// In what the products of the linear maps and of the head are computed.
+  public let precision: Precision
   let layout: TensorLayout
 
   /// Opens a folder with config.json and safetensors files, or a GGUF file, and checks that every tensor is there in the
   /// right shape.
   ///
   /// - Throws: an error naming the file, field or tensor at fault.
-  public init(_ path: String) throws { try self.init(checkpoint: Checkpoint(path)) }
+  public init(_ path: String, precision: Precision = .float32) throws {
+    try self.init(checkpoint: Checkpoint(path), precision: precision)
+  }
 
-  public init(checkpoint: Checkpoint, pruning: Pruning = .none) throws {
+  public init(checkpoint: Checkpoint, pruning: Pruning = .none, precision: Precision = .float32) throws {
     let configuration = try Configuration(checkpoint)
     let layout = TensorLayout(configuration) { checkpoint.contains(ByteString($0)) }
     for slot in layout.slots {
@@ -31,6 +35,7 @@ public struct LanguageModel: Sendable {
     self.configuration = configuration
     self.checkpoint = checkpoint
     self.pruning = pruning
+    self.precision = precision
     self.layout = layout
   }
 
@@ -38,6 +43,7 @@ public struct LanguageModel: Sendable {
     configuration = model.configuration
     checkpoint = model.checkpoint
     layout = model.layout
+    precision = model.precision
     self.pruning = pruning
   }
 

@@ -1,6 +1,7 @@
 """Tiny random models with what transformers computes from them: logits, losses and derivatives.
 
     python make.py            writes the folders beside this file
+    python make.py bfloat     writes bfloat.safetensors: logits and derivatives when products are of rounded numbers
     python make.py variants   writes variants.json and variants.safetensors: the same weights under another config.json,
                               and the logits they give
     python make.py wiki MODEL TEXT LENGTH COUNT
@@ -149,6 +150,43 @@ def variants():
         json.dump(VARIANTS, file, indent=1)
 
 
+class RoundedLinear(torch.autograd.Function):
+    """x W^T and dy W of numbers rounded to bfloat16, summed in single precision."""
+
+    @staticmethod
+    def forward(context, x, weight):
+        context.save_for_backward(weight)
+        return x.bfloat16().float() @ weight.bfloat16().float().T
+
+    @staticmethod
+    def backward(context, dy):
+        weight, = context.saved_tensors
+        return dy.bfloat16().float() @ weight.bfloat16().float(), None
+
+
+def bfloat():
+    import transformers
+    plain = torch.nn.functional.linear
+
+    def linear(x, weight, bias=None):
+        y = RoundedLinear.apply(x, weight)
+        return y if bias is None else y + bias
+
+    torch.nn.functional.linear = linear
+    transformers.pytorch_utils.Conv1D.forward = lambda self, x: linear(x, self.weight.T, self.bias)
+    found = {}
+    for number, (name, make) in enumerate(MODELS.items()):
+        torch.manual_seed(number)
+        model = make().float().eval()
+        randomise(model)
+        sequences = json.load(open(os.path.join(HERE, name, "sequences.json")))
+        expected = reference(model, sequences)
+        for key in ("logits", "gradient.0"):
+            found[f"{name}/{key}"] = expected[key]
+    torch.nn.functional.linear = plain
+    save_file(found, os.path.join(HERE, "bfloat.safetensors"))
+
+
 def wiki(folder, text, length, count):
     """Disjoint windows of `length` tokens, the text tokenised once (a BOS only at its very start)."""
     from tokenizers import Tokenizer
@@ -170,6 +208,8 @@ def wiki(folder, text, length, count):
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] == "wiki":
         wiki(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    elif sys.argv[1:] == ["bfloat"]:
+        bfloat()
     elif sys.argv[1:] == ["variants"]:
         variants()
     else:
