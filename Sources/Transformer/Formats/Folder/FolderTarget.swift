@@ -12,6 +12,11 @@ struct FolderTarget {
 
   init(_ model: LanguageModel, isSliced: Bool) throws {
     self.isSliced = isSliced
+    if isSliced, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
+      throw ModelError.cannotExport(
+        reason:
+          "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
+    }
     let layers = isSliced ? try model.presentBlocks() : Array(0..<model.layers)
     self.layers = layers
     let source = model.configuration.keeping(layers)
@@ -50,6 +55,10 @@ struct FolderTarget {
   private static func ownBlocks(
     _ blocks: [BlockSizes], of source: Configuration, isSliced: Bool
   ) throws -> [BlockSizes]? {
+    if let place = blocks.firstIndex(where: \.bridges), !isSliced || source.family.graph != Family.pruned.graph {
+      throw ModelError.cannotExport(
+        reason: "no class but as=hf's has a place for the linear map that stands for blocks \(place) and on")
+    }
     let isWhole = blocks.map(\.units) == source.blocks.map(\.units)
     guard !isSliced || isWhole || source.family.layerSizes != nil else { return nil }
     // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
@@ -67,6 +76,10 @@ struct FolderTarget {
       if pruning[module].removesAll { result.biases.subtract(module.roles) }
       if pruning[module].bias != nil { result.biases.insert(module.output) }
       if isSliced { result.units[module] = pruning[module].kept.count }
+      if pruning[module].bridge != nil {
+        result.biases.insert(module.output)
+        result.bridges = true
+      }
     }
     return result
   }
@@ -82,7 +95,10 @@ struct FolderTarget {
   func isChanged(_ roles: [LinearRole], isBias: Bool, _ pruning: BlockPruning?) -> Bool {
     guard let pruning else { return false }
     return Module.allCases.contains { module in
-      roles.contains(module.output) && (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)
+      if !isBias, roles.contains(where: { pruning[module].factors[$0] != nil }) { return true }
+      guard roles.contains(module.output) else { return false }
+      return pruning[module].bridge != nil
+        || (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)
     }
   }
 }

@@ -16,13 +16,14 @@ let modelingFile = """
 
 
   class NoAttention(nn.Module):
-      # A block without attention units: only what its output bias adds.
+      # A block without attention units: only what its output bias adds, or a linear map for blocks that are gone.
       def __init__(self, old, hidden, size):
           super().__init__()
           self.layer_idx, self.head_dim = old.layer_idx, old.head_dim
           for name in ("q_proj", "k_proj", "v_proj"):
               setattr(self, name, nn.Linear(hidden, 0, bias=size["qkv_bias"]))
-          self.o_proj = nn.Linear(0, hidden, bias=size["o_bias"])
+          self.is_bridge = size.get("bridge", False)
+          self.o_proj = nn.Linear(hidden if self.is_bridge else 0, hidden, bias=size["o_bias"])
 
       def forward(self, hidden_states, *args, **kwargs):
           cache = kwargs.get("past_key_values", kwargs.get("past_key_value"))
@@ -30,6 +31,8 @@ let modelingFile = """
               batch, tokens, _ = hidden_states.shape
               nothing = hidden_states.new_zeros(batch, 1, tokens, self.head_dim)
               cache.update(nothing, nothing, self.layer_idx)
+          if self.is_bridge:
+              return self.o_proj(hidden_states), None
           result = torch.zeros_like(hidden_states)
           return (result if self.o_proj.bias is None else result + self.o_proj.bias), None
 
