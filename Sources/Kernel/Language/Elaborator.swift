@@ -37,7 +37,6 @@ final class Elaborator {
   func run() -> Checker.Result {
     including = [source.name]
     let script = Parser.parse(source)
-    plan.cells = script.cells
     elaborate(script)
     let unused = checker.overrides.filter { !usedOverrides.contains($0.name) }
     for override in unused {
