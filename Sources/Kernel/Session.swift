@@ -120,8 +120,6 @@ public final class Session {
     guard options.seesStoredNames, let handle = stored.value(named: name, back: 0) else { return nil }
     return stored.family(handle).map(PlanValue.family) ?? .artifact(PlanNode(handle: handle))
   }
-    return .artifact(PlanNode(handle: handle))
-  }
 
   /// Every name that can be used now.
   public var names: [String] {

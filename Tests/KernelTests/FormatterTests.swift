@@ -20,6 +20,11 @@ import Testing
         == "for r in 1,2 {\n  t = compare [a: x,\n               b: y] \\\n      baseline=x\n}\ny = \"a  =  b\"\n")
   }
 
+  @Test func argumentsThatFollowAWordOfTheLanguageAreArguments() {
+    let text = "plot nets y=time to=./x.svg\ntime x = mask s rate=20%\n"
+    #expect(Formatter.formatted(text) == text)
+  }
+
   @Test func whatCannotBeReadIsNotTouched() { #expect(Formatter.formatted("x = (\n") == nil) }
 
   /// The notebooks are written the one way, and formatting twice is formatting once.

@@ -9,8 +9,14 @@ public enum Formatter {
     let spaced = withSpaces(text, script)
     let out = indented(spaced)
     // What was written must mean what it meant.
-    let before = Lexer(source).tokens.map(\.kind)
-    return Lexer(Source(name: "", text: out)).tokens.map(\.kind) == before ? out : nil
+    return meaning(of: out) == meaning(of: text) ? out : nil
+  }
+
+  /// The tokens, with one line end for any number.
+  private static func meaning(of text: String) -> [Token.Kind] {
+    Lexer(Source(name: "", text: text)).tokens.map(\.kind).reduce(into: []) { kinds, kind in
+      if kind != .lineEnd || (kinds.last != .lineEnd && !kinds.isEmpty) { kinds.append(kind) }
+    }
   }
 
   /// `name = value` of a statement has spaces around its `=`, `key=value` of a call has none.
@@ -42,16 +48,18 @@ public enum Formatter {
   /// Whether the `=` binds a name or a `param`, rather than giving an argument.
   private static func isBinding(_ index: Int, _ tokens: [Token]) -> Bool {
     var start = index - 1
-    if start > 0, tokens[start - 1].is("param") { start -= 1 }
-    return start == 0 || tokens[start - 1].kind == .lineEnd || tokens[start - 1].is(.openBrace)
-      || tokens[start - 1].is("time")
+    func begins(_ place: Int) -> Bool {
+      place == 0 || tokens[place - 1].kind == .lineEnd || tokens[place - 1].is(.openBrace)
+    }
+    if start > 0, tokens[start - 1].is("param") || tokens[start - 1].is("time"), begins(start - 1) { start -= 1 }
+    return begins(start)
   }
 
   /// Two spaces for each open block; lines that go on keep their distance from the line they belong to.
   private static func indented(_ text: String) -> String {
     let source = Source(name: "", text: text)
     let tokens = Lexer(source).tokens
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let lines = text.separatedLines
     var starts: [Int: (depth: Int, isStatement: Bool)] = [:]
     var (depth, line) = (0, 0)
     var isNew = true

@@ -22,7 +22,7 @@ public struct Notebook: Sendable, Equatable {
   public var cells: [Cell] = []
 
   public init(_ source: Source) {
-    let text = source.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    let text = source.text.separatedLines.map(String.init)
     var starts = Lexer(source).cells.map { (cell: $0, line: source.position(of: $0.range.lowerBound).line) }
     // Nothing stands before a mark on the first line.
     if starts.count > 1, starts[1].line == 1 { starts.removeFirst() }
@@ -58,4 +58,9 @@ public struct Notebook: Sendable, Equatable {
 
   /// The index of the cell a line lies in.
   public func cell(ofLine line: Int) -> Int? { cells.firstIndex { $0.lines.contains(line) } }
+}
+
+extension String {
+  /// Its lines, whichever way they end.
+  var separatedLines: [Substring] { split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" } }
 }

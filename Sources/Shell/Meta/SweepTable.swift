@@ -7,13 +7,13 @@ struct SweepTable {
   let data: TableData
 
   init(_ family: PlanValue.Family) throws {
-    names = family.names
+    let names = family.names
     var columns: [String] = []
     var found: [[String: TableData.Cell]] = []
     for cell in family.cells {
       // What varies and what is measured may have one name: the rate asked for and the rate reached.
       let known = try (cell.node.handle.map { try SweepTable.numbers(of: $0.load()) } ?? []).map { name, number in
-        (family.names.contains(name) ? "\(cell.node.type.name).\(name)" : name, number)
+        (names.contains(name) ? "\(cell.node.type.name).\(name)" : name, number)
       }
       for (name, _) in known where !columns.contains(name) { columns.append(name) }
       found.append(Dictionary(known, uniquingKeysWith: { first, _ in first }))
@@ -22,6 +22,7 @@ struct SweepTable {
       names.map { name in TableData.Cell(cell.coordinates.first { $0.name == name }?.value ?? .none) }
         + columns.map { known[$0] ?? .missing }
     }
+    self.names = names
     data = TableData(columns: names + columns, rows: rows)
   }
 
