@@ -29,6 +29,8 @@ import Testing
     }
     #expect(try prn("ls").out.contains("runs\tsweep\t2 cells (mask) over rate"))
     #expect(try prn("verify", "runs").status == 0)
+    #expect(try prn("pin", "runs").status == 0)
+    #expect(try prn("unpin", "runs").status == 0)
     #expect(try prn("fsck").status == 0)
     let table = try String(contentsOfFile: folder + "/runs.csv", encoding: .utf8)
     #expect(table.hasPrefix("rate,layers,mask.rate,") && table.split(separator: "\n").count == 3)

@@ -108,6 +108,9 @@ struct CommandRule {
       name: "export", arguments: "FILE.prn to=FILE.ipynb",
       meaning: "write a script as a Jupyter notebook, with its results from the store; the other way round, too"),
     .init(name: "verify", arguments: "NAME", meaning: "recompute a value and compare it with the stored one"),
+    .init(name: "pin", arguments: "NAME", meaning: "keep a value from being collected"),
+    .init(name: "unpin", arguments: "NAME", meaning: "let a pinned value be collected again"),
+    .init(name: "drop", arguments: "NAME", meaning: "forget a name; its value stays until `gc`"),
     .init(name: "du", arguments: "", meaning: "the space values take"),
     .init(
       name: "gc", arguments: "[--apply]", meaning: "list values nothing refers to; with --apply, move them to the trash"
@@ -163,6 +166,7 @@ extension Command {
     case "export":
       guard rest.count >= 2 else { throw Diagnostic("`prn export` needs a name and `to=PATH`", kind: .usage) }
       self = .export(rest)
+    case "pin", "unpin", "drop": self = .inline("\(first) \(try one("a name"))")
     case "fmt":
       guard !rest.isEmpty else { throw Diagnostic("`prn fmt` needs a script", kind: .usage) }
       self = .format(rest)
