@@ -15,6 +15,10 @@ public struct DryRunRow {
   public var key: String?
   /// What the store has, when it has it.
   public var stored: StoredStep?
+  /// What its key is the hash of, once its inputs are known.
+  public var record: JSONValue?
+  /// What it would need, as far as its inputs tell.
+  public var estimate: Resources?
   public var span: Span
 }
 
@@ -40,12 +44,16 @@ extension Session {
       if let missing {
         row.status = .after(names[ObjectIdentifier(missing)] ?? missing.op ?? missing.type.name)
       } else {
-        let recipe = try StepRunner(session: self, node: node, step: step, info: info, place: nil).prepared()
+        let runner = StepRunner(session: self, node: node, step: step, info: info, place: nil)
+        let recipe = try runner.prepared()
         row.key = recipe.key
+        row.record = recipe.record
         if !recipe.isFresh, let stored = try store.find(recipe.key) {
           node.handle = stored.handle
           row.status = .cached
           row.stored = stored
+        } else {
+          row.estimate = try? runner.estimate()
         }
       }
       rows.append(row)

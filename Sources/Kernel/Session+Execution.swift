@@ -53,9 +53,12 @@ final class Execution {
 
   private var selected: [PlanStatement] {
     guard let wanted = session.options.cells else { return plan.statements }
-    let ranges = plan.cells.filter { cell in wanted.contains { cell.title.matches(cell: $0) } }.map(\.range)
+    let notebook = Notebook(plan.source)
+    let lines = wanted.compactMap { notebook.cell(named: $0)?.lines }
     return plan.statements.filter { statement in
-      statement.span.source == plan.source && ranges.contains { $0.contains(statement.span.range.lowerBound) }
+      guard statement.span.source == plan.source else { return false }
+      let line = plan.source.position(of: statement.span.range.lowerBound).line
+      return lines.contains { $0.contains(line) }
     }
   }
 
@@ -88,12 +91,13 @@ final class Execution {
   }
 
   private func bind(_ name: String, _ value: PlanValue) throws {
-    if let key = value.key { session.binds(name, to: key) }
+    if case .family(let family) = value {
+      family.stored.handle = try session.publish(family, place: statement?.span.place)
+    }
+    if let key = value.handle?.reference.key { session.binds(name, to: key) }
     session.environment.bind(name, value)
     session.environment.last = value
-    if case .artifact(let node) = value, let handle = node.handle {
-      try session.store.bind(name, to: handle.reference)
-    }
+    if let handle = value.handle { try session.store.bind(name, to: handle.reference) }
     session.observer.handle(.bound(name: name, value))
   }
 
@@ -177,14 +181,6 @@ final class Execution {
       name: names[ObjectIdentifier(node)], op: step.bound.signature.name, type: node.type, key: nil,
       coordinates: step.coordinates, index: indices[ObjectIdentifier(node)] ?? 0, total: plan.steps.count,
       span: step.span)
-  }
-}
-
-extension PlanValue {
-  /// The key of the artifact it is, once that is there.
-  fileprivate var key: String? {
-    if case .artifact(let node) = self { return node.handle?.reference.key }
-    return nil
   }
 }
 

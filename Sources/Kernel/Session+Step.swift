@@ -64,6 +64,13 @@ final class StepRunner: StepObserver {
       status: "finished", ["content": .string(made.handle.reference.content), "seconds": .number(seconds)])
   }
 
+  /// What running would need; its inputs are looked at, and its value is not made.
+  func estimate() throws -> Resources {
+    defer { for input in step.bound.inputs.values { input.unload() } }
+    for input in step.bound.inputs.values { try input.load() }
+    return try step.bound.op.estimate()
+  }
+
   /// What the store had; what was warned of when it was made is as true now.
   private func take(_ stored: StoredStep) throws {
     node.handle = stored.handle

@@ -8,7 +8,7 @@ public final class Session {
     public var keepsGoing = false
     /// Whether names bound by former sessions can be used: in the shell and for `-c`, not in script files.
     public var seesStoredNames = false
-    /// Titles of the notebook cells to carry out; nil for all. What they need from others is made or found.
+    /// Numbers or titles of the notebook cells to carry out; nil for all. What they need from others is made or found.
     public var cells: [String]?
     /// `name=value` for the script's `param`s.
     public var overrides: [(name: String, text: String)] = []
@@ -65,6 +65,7 @@ public final class Session {
       let here: String?
       switch environment[name] {
       case .artifact(let node)?: here = node.handle?.reference.key
+      case .family(let family)?: here = family.stored.handle?.reference.key
       case nil: here = seen[name]?.last
       default: return false
       }
@@ -77,7 +78,7 @@ public final class Session {
   public func synchronize() -> [String] {
     let changed = reboundElsewhere
     // Their values are in the store, which is looked at anew.
-    for name in environment.names { if case .artifact? = environment[name] { environment.drop(name) } }
+    for name in environment.names where environment[name]?.handle != nil { environment.drop(name) }
     see()
     return changed
   }
@@ -115,10 +116,9 @@ public final class Session {
   /// A value by name: of this session, else of the workspace when visible.
   public func value(named name: String) -> PlanValue? {
     if let value = environment[name] { return value }
-    guard options.seesStoredNames, let handle = StoreNames(session: self).value(named: name, back: 0) else {
-      return nil
-    }
-    return .artifact(PlanNode(handle: handle))
+    let stored = StoreNames(session: self)
+    guard options.seesStoredNames, let handle = stored.value(named: name, back: 0) else { return nil }
+    return stored.family(handle).map(PlanValue.family) ?? .artifact(PlanNode(handle: handle))
   }
 
   /// Every name that can be used now.
@@ -149,21 +149,17 @@ public final class Session {
   }
 
   private func unknownCell(of plan: Plan) -> Diagnostic? {
-    let titles = plan.cells.map(\.title).filter { !$0.isEmpty }
-    for wanted in options.cells ?? [] where !titles.contains(where: { $0.matches(cell: wanted) }) {
+    let notebook = Notebook(plan.source)
+    let titles = notebook.cells.map(\.title).filter { !$0.isEmpty }
+    for wanted in options.cells ?? [] where notebook.cell(named: wanted) == nil {
       let near = nearest(to: wanted, among: titles)
+      let all = notebook.cells.enumerated().map { $1.title.isEmpty ? "\($0 + 1)" : "\($0 + 1) \($1.title)" }
       return Diagnostic(
         "there is no cell `\(wanted)`",
-        hint: near.map { "did you mean `\($0)`?" } ?? "cells: \(titles.joined(separator: "; "))",
-        kind: .usage)
+        hint: near.map { "did you mean `\($0)`?" } ?? "cells: \(all.joined(separator: "; "))", kind: .usage)
     }
     return nil
   }
-}
-
-extension String {
-  /// A cell is named by its title, or by words the title starts with.
-  func matches(cell wanted: String) -> Bool { lowercased().hasPrefix(wanted.lowercased()) }
 }
 
 /// The store's names for the checker, as a session sees them; a store that cannot be read has none.
@@ -175,6 +171,10 @@ struct StoreNames: StoredNames {
   func value(named name: String, back: Int) -> ArtifactHandle? {
     guard let key = session.storedKeys(of: name).dropLast(back).last else { return nil }
     return (try? store.find(key)?.handle) ?? nil
+  }
+  func family(_ handle: ArtifactHandle) -> PlanValue.Family? {
+    guard handle.type == Sweep.type else { return nil }
+    return (try? handle.load() as? Sweep)?.family(handle, in: store)
   }
   func problem(named name: String) -> Diagnostic? {
     guard let key = session.storedKeys(of: name).last else { return nil }

@@ -14,8 +14,8 @@ final class MemoryStore: StepStore {
   func perform(_ recipe: StepRecipe, observer: any StepObserver) throws -> StoredStep {
     performed.append(recipe)
     let value = try recipe.run(MemoryContext(observer))
-    guard let toy = value as? any ToyArtifact else { throw Diagnostic("no toy") }
-    let reference = ArtifactReference(key: recipe.key, content: SHA256.hex(of: toy.text))
+    let text = (value as? any ToyArtifact)?.text ?? recipe.record.canonical
+    let reference = ArtifactReference(key: recipe.key, content: SHA256.hex(of: text))
     let handle = ArtifactHandle(
       type: type(of: value).type, reference: reference, facts: recipe.facts, loader: { value })
     let stored = StoredStep(handle: handle, summary: value.summary, seconds: 1, bytes: 10)

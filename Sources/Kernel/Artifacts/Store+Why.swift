@@ -96,6 +96,11 @@ extension Store {
     return texts.count == items.count ? texts : nil
   }
 
+  /// How long the value that a name has took when it was last made; nil when no journal tells.
+  public func seconds(of name: String) throws -> Double? {
+    try explained { try bindings(of: name).last.flatMap { try journal.seconds(of: $0.key) } }
+  }
+
   /// What is known of an object without its payload.
   public struct ObjectInfo: Sendable {
     public let path: String

@@ -18,8 +18,8 @@ public struct Catalog: Sendable {
     signatures = ops.map { BoundOp($0).signature }
     types = Dictionary(ops.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     byName = Dictionary(signatures.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    artifactTypes = Dictionary(
-      ops.map { BoundOp.output(of: $0) }.map { ($0.type.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let made: [any Artifact.Type] = ops.map { BoundOp.output(of: $0) } + [Sweep.self]
+    artifactTypes = Dictionary(made.map { ($0.type.name, $0) }, uniquingKeysWith: { first, _ in first })
     let exportable = artifactTypes.sorted { $0.key < $1.key }.compactMap { $0.value as? any Exportable.Type }
     metaWords = MetaWord.all.map { $0.extended(by: exportable.flatMap { $0.exportForms }) }
   }

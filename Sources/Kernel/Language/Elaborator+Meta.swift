@@ -99,7 +99,7 @@ extension Elaborator {
     guard case .reference(let reference) = expression.kind, let word = reference.dotted else { return nil }
     switch try lookUp(reference.name.text) {
     case nil: return word
-    case .artifact where !reference.selectors.isEmpty: return word
+    case .artifact where !reference.selectors.isEmpty, .family where !reference.selectors.isEmpty: return word
     default: return nil
     }
   }

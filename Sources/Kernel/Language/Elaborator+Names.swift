@@ -17,6 +17,7 @@ extension Elaborator {
     }
     // A binding made by this session is in the store too, so former ones count from the newest there.
     guard let handle = checker.storedNames?.value(named: name, back: max(0, back)) else { return nil }
+    if let family = checker.storedNames?.family(handle) { return .family(family) }
     let key = "stored:" + handle.reference.key
     let node = known[key] ?? PlanNode(handle: handle)
     known[key] = node
@@ -132,7 +133,9 @@ extension Elaborator {
   private func cell(_ pairs: [SelectedCoordinate], of value: PlanValue, _ range: Range<Int>) throws
     -> PlanValue
   {
-    guard case .family(var family) = value else { throw report(.notSelectable(value.described), range) }
+    guard case .family(let whole) = value else { throw report(.notSelectable(value.described), range) }
+    // A part of a sweep is another value than the sweep.
+    var family = PlanValue.Family(names: whole.names, cells: whole.cells)
     for pair in pairs {
       let (name, expression) = (pair.name, pair.value)
       guard family.names.contains(name.text) else {

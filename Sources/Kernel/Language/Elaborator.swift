@@ -38,7 +38,6 @@ final class Elaborator {
     including = [source.name]
     plan.scripts = including
     let script = Parser.parse(source)
-    plan.cells = script.cells
     elaborate(script)
     let unused = checker.overrides.filter { !usedOverrides.contains($0.name) }
     for override in unused {

@@ -48,6 +48,8 @@ public struct Environment {
 public protocol StoredNames {
   func names() -> [String]
   func value(named name: String, back: Int) -> ArtifactHandle?
+  /// The cells of a value that is a sweep; nil for others.
+  func family(_ handle: ArtifactHandle) -> PlanValue.Family?
   /// Why a name that is bound has no value.
   func problem(named name: String) -> Diagnostic?
 }

@@ -7,6 +7,8 @@ public struct Notebook: Sendable, Equatable {
     /// Empty for what stands before the first mark.
     public var title: String
     public var isMarkdown: Bool
+    /// Whether a `# %%` line begins it.
+    public var hasMark: Bool
     /// The comments under the title, without their `#`.
     public var prose: [String]
     /// Without blank lines at its ends.
@@ -20,7 +22,7 @@ public struct Notebook: Sendable, Equatable {
   public var cells: [Cell] = []
 
   public init(_ source: Source) {
-    let text = source.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    let text = source.text.separatedLines.map(String.init)
     var starts = Lexer(source).cells.map { (cell: $0, line: source.position(of: $0.range.lowerBound).line) }
     // Nothing stands before a mark on the first line.
     if starts.count > 1, starts[1].line == 1 { starts.removeFirst() }
@@ -28,10 +30,11 @@ public struct Notebook: Sendable, Equatable {
       let end = index + 1 < starts.count ? starts[index + 1].line : text.count + 1
       var line = start.line
       var cell = Cell(
-        title: start.cell.title, isMarkdown: start.cell.isMarkdown, prose: [], code: [], codeLine: line,
+        title: start.cell.title, isMarkdown: start.cell.isMarkdown, hasMark: false, prose: [], code: [], codeLine: line,
         lines: line..<end)
       func at(_ line: Int) -> String { line < end ? text[line - 1] : "" }
       let isMarked = at(line).hasPrefix("# %%") || at(line).hasPrefix("#%%")
+      cell.hasMark = isMarked
       if isMarked || at(line).hasPrefix("#!") { line += 1 }
       while isMarked, at(line).hasPrefix("#") {
         let comment = at(line).dropFirst()
@@ -47,6 +50,17 @@ public struct Notebook: Sendable, Equatable {
     }
   }
 
+  /// The cell that a number, counted from 1, or the beginning of a title names.
+  public func cell(named wanted: String) -> Cell? {
+    if let number = Int(wanted) { return cells.indices.contains(number - 1) ? cells[number - 1] : nil }
+    return cells.first { !$0.title.isEmpty && $0.title.lowercased().hasPrefix(wanted.lowercased()) }
+  }
+
   /// The index of the cell a line lies in.
   public func cell(ofLine line: Int) -> Int? { cells.firstIndex { $0.lines.contains(line) } }
+}
+
+extension String {
+  /// Its lines, whichever way they end.
+  var separatedLines: [Substring] { split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" } }
 }

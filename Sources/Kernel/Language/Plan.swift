@@ -3,7 +3,6 @@ public struct Plan {
   public internal(set) var statements: [PlanStatement] = []
   /// Every step once, inputs before what uses them.
   public internal(set) var steps: [PlanNode] = []
-  public internal(set) var cells: [Cell] = []
   public internal(set) var source: Source
   /// Statements as written, for "checked 14 statements".
   public internal(set) var checkedStatements = 0
@@ -72,6 +71,17 @@ public indirect enum PlanValue {
   public struct Family {
     public var names: [String]
     public var cells: [(coordinates: [Coordinate], node: PlanNode)]
+    /// Its object in the store, once it has a name there.
+    public let stored = StoredSweep()
+
+    init(names: [String], cells: [(coordinates: [Coordinate], node: PlanNode)]) {
+      self.names = names
+      self.cells = cells
+    }
+  }
+
+  public final class StoredSweep {
+    public internal(set) var handle: ArtifactHandle?
   }
 
   /// In a few words, for errors: "mask", "a list of 3", "a sweep of 16".
@@ -82,6 +92,15 @@ public indirect enum PlanValue {
     case .field(let node, let name): return "the field `\(name)` of \(article(node.type.name))"
     case .list(let items): return "a list of \(items.count)"
     case .family(let family): return "a sweep of \(family.cells.count)"
+    }
+  }
+
+  /// The object it is, once that is there: an artifact, or a sweep with a name; nil for literals and lists.
+  public var handle: ArtifactHandle? {
+    switch self {
+    case .artifact(let node): return node.handle
+    case .family(let family): return family.stored.handle
+    case .literal, .field, .list: return nil
     }
   }
 

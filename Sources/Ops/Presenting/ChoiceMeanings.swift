@@ -191,3 +191,39 @@ extension StartOfText {
     "always": "BOS, also where the tokenizer would add none",
   ]
 }
+
+extension MakeMask.Unit {
+  static let meanings = [
+    "piece": "a neuron or an attention unit", "block": "all of a block: the residual stream passes it as it is",
+  ]
+}
+
+extension Saliency.How {
+  static let meanings = [
+    "param_first": "|w g| summed over a unit's weights",
+    "param_second": "|w acc w|, with acc the mean square of the windows' gradients",
+    "param_mix": "|w g - 1/2 w acc w|", "vectorize": "|sum of w g| over each row or column",
+    "gate": "|dL/dm| of a gate m on each unit",
+  ]
+}
+
+extension Ablate.Order {
+  static let meanings = [
+    "oneshot": "each block alone is left out", "greedy": "the block that harms least goes, then the next without it",
+  ]
+}
+
+extension Ablate.Protection {
+  static let meanings = ["nothing": "no block", "ends": "the first and the last of the blocks that are left"]
+}
+
+extension Combine.How {
+  static let meanings = [
+    "or": "keep what any of the masks keeps", "and": "keep what all keep",
+    "xor": "keep what an odd number of them keeps", "not": "keep what the mask drops",
+  ]
+}
+
+extension Eval.Detail {
+  static let meanings = ["tokens": "the loss of every target of running text"]
+}

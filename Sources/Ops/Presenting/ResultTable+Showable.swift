@@ -7,10 +7,11 @@ extension ResultTable: Showable {
     TableData(
       columns: names,
       rows: (0..<rows).map { row in
-        columns.map { column in
+        zip(names, columns).map { name, column in
           switch column {
           case .words(let values): return .text(values[row])
-          case .numbers(let values): return values[row].isNaN ? .missing : .number(values[row])
+          case .numbers(let values) where values[row].isNaN: return .missing
+          case .numbers(let values): return isRatio(name) ? .ratio(values[row]) : .number(values[row])
           }
         }
       })

@@ -98,12 +98,19 @@ struct CommandRule {
       name: "run", arguments: "FILE [NAME=VALUE ...]",
       meaning: "run a script, replacing the values of its `param` lines"),
     .init(name: "-c", arguments: "STATEMENTS", meaning: "run the statements given"),
+    .init(name: "fmt", arguments: "FILE ...", meaning: "write scripts the one way: spaces, indentation, blank lines"),
     .init(name: "check", arguments: "FILE [NAME=VALUE ...]", meaning: "check a script without running it"),
     .init(name: "ls", arguments: "", meaning: "list the names and their values"),
     .init(name: "info", arguments: "NAME", meaning: "what a value is and how it was made"),
     .init(name: "why", arguments: "NAME", meaning: "why its step was run, and what had changed"),
     .init(name: "export", arguments: "NAME to=PATH [as=FORMAT]", meaning: "write a value for other programs"),
+    .init(
+      name: "export", arguments: "FILE.prn to=FILE.ipynb",
+      meaning: "write a script as a Jupyter notebook, with its results from the store; the other way round, too"),
     .init(name: "verify", arguments: "NAME", meaning: "recompute a value and compare it with the stored one"),
+    .init(name: "pin", arguments: "NAME", meaning: "keep a value from being collected"),
+    .init(name: "unpin", arguments: "NAME", meaning: "let a pinned value be collected again"),
+    .init(name: "drop", arguments: "NAME", meaning: "forget a name; its value stays until `gc`"),
     .init(name: "du", arguments: "", meaning: "the space values take"),
     .init(
       name: "gc", arguments: "[--apply]", meaning: "list values nothing refers to; with --apply, move them to the trash"
@@ -158,7 +165,11 @@ extension Command {
     case "verify": self = .verify(try one("a name"))
     case "export":
       guard rest.count >= 2 else { throw Diagnostic("`prn export` needs a name and `to=PATH`", kind: .usage) }
-      self = .export(rest.joined(separator: " "))
+      self = .export(rest)
+    case "pin", "unpin", "drop": self = .inline("\(first) \(try one("a name"))")
+    case "fmt":
+      guard !rest.isEmpty else { throw Diagnostic("`prn fmt` needs a script", kind: .usage) }
+      self = .format(rest)
     case "serve":
       try none()
       self = .serve

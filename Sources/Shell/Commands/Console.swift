@@ -32,6 +32,8 @@ final class Console: SessionObserver, @unchecked Sendable {
     case events
     /// To a notebook (`serve`): events alone, with results as they are displayed there.
     case notebook
+    /// To nobody: only the record is kept.
+    case none
   }
 
   init(out: OutputStream, err: OutputStream, options: Options, voice: Voice) {
@@ -59,12 +61,11 @@ final class Console: SessionObserver, @unchecked Sendable {
           "name": .string(name), "columns": .array(table.columns.map(JSONValue.string)),
           "rows": .array(table.rows.map { .array($0.map(\.json)) }),
         ])
+    case .none: return
     case .notebook:
-      let table = table.printable
-      return display([
-        "text/plain": table.text(format ?? .box, rowLimit: showsAll ? nil : Console.rowLimit),
-        "text/html": HTMLReport.html(table),
-      ])
+      return display(
+        Console.forms(
+          of: .table(name: name, table), format: format ?? .box, rowLimit: showsAll ? nil : Console.rowLimit))
     }
     let chosen = format ?? (out.isTerminal ? (out.isUnicode ? .box : .ascii) : .tsv)
     let width = out.isTerminal ? out.size.columns : nil
@@ -80,7 +81,8 @@ final class Console: SessionObserver, @unchecked Sendable {
     switch voice {
     case .text: break
     case .events: return event("text", ["name": .string(name), "text": .string(text)])
-    case .notebook: return display(["text/plain": text.printable])
+    case .none: return
+    case .notebook: return display(Console.forms(of: .text(text), format: .box))
     }
     printData((text.hasSuffix("\n") ? text : text + "\n").printable)
   }
@@ -95,14 +97,29 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   /// Shows a picture on the terminal or in the notebook.
   func show(_ figure: Figure) {
-    let (figure, size) = (figure.printable, out.size)
-    let text = figure.text(
-      TextPictureStyle(columns: size.columns, rows: size.rows, isUnicode: out.isUnicode, colour: out.colour))
-    if voice == .notebook { return display(["image/svg+xml": figure.svg, "text/plain": text]) }
-    printData(text)
+    if voice == .notebook { return display(Console.forms(of: .figure(figure), format: .box)) }
+    let size = out.size
+    printData(
+      figure.printable.text(
+        TextPictureStyle(columns: size.columns, rows: size.rows, isUnicode: out.isUnicode, colour: out.colour)))
   }
 
   /// A result in every form a notebook may show it in, by media type.
+  static func forms(of content: RunRecord.Output.Content, format: TableFormat, rowLimit: Int? = rowLimit)
+    -> [String: String]
+  {
+    switch content {
+    case .text(let text): return ["text/plain": text.printable]
+    case .table(_, let table):
+      let table = table.printable
+      return ["text/plain": table.text(format, rowLimit: rowLimit), "text/html": HTMLReport.html(table)]
+    case .figure(let figure):
+      let figure = figure.printable
+      let text = figure.text(TextPictureStyle(columns: 80, rows: 24, isUnicode: true, colour: .none))
+      return ["image/svg+xml": figure.svg, "text/plain": text]
+    }
+  }
+
   private func display(_ forms: [String: String]) {
     event("display", ["data": .object(forms.mapValues(JSONValue.string))])
   }
@@ -116,7 +133,7 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   private func printData(_ text: String) {
     progress.clear()
-    guard !isDeaf else { return }
+    guard !isDeaf, voice != .none else { return }
     do { try out.write(text) } catch {
       isDeaf = true
       // Nobody hears the rest of a notebook's work.
@@ -129,7 +146,7 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   /// One line of the event stream.
   func event(_ kind: String, _ members: [String: JSONValue]) {
-    guard voice != .text else { return }
+    guard voice != .text, voice != .none else { return }
     let line = JSONValue.object(members.merging(["v": 1, "event": .string(kind)]) { $1 })
     printData(line.canonical + "\n")
   }
@@ -141,6 +158,7 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   private func sayPainted(_ text: String) {
     if voice == .notebook { return event("stream", ["name": "stderr", "text": .string(text + "\n")]) }
+    if voice == .none { return }
     progress.clear()
     try? err.write(text + "\n")
   }

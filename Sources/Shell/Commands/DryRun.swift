@@ -10,15 +10,18 @@ struct DryRun {
     let rows = try session.dryRun(plan)
     console.show(
       TableData(
-        columns: ["step", "op", "status", "reason", "time", "size"],
+        columns: ["step", "op", "status", "reason", "time", "memory", "disk"],
         rows: try rows.map { row in
           let cell = row.coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
           let name = (row.name ?? row.op) + (cell.isEmpty ? "" : "[\(cell)]")
           let (status, reason) = try words(row)
+          // What will be made takes about what it took under this name before.
+          let seconds = try row.stored?.seconds ?? row.name.flatMap { try store.seconds(of: $0) }
+          let disk = row.stored?.bytes ?? row.estimate.map(\.disk)
           return [
-            .text(name), .text(row.op), .text(status), .text(reason),
-            row.stored.map { .seconds($0.seconds) } ?? .missing,
-            row.stored.map { .bytes($0.bytes) } ?? .missing,
+            .text(name), .text(row.op), .text(status), .text(reason), seconds.map { .seconds($0) } ?? .missing,
+            row.estimate.map { $0.memory > 0 ? .bytes($0.memory) : .missing } ?? .missing,
+            disk.map { $0 > 0 ? .bytes($0) : .missing } ?? .missing,
           ]
         }), name: "dry run", showsAll: true)
     let waiting = rows.count { $0.status != .cached }
@@ -31,7 +34,11 @@ struct DryRun {
     case .after(let name): return ("run", "depends on \(name)")
     case .run:
       guard let name = row.name else { return ("run", "not in the store") }
-      return ("run", try store.bindings(of: name).isEmpty ? "never computed" : "differs from the last \(name)")
+      guard let last = try store.bindings(of: name).last, let record = row.record else {
+        return ("run", "never computed")
+      }
+      let differences = try store.differences(from: last.step, to: record).map(\.text)
+      return ("run", differences.isEmpty ? "not in the store any more" : differences.joined(separator: "; "))
     }
   }
 }

@@ -19,8 +19,10 @@ enum Command: Equatable {
   case gc
   case fsck
   case verify(String)
-  /// The words after `export`, as in the language: `NAME to=PATH as=FORMAT`.
-  case export(String)
+  /// The words after `export`: `NAME to=PATH as=FORMAT` as in the language, or `FILE.prn to=FILE.ipynb`.
+  case export([String])
+  /// Formats scripts in place.
+  case format([String])
   /// Answers requests of another program.
   case serve
   case installKernel
@@ -54,6 +56,7 @@ struct Options: Equatable {
   var strict = false
   var rehash = false
   var apply = false
+  var check = false
   var emptyTrash = false
   /// Seconds.
   var older: Double?
@@ -98,7 +101,7 @@ struct OptionRule {
     .init("keep-going", "k", nil, "finish the other cells of a sweep when one fails") { options, _ in
       options.keepGoing = true
     },
-    .init("cell", nil, "NAME", "run one `# %%` cell of the script, with what it needs") { $0.cell = $1 },
+    .init("cell", nil, "CELL", "run one `# %%` cell, by number or title, with what it needs") { $0.cell = $1 },
     .init("json", nil, nil, "print events as JSON Lines on standard output") { options, _ in options.json = true },
     .init("format", "f", "FORMAT", "tables as box, ascii, tsv, csv, md or json") { $0.format = try choice($1) },
     .init("report", "r", "FILE", "write an HTML report of the run") { $0.report = $1 },
@@ -113,6 +116,9 @@ struct OptionRule {
     },
     .init("rehash", nil, nil, "read external files again even when they look unchanged") { options, _ in
       options.rehash = true
+    },
+    .init("check", nil, nil, "fmt: change nothing, and say which files would be") { options, _ in
+      options.check = true
     },
     .init("apply", nil, nil, "gc: move what was listed to the trash") { options, _ in options.apply = true },
     .init("empty-trash", nil, nil, "gc: free what is in the trash now instead of after a week") { options, _ in

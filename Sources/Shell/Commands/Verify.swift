@@ -1,20 +1,21 @@
 import Kernel
 
 /// A store that, for one key, computes again what it has and compares instead of publishing.
-final class VerifyingStore: StepStore {
-  private let store: Store
+final class VerifyingStore: StoreView {
   private let key: String
   private(set) var result: Verification?
 
   init(_ store: Store, key: String) {
-    self.store = store
     self.key = key
+    super.init(store)
   }
 
   /// The key looks missing once, so that the session asks for the step to be performed.
-  func find(_ wanted: String) throws -> StoredStep? { wanted == key && result == nil ? nil : try store.find(wanted) }
+  override func find(_ wanted: String) throws -> StoredStep? {
+    wanted == key && result == nil ? nil : try store.find(wanted)
+  }
 
-  func perform(_ recipe: StepRecipe, observer: any StepObserver) throws -> StoredStep {
+  override func perform(_ recipe: StepRecipe, observer: any StepObserver) throws -> StoredStep {
     guard recipe.key == key else { return try store.perform(recipe, observer: observer) }
     result = try store.verify(recipe, observer: observer)
     guard let stored = try store.find(key) else {
@@ -22,15 +23,6 @@ final class VerifyingStore: StepStore {
     }
     return stored
   }
-
-  func external(_ path: String, files: [String]) throws -> ExternalFile { try store.external(path, files: files) }
-  func names() throws -> [String] { [] }
-  func value(named name: String, back: Int) throws -> ArtifactHandle? { nil }
-  func keys(of name: String) throws -> [String] { [] }
-  func bind(_ name: String, to reference: ArtifactReference) throws {}
-  func record(_ entry: [String: JSONValue]) throws {}
-  var memoryLimit: Int { store.memoryLimit }
-  func freeDisk() throws -> Int { try store.freeDisk() }
 }
 
 /// `prn verify NAME`: makes the value again from its lineage and says whether it is the same.
@@ -45,7 +37,14 @@ struct Verify {
     guard let handle = try store.value(named: name, back: 0) else {
       throw Diagnostic("there is no value named `\(name)`", kind: .usage)
     }
-    for step in try store.ancestry(of: handle.reference.key).map(\.step) {
+    guard handle.type == Sweep.type else { return try run(name, handle.reference.key) }
+    // A sweep is what its cells are.
+    let codes = try store.info(handle.reference.key).children.enumerated().map { try run("\(name)_\($0)", $1.key) }
+    return codes.first { $0 != 0 } ?? 0
+  }
+
+  private func run(_ name: String, _ key: String) throws -> Int32 {
+    for step in try store.ancestry(of: key).map(\.step) {
       guard let op = step["op"]?.stringValue, let signature = catalog.signature(op) else { continue }
       guard signature.isRepeatable else {
         throw Diagnostic("`\(name)` comes from `\(op)`, which measures anew each time", kind: .usage)
@@ -55,8 +54,8 @@ struct Verify {
           "`\(name)` was made by another revision of `\(op)` than the one this prn has", hint: "make it again")
       }
     }
-    let script = try ReplayScript(store: store, catalog: catalog).text(of: handle.reference.key, name: name)
-    let verifying = VerifyingStore(store, key: handle.reference.key)
+    let script = try ReplayScript(store: store, catalog: catalog).text(of: key, name: name)
+    let verifying = VerifyingStore(store, key: key)
     let session = Session(catalog: catalog, store: verifying, observer: console, meta: meta)
     let outcome = session.run(Source(name: "lineage of \(name)", text: script))
     if !outcome.diagnostics.isEmpty {

@@ -47,7 +47,13 @@ struct Work {
     case .gc: try commands.collect(options)
     case .fsck: return try commands.check()
     case .verify(let name): return try Verify(store: store, console: console, catalog: catalog, meta: meta).run(name)
-    case .export(let words): return try run(Source(name: "export", text: "export \(words)"), seesNames: true)
+    case .export(let words):
+      guard let files = try NotebookExport.files(in: words) else {
+        return try run(Source(name: "export", text: "export \(words.joined(separator: " "))"), seesNames: true)
+      }
+      try NotebookExport(store: store, console: console, catalog: catalog, options: options, outputs: outputs).run(
+        from: files.from, to: files.to)
+    case .format(let paths): return try format(paths)
     case .serve:
       return Server(session: session(seesNames: true), store: store, console: console, meta: meta, catalog: catalog)
         .run()
@@ -67,6 +73,27 @@ struct Work {
   }
 
   // MARK: - Scripts
+
+  /// - Returns: the exit code: 1 when `--check` found a script that is written otherwise.
+  private func format(_ paths: [String]) throws -> Int32 {
+    var changed = 0
+    for path in paths {
+      let source = try ScriptFile.read(path)
+      guard let text = Formatter.formatted(source.text) else {
+        _ = check(source, [])
+        throw Diagnostic("\(path) cannot be formatted before it can be read", kind: .usage)
+      }
+      guard text != source.text else { continue }
+      changed += 1
+      if options.check {
+        console.show(path, name: "fmt")
+      } else {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        console.remark("formatted \(path)")
+      }
+    }
+    return options.check && changed > 0 ? 1 : 0
+  }
 
   private func session(overrides: [Command.Override] = [], seesNames: Bool) -> Session {
     var session = Session.Options()

@@ -34,6 +34,10 @@ struct Exporter {
     guard let path = call.text("to") else {
       throw Diagnostic("`export` needs to=PATH", hint: "for example to=./\(call.name).csv", kind: .usage)
     }
+    if case .family = try call.value() {
+      _ = try tableFormat(ofSweep: call, path)
+      return try outputs.check(path, .file, reads: reads)
+    }
     guard case .artifact(let node) = try call.value() else { return _ = try call.handle() }
     let form = try form(call, path, of: node.type)
     var isFolder = false
@@ -48,6 +52,16 @@ struct Exporter {
     if case .own(let own) = form { try exportable(node.type)?.checkExport(as: own, call.parameters) }
     if form == .h5, let key = node.handle?.reference.key { _ = try whole(key, call.name) }
     try outputs.check(path, isFolder ? .folder : .file, reads: reads + (try sources(behind: node)))
+  }
+
+  /// A sweep is written as a table, a row for each cell.
+  private func tableFormat(ofSweep call: MetaCall, _ path: String) throws -> TableFormat {
+    let word = call.text("as")
+    if let format = word.map(TableFormat.init(rawValue:)) ?? TableFormat(path: path) { return format }
+    throw Diagnostic(
+      "a sweep is written as a table: csv, tsv, md or json",
+      hint: "its cells can be written one by one, such as `export \(call.name)[0]`",
+      argument: word == nil ? "to" : "as", kind: .usage)
   }
 
   /// The files and folders that a value is made from, as far as they are known.
@@ -102,6 +116,12 @@ struct Exporter {
 
   func export(_ call: MetaCall) throws {
     guard let path = call.text("to") else { return }
+    if case .family(let family) = try call.value() {
+      let table = try SweepTable(family).data
+      try outputs.write(Array(table.text(try tableFormat(ofSweep: call, path)).utf8), to: path)
+      console.event("file", ["path": .string(path)])
+      return console.remark("wrote \(path)")
+    }
     let handle = try call.handle()
     var remarks: [String] = []
     switch try form(call, path, of: handle.type) {

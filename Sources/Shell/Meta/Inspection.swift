@@ -11,9 +11,14 @@ struct Inspection {
       guard let value = session.value(named: name) else { continue }
       let row: [TableData.Cell]
       switch value {
-      case .artifact(let node):
-        guard let handle = node.handle else { continue }
-        row = [.text(name)] + (try cells(handle))
+      case .artifact, .family:
+        if let handle = value.handle {
+          row = [.text(name)] + (try cells(handle))
+        } else if case .family = value {
+          row = [.text(name), .text(value.described), .missing, .missing, .missing]
+        } else {
+          continue
+        }
       case .literal(let literal):
         row = [.text(name), .text(literal.kind), .text(literal.rendered), .missing, .missing]
       default: row = [.text(name), .text(value.described), .missing, .missing, .missing]

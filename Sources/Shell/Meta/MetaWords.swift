@@ -45,7 +45,7 @@ final class MetaWords: MetaHandler {
         Dictionary(
           uniqueKeysWithValues: ["x", "y", "by", "layers"].map { name in
             (name, Set(shown.filter { $0.value.figureParameters.contains(name) }.keys))
-          }))
+          }), ofSweeps: ["x", "y", "by"])
       _ = try call.positions("layers")
       try plotter.check(call, reads: reads)
     case "export": try exporter(session).check(call, reads: reads)
@@ -197,12 +197,15 @@ extension MetaCall {
   /// The finished artifact given.
   func handle() throws -> ArtifactHandle {
     let value = try value()
-    guard case .artifact(let node) = value else {
+    if let handle = value.handle { return handle }
+    switch value {
+    case .artifact: throw Diagnostic("`\(name)` was not computed", argument: "value")
+    case .family:
+      throw Diagnostic("`\(name)` has no name in the workspace, or cells that failed", argument: "value", kind: .usage)
+    case .literal, .field, .list:
       throw Diagnostic(
         "`\(name)` is \(value.described), and `\(word.name)` needs an artifact", argument: "value", kind: .usage)
     }
-    guard let handle = node.handle else { throw Diagnostic("`\(name)` was not computed", argument: "value") }
-    return handle
   }
 
   func text(_ parameter: String) -> String? { parameters[parameter].map(PlainText.of) }
@@ -215,10 +218,12 @@ extension MetaCall {
   }
 
   /// Refuses parameters that the value given does not obey.
-  func check(_ obeyed: [String: Set<String>]) throws {
+  /// - Parameter ofSweeps: those that a sweep obeys.
+  func check(_ obeyed: [String: Set<String>], ofSweeps: Set<String> = []) throws {
     for name in parameters.keys.sorted() {
       guard let types = obeyed[name], case .value(let value, _)? = arguments.first else { continue }
       if case .artifact(let node) = value, types.contains(node.type.name) { continue }
+      if case .family = value, ofSweeps.contains(name) { continue }
       let what = "`\(self.name)`" + (self.name == value.described ? "" : ", \(value.described),")
       throw Diagnostic(
         "\(name)= means nothing for \(what)",

@@ -59,6 +59,12 @@ struct Plotter {
   }
 
   private func figure(_ call: MetaCall) throws -> Figure {
+    if case .family(let family) = try call.value() {
+      return try SweepTable(family).figure(
+        PlotRequest(
+          name: call.name, key: family.stored.handle?.reference.key, x: call.text("x"), y: call.text("y"),
+          by: call.text("by")))
+    }
     let handle = try call.handle()
     guard let showable = try handle.load() as? any Showable else {
       throw Diagnostic("a value of type \(handle.type.name) has no plot", argument: "value", kind: .usage)

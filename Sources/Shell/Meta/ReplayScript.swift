@@ -42,6 +42,9 @@ struct ReplayScript {
   private func statement(
     _ step: JSONValue, _ made: [String: Made], _ target: String
   ) throws -> (before: [String], call: String) {
+    if step["op"] == "for" {
+      throw Diagnostic("a sweep is not written as one script", hint: "write its cells, such as `export \(target)[0]`")
+    }
     guard let op = step["op"]?.stringValue, let signature = catalog.signature(op) else {
       throw Diagnostic(
         "the lineage holds `\(step["op"]?.stringValue ?? "")`, an op this prn does not have", kind: .store)

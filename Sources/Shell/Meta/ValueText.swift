@@ -1,13 +1,5 @@
 import Kernel
 
-extension PlanValue {
-  /// The handle of the artifact it is; nil for literals, lists and sweeps.
-  var handle: ArtifactHandle? {
-    if case .artifact(let node) = self { return node.handle }
-    return nil
-  }
-}
-
 /// `rows=`: the first so many, or positions.
 enum RowChoice {
   case first(Int)
@@ -61,6 +53,8 @@ struct ValuePresenter {
             [.text(item.label ?? "\(index)")] + (try cells(item.value))
           }), request, rows)
     case .family(let family):
+      let table = try SweepTable(family).data
+      if table.columns.count > family.names.count { return try show(table, request, rows) }
       try show(
         TableData(
           columns: family.names + ["type", "value"],

@@ -7,10 +7,13 @@ final class Outputs {
   let store: Store
   /// Whether files that prn did not write may be replaced: `--force`.
   var isForced: Bool
+  /// Whether nothing is written and so nothing refused.
+  private let isIdle: Bool
 
-  init(store: Store, isForced: Bool) {
+  init(store: Store, isForced: Bool, isIdle: Bool = false) {
     self.store = store
     self.isForced = isForced
+    self.isIdle = isIdle
   }
 
   enum Kind { case file, folder }
@@ -20,6 +23,7 @@ final class Outputs {
   /// Refuses a target that must not be written, as far as can be known now.
   /// - Parameter reads: files and folders that are in use.
   func check(_ path: String, _ kind: Kind, reads: [String], argument: String? = "to") throws {
+    if isIdle { return }
     func refuse(_ reason: String, _ hint: String? = nil) -> Diagnostic {
       Diagnostic("\(path) \(reason)", hint: hint, argument: argument, kind: .usage)
     }
@@ -74,6 +78,7 @@ final class Outputs {
 
   /// Writes one file.
   func write(_ bytes: [UInt8], to path: String, argument: String? = "to") throws {
+    if isIdle { return }
     try check(path, .file, reads: [], argument: argument)
     if OutputPlace.isStream(path) || OutputPlace(path).kind == .special {
       return try explained(path, argument) { try OutputPlace.write(bytes, through: path) }
