@@ -106,7 +106,8 @@ extension Branch {
     if let bridge = pruning.bridge ?? (units.isEmpty && output.inputs > 0 ? output : nil) {
       return Branch(
         configuration: configuration, module: module, units: [], norm: norm, outputNorms: [:],
-        input: input.keeping(rows: []), output: LinearMap(bridge.weight, bias: sum(bridge.bias, pruning.bias)))
+        input: input.keeping(rows: []),
+        output: LinearMap(bridge.weight, bias: sum(bridge.bias, pruning.bias), precision: output.precision))
     }
     var narrowed = output.keeping(columns: features(module.output.columns, kept))
     if let refitted = pruning.weight {
@@ -124,16 +125,17 @@ extension Branch {
   /// This branch with two factors in the place of some of its maps.
   private func factored(by factors: [LinearRole: Factors]) -> Branch {
     func part(_ role: LinearRole, _ weight: @autoclosure () -> Matrix<Float>) -> LinearMap.Part {
-      guard let own = factors[role].map({ narrowed($0, role) }) else { return LinearMap.Part(inner: weight()) }
-      return LinearMap.Part(outer: own.outer, inner: own.inner)
+      let own = factors[role].map { narrowed($0, role) }
+      return LinearMap.Part(outer: own?.outer, inner: own?.inner ?? weight(), precision: input.precision)
     }
     let roles = configuration.inputRoles(module)
     let parts =
       roles.contains { factors[$0] != nil } ? roles.map { part($0, input.weight.rows(rows(of: $0))) } : input.parts
+    let last = factors[module.output] == nil ? output.parts : [part(module.output, output.weight)]
     return Branch(
       configuration: configuration, module: module, units: units, norm: norm, outputNorms: outputNorms,
-      input: LinearMap(parts, bias: input.bias),
-      output: LinearMap([part(module.output, output.weight)], bias: output.bias))
+      input: LinearMap(parts, bias: input.bias, precision: input.precision),
+      output: LinearMap(last, bias: output.bias, precision: output.precision))
   }
 
   /// The factors of a map without the rows and columns of units that are not here.
