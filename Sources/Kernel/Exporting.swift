@@ -35,17 +35,21 @@ public struct ExportRequest {
   public let form: ExportForm
   /// Those of the form that were given.
   public let parameters: [String: Literal]
+  /// How the value was made, in lines of Markdown.
+  public let origin: [String]
   /// Reports done, total and unit; throws when the user cancelled.
   public let progress: (Int, Int, String) throws -> Void
 
   public init(
     name: String, path: String, form: ExportForm, parameters: [String: Literal] = [:],
+    origin: [String] = [],
     progress: @escaping (Int, Int, String) throws -> Void = { _, _, _ in }
   ) {
     self.name = name
     self.path = path
     self.form = form
     self.parameters = parameters
+    self.origin = origin
     self.progress = progress
   }
 }

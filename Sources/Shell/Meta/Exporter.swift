@@ -136,12 +136,21 @@ struct Exporter {
       try outputs.write(Array(try table(try handle.load(), call).text(format).utf8), to: path)
     case .own(let form):
       guard let value = try handle.load() as? any Exportable else { return }
-      let write = { remarks = try export(value, to: $0, as: form, call) }
+      let origin = form.isFolder ? origin(of: handle.reference, call.name) : []
+      let write = { remarks = try export(value, to: $0, as: form, call, origin) }
       if form.isFolder { try outputs.writeFolder(to: path, write) } else { try outputs.write(to: path, write) }
     }
     console.event("file", ["path": .string(path)])
     console.remark("wrote \(path)")
     for remark in remarks { console.remark(remark) }
+  }
+
+  /// The script that makes a value again, and its key, as lines of Markdown.
+  private func origin(of reference: ArtifactReference, _ name: String) -> [String] {
+    // Of a file that is gone by now the script cannot be written; the model can.
+    let script = try? ReplayScript(store: store, catalog: session.catalog).text(of: reference.key, name: name)
+    let lines = script.map { ["```", $0.trimmingCharacters(in: .newlines), "```", ""] } ?? []
+    return lines + ["- key in the store: `\(reference.key)`"]
   }
 
   /// The file of a value whose file holds all of it. Links to parts would lead nowhere from another place.
@@ -156,13 +165,14 @@ struct Exporter {
   }
 
   private func export(
-    _ value: any Exportable, to path: String, as form: ExportForm, _ call: MetaCall
+    _ value: any Exportable, to path: String, as form: ExportForm, _ call: MetaCall, _ origin: [String]
   ) throws -> [String] {
     console.progress.begin(call.name)
     defer { console.progress.clear() }
     let parameters = call.parameters.filter { given in form.parameters.contains { $0.name == given.key } }
     return try value.export(
-      ExportRequest(name: call.name, path: path, form: form, parameters: parameters) { [console] done, total, unit in
+      ExportRequest(name: call.name, path: path, form: form, parameters: parameters, origin: origin) {
+        [console] done, total, unit in
         if console.isCancelled { throw Diagnostic("stopped", kind: .cancelled) }
         console.progress.update(done, of: total, unit)
       })

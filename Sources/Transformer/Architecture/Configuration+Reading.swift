@@ -5,7 +5,8 @@ extension Configuration {
   public init(_ fields: JSONFields) throws {
     let modelType = try fields.text("model_type")
     guard let family = Family.all.first(where: { $0.modelTypes.contains(modelType) }) else {
-      throw ModelError.unknownArchitecture(found: modelType, known: Family.all.flatMap(\.modelTypes))
+      throw ModelError.unknownArchitecture(
+        found: modelType, known: Family.all.filter { $0.baseClass == nil }.flatMap(\.modelTypes))
     }
     func size(_ quantity: Quantity, or fallback: Int? = nil) throws -> Int {
       try fields.size(family.keys[quantity] ?? [], or: fallback)
@@ -171,10 +172,14 @@ extension Configuration {
     _ fields: JSONFields, _ family: Family, headSize: Int, count: Int
   ) throws -> [Float] {
     let scale: Float = 1 / Float(headSize).squareRoot()
-    guard let keys = family.scaleKeys else { return Array(repeating: scale, count: count) }
-    let base = try fields.optionalBool(keys.bySize) ?? true ? scale : 1
-    let isByDepth = try fields.flag(keys.byDepth)
-    return (0..<count).map { isByDepth ? base / Float($0 + 1) : base }
+    switch family.scale {
+    case .bySize: return Array(repeating: scale, count: count)
+    case .given(let key): return Array(repeating: Float(try fields.number([key], or: 1)), count: count)
+    case .switched(let bySize, let byDepth):
+      let base = try fields.optionalBool(bySize) ?? true ? scale : 1
+      let isByDepth = try fields.flag(byDepth)
+      return (0..<count).map { isByDepth ? base / Float($0 + 1) : base }
+    }
   }
 
   private static func windows(_ fields: JSONFields, _ family: Family, count: Int) throws -> [Int?] {

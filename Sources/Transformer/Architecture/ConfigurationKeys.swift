@@ -8,7 +8,7 @@ extension Family {
     for member in fields.members where member.value != .null {
       let key = member.key.description
       if let value = settledKeys[key] {
-        guard member.value == value else {
+        guard member.value == value || member.value.isNumber(equalTo: value) else {
           throw fields.error(key, "must be \(String(decoding: value.serialized(), as: UTF8.self))")
         }
       } else if !member.value.asksForNothing, !known.contains(key) {
@@ -30,7 +30,7 @@ extension Family {
     case .perLayer: keys.formUnion(["sliding_window", "use_sliding_window", "max_window_layers", "layer_types"])
     }
     if readsRotation { keys.formUnion(["rope_scaling", "rope_parameters", "partial_rotary_factor"]) }
-    keys.formUnion([groupingKey, layerSizes, scaleKeys?.bySize, scaleKeys?.byDepth].compactMap { $0 })
+    keys.formUnion(scale.keys + [groupingKey, layerSizes].compactMap { $0 })
     return keys
   }
 
@@ -72,6 +72,14 @@ extension Family {
 }
 
 extension JSON {
+  /// Whether both are numbers and the same one, with or without a point.
+  fileprivate func isNumber(equalTo other: JSON) -> Bool {
+    switch (self, other) {
+    case (.integer(let whole), .number(let number)), (.number(let number), .integer(let whole)): Double(whole) == number
+    default: false
+    }
+  }
+
   /// A switch that is off, or nothing at all.
   fileprivate var asksForNothing: Bool {
     switch self {

@@ -1,9 +1,10 @@
 // One row per family. A new family that is made of the same parts needs a row here and nothing else.
 
 extension Family {
-  public static let all: [Family] = [
-    llama, mistral, qwen2, qwen3, phi3, olmo2, pruned, gpt2, chatGLM3,
-  ]
+  public static let all: [Family] =
+    [
+      llama, mistral, qwen2, qwen3, phi3, olmo2, granite, gpt2, chatGLM3, pruned,
+    ] + prunedOthers
 
   /// LLaMA 1, 2, 3.x and Vicuna.
   public static let llama = likeLlama(
@@ -43,11 +44,19 @@ extension Family {
     norms: PerModule(attention: "post_attention_layernorm", ffn: "post_feedforward_layernorm"), normsOutput: true,
     queryKeyNorm: .acrossHeads, defaultEpsilon: 1e-5)
 
-  /// What `export as=hf` writes: the LLaMA graph with sizes and biases per layer.
-  public static let pruned = likeLlama(
-    "prn", modelTypes: ["prn"], className: "PrnForCausalLM", codeFile: "modeling_prn.py",
-    queryBias: .perLayer("qkv_bias"), outputBias: .perLayer("o_bias"), gateBias: .perLayer("gate_up_bias"),
-    downBias: .perLayer("down_bias"), layerSizes: "prn_layers", idleKeys: ["attention_bias", "mlp_bias"])
+  /// LLaMA's graph with factors of its own, which have to be 1 here; the scale of attention is free. Its class takes any
+  /// number of heads.
+  public static let granite = likeLlama(
+    "granite", modelTypes: ["granite"], className: "GraniteForCausalLM", queryBias: .whenTrue(["attention_bias"]),
+    outputBias: .whenTrue(["attention_bias"]), gateBias: .whenTrue(["mlp_bias"]), downBias: .whenTrue(["mlp_bias"]),
+    settledKeys: ["embedding_multiplier": .number(1), "residual_multiplier": .number(1), "logits_scaling": .number(1)],
+    scale: .given("attention_multiplier"))
+
+  /// What `export as=hf` writes: LLaMA's graph with sizes and biases per block.
+  public static let pruned = llama.withSizesPerBlock("prn")
+
+  /// The same for graphs that LLaMA's class does not compute.
+  static let prunedOthers = [mistral, qwen2, qwen3, olmo2, gpt2].map { $0.withSizesPerBlock("prn_" + $0.name) }
 
   public static let gpt2 = Family(
     name: "gpt2",
@@ -82,7 +91,7 @@ extension Family {
     normalization: .layer,
     position: .learned,
     sliding: .never,
-    scaleKeys: (bySize: "scale_attn_weights", byDepth: "scale_attn_by_inverse_layer_idx"),
+    scale: .switched(bySize: "scale_attn_weights", byDepth: "scale_attn_by_inverse_layer_idx"),
     activationKeys: ["activation_function"],
     defaultActivation: .geluTanh,
     defaultEpsilon: 1e-5,
@@ -132,7 +141,7 @@ extension Family {
     normalization: .rootMeanSquare,
     position: .rotary(.neighbours, fraction: 0.5),
     sliding: .never,
-    scaleKeys: nil,
+    scale: .bySize,
     activationKeys: [],
     defaultActivation: .silu,
     defaultEpsilon: 1e-5,
@@ -141,18 +150,19 @@ extension Family {
     isTransposed: false)
 
   private static func likeLlama(
-    _ name: String, modelTypes: [String], className: String, codeFile: String? = nil, queryBias: BiasRule = .never,
+    _ name: String, modelTypes: [String], className: String, queryBias: BiasRule = .never,
     outputBias: BiasRule = .never, gateBias: BiasRule = .never, downBias: BiasRule = .never,
-    linears: [StoredLinear]? = nil, layerSizes: String? = nil, idleKeys: Set<String> = [],
+    linears: [StoredLinear]? = nil, settledKeys: [String: JSON] = [:], idleKeys: Set<String> = [],
     norms: PerModule<String> = PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
     normsOutput: Bool = false, queryKeyNorm: QueryKeyNorm? = nil, sliding: SlidingRule = .never,
+    scale: ScaleRule = .bySize,
     defaultEpsilon: Double = 1e-6, defaultHeadSize: Int? = nil, defaultPositions: Int = 2048
   ) -> Family {
     Family(
       name: name,
       modelTypes: modelTypes,
       className: className,
-      codeFile: codeFile,
+      codeFile: nil,
       keys: [
         .layers: ["num_hidden_layers"], .hiddenSize: ["hidden_size"], .heads: ["num_attention_heads"],
         .keyValueHeads: ["num_key_value_heads"], .headSize: ["head_dim"], .neurons: ["intermediate_size"],
@@ -160,7 +170,7 @@ extension Family {
         .ropeTheta: ["rope_theta"],
       ],
       groupingKey: nil,
-      settledKeys: [:],
+      settledKeys: settledKeys,
       idleKeys: idleKeys,
       prefixes: ["model.", ""],
       embedding: "embed_tokens",
@@ -178,7 +188,7 @@ extension Family {
         StoredLinear(name: "mlp.up_proj", roles: [.up], bias: gateBias),
         StoredLinear(name: "mlp.down_proj", roles: [.down], bias: downBias),
       ],
-      layerSizes: layerSizes,
+      layerSizes: nil,
       finalNorm: "norm",
       head: "lm_head",
       isHeadInBase: false,
@@ -186,7 +196,7 @@ extension Family {
       normalization: .rootMeanSquare,
       position: .rotary(.halves, fraction: 1),
       sliding: sliding,
-      scaleKeys: nil,
+      scale: scale,
       activationKeys: ["hidden_act"],
       defaultActivation: .silu,
       defaultEpsilon: defaultEpsilon,

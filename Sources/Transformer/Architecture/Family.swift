@@ -108,6 +108,25 @@ public enum RotaryPairing: Sendable, Equatable {
   case neighbours
 }
 
+/// What attention scores are multiplied by before the softmax, and which keys of config.json say so.
+public enum ScaleRule: Sendable, Equatable {
+  /// 1 / √d_h
+  case bySize
+  /// The same unless a key says no, over the number of the layer from 1 when another says yes.
+  case switched(bySize: String, byDepth: String)
+  /// What a key says, 1 if it is absent.
+  case given(String)
+
+  /// The keys that are read.
+  var keys: [String] {
+    switch self {
+    case .bySize: []
+    case .switched(let bySize, let byDepth): [bySize, byDepth]
+    case .given(let key): [key]
+    }
+  }
+}
+
 /// Which blocks see only the last tokens before them, and which keys of config.json say so.
 public enum SlidingRule: Sendable, Equatable {
   case never
@@ -125,13 +144,13 @@ public enum Quantity: String, CaseIterable, Sendable {
 
 /// A model family as data: what its configuration keys and tensors are called, and which axis is which.
 public struct Family: Sendable {
-  public let name: String
+  public private(set) var name: String
   /// Values of `model_type` that mean this family; the first is the one that is written.
-  public let modelTypes: [String]
+  public private(set) var modelTypes: [String]
   /// The class of transformers that runs it.
-  public let className: String
+  public private(set) var className: String
   /// The Python file that defines the class, when transformers has none of that name.
-  public let codeFile: String?
+  public private(set) var codeFile: String?
   /// The keys that may hold a quantity, first found wins.
   public let keys: [Quantity: [String]]
   /// The key that must be true for `keyValueHeads` to count; nil when it always counts.
@@ -139,7 +158,7 @@ public struct Family: Sendable {
   /// Keys that could change what is computed, with the value that the family's graph has.
   public let settledKeys: [String: JSON]
   /// Keys of this family alone that leave the outputs as they are.
-  public let idleKeys: Set<String>
+  public private(set) var idleKeys: Set<String>
   /// What may stand before every tensor name; the first that occurs in the checkpoint counts.
   public let prefixes: [String]
   public let embedding: String
@@ -152,9 +171,11 @@ public struct Family: Sendable {
   public let normsOutput: Bool
   /// What `queryNorm` and `keyNorm` do; nil when a family has no such norms.
   public let queryKeyNorm: QueryKeyNorm?
-  public let linears: [StoredLinear]
+  public private(set) var linears: [StoredLinear]
   /// The key that lists the sizes of every block; nil when all blocks have one size.
-  public let layerSizes: String?
+  public private(set) var layerSizes: String?
+  /// The class that a class with sizes per block is made from; nil for the others.
+  public private(set) var baseClass: String? = nil
   public let finalNorm: String
   public let head: String
   /// The head belongs to the base class: its name, too, stands below a prefix.
@@ -163,9 +184,8 @@ public struct Family: Sendable {
   public let normalization: Normalization
   public let position: PositionScheme
   public let sliding: SlidingRule
-  /// The switches of attention's scale: by 1 / √d_h, on unless it says no, and by the number of the layer; nil when
-  /// the scale is fixed.
-  public let scaleKeys: (bySize: String, byDepth: String)?
+  /// What attention scores are multiplied by.
+  public let scale: ScaleRule
   public let activationKeys: [String]
   public let defaultActivation: Activation
   /// ε of the norms when config.json does not say.
@@ -205,6 +225,32 @@ public struct Family: Sendable {
     case .key: return "self_attn.k_norm"
     default: return nil
     }
+  }
+
+  /// The class with sizes and biases per block that `export as=hf` writes for this family, otherwise the same.
+  func withSizesPerBlock(_ name: String) -> Family {
+    var family = self
+    family.name = name
+    family.modelTypes = [name]
+    family.baseClass = className
+    family.className = "PrnForCausalLM"
+    family.codeFile = "modeling_prn.py"
+    family.layerSizes = "prn_layers"
+    family.idleKeys.formUnion(["attention_bias", "mlp_bias"])
+    // Conv1D has a bias always.
+    if isTransposed { return family }
+    family.linears = linears.map { stored in
+      guard let role = stored.roles.first else { return stored }
+      let key =
+        switch role {
+        case .query, .key, .value: "qkv_bias"
+        case .output: "o_bias"
+        case .gate, .up: "gate_up_bias"
+        case .down: "down_bias"
+        }
+      return StoredLinear(name: stored.name, roles: stored.roles, bias: .perLayer(key))
+    }
+    return family
   }
 
   /// The stored tensor that holds `role`.

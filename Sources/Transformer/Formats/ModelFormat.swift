@@ -12,11 +12,11 @@ public struct ModelFormat: Sendable {
   let write: @Sendable (LanguageModel, String, Options, () throws -> Void) throws -> [String]
 
   /// Every format, the default first.
-  public static let all = [huggingFace, masked, gguf]
+  public static let all = [huggingFace, uniform, masked, gguf]
 
   /// What can be asked of a format.
   public enum Option: String, Sendable {
-    case type, align
+    case type, align, shard
   }
 
   /// What is asked of a format.
@@ -25,10 +25,16 @@ public struct ModelFormat: Sendable {
     public var type: GGUFType?
     /// What the lengths of rows are padded to multiples of, with zeros.
     public var align: Int?
+    /// Bytes of the weights in one file of a folder; more are cut in several with an index.
+    public var shard: Int?
+    /// What the user of the folder should know of where the model comes from, for its model card: lines of Markdown.
+    public var origin: [String]
 
-    public init(type: GGUFType? = nil, align: Int? = nil) {
+    public init(type: GGUFType? = nil, align: Int? = nil, shard: Int? = nil, origin: [String] = []) {
       self.type = type
       self.align = align
+      self.shard = shard
+      self.origin = origin
     }
   }
 }

@@ -15,13 +15,10 @@ extension FolderTarget {
     if layers.count < model.layers { keepLayers(&members, of: model) }
     if keepsFamily && configuration.blocks == layers.map({ model.configuration.blocks[$0] }) { return members.json }
     let family = configuration.family
-    for key in [
-      "sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "original_max_position_embeddings",
-      "auto_map",
-    ] { members.remove(key) }
-    members["rms_norm_eps"] = members["rms_norm_eps"] ?? .number(Double(configuration.epsilon))
-    members["model_type"] = family.modelTypes.first.map { .text($0) }
-    members["architectures"] = .array([.text(family.className)])
+    if !keepsFamily {
+      if let key = model.configuration.family.layerSizes { members.remove(key) }
+      take(&members, family)
+    }
     for stored in family.linears {
       guard case .whenTrue(let keys) = stored.bias, let key = keys.first else { continue }
       members[key] = .bool(configuration.blocks.contains { !$0.biases.isDisjoint(with: stored.roles) })
@@ -29,6 +26,14 @@ extension FolderTarget {
     if let key = family.layerSizes {
       let sizes = Family.sizes(configuration.blocks, queriesPerUnit: configuration.queriesPerUnit, key: key)
       for member in sizes { members[member.key.text] = member.value }
+    } else if let block = configuration.blocks.first, widths != .whole {
+      let numbers: [(Quantity, Int)] = [
+        (.heads, block.units.attention * configuration.queriesPerUnit), (.keyValueHeads, block.units.attention),
+        (.headSize, configuration.headSize), (.neurons, block.units.ffn),
+      ]
+      for (quantity, number) in numbers {
+        if let key = family.keys[quantity]?.first { members[key] = .integer(number) }
+      }
     }
     return members.json
   }
@@ -45,6 +50,22 @@ extension FolderTarget {
       members["max_window_layers"] = .integer(layers.count { $0 < first })
     }
     members["prn_kept_layers"] = .array(layers.map { .integer($0) })
+  }
+
+  /// Names another class, takes out what its configuration does not know, and writes what it would have otherwise.
+  private func take(_ members: inout ConfigMembers, _ family: Family) {
+    members["model_type"] = family.modelTypes.first.map { .text($0) }
+    members["architectures"] = .array([.text(family.className)])
+    members.remove("auto_map")
+    if family.sliding == .never {
+      for key in ["sliding_window", "use_sliding_window", "max_window_layers", "layer_types"] { members.remove(key) }
+    }
+    members.remove("original_max_position_embeddings")
+    if let key = family.keys[.epsilon]?.first {
+      members[key] = members[key] ?? .number(Double("\(configuration.epsilon)") ?? Double(configuration.epsilon))
+    }
+    for (key, value) in family.settledKeys.sorted(by: { $0.key < $1.key }) { members[key] = value }
+    if case .given(let key) = family.scale { members[key] = .number(Double(configuration.attentionScale(0))) }
   }
 
   /// transformers 4 wants `rope_theta` at the top and scaling in `rope_scaling`; 5 keeps both in `rope_parameters` and

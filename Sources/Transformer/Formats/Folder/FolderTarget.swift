@@ -1,94 +1,109 @@
 import Numerics
 
-/// What an exported folder looks like: the configuration its tensors follow, and how each block gets its weights.
+/// What an exported folder looks like: the class and configuration its tensors follow, and how each block gets its weights.
 struct FolderTarget {
-  /// Blocks are as small as pruning leaves them; otherwise they have their full size, with zeros.
-  let isSliced: Bool
+  /// How wide the blocks are.
+  enum Widths: Sendable, Equatable {
+    /// As pruning leaves them, each by itself.
+    case own
+    /// As they were, zeros where something was taken out.
+    case whole
+    /// All as the widest, zeros behind the units of the others; rows of output maps are padded to multiples.
+    case even(align: Int)
+  }
+
+  let widths: Widths
   let configuration: Configuration
   /// The class is the one of the source.
   let keepsFamily: Bool
   /// The blocks of the source that are written, in their order.
   let layers: [Int]
 
-  init(_ model: LanguageModel, isSliced: Bool) throws {
-    self.isSliced = isSliced
-    if isSliced, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
+  /// - Throws: `ModelError.cannotExport` when no class holds the model.
+  init(_ model: LanguageModel, _ widths: Widths) throws {
+    self.widths = widths
+    if widths != .whole, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
       throw ModelError.cannotExport(
         reason:
           "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
     }
-    let layers = isSliced ? try model.presentBlocks() : Array(0..<model.layers)
-    self.layers = layers
+    layers = widths == .whole ? Array(0..<model.layers) : try model.presentBlocks()
     let source = model.configuration.keeping(layers)
-    let blocks = layers.indices.map { Self.sizes(source.blocks[$0], model.pruning[layers[$0]], isSliced: isSliced) }
-    let own = try Self.ownBlocks(blocks, of: source, isSliced: isSliced)
-    keepsFamily = own != nil
-    if let own {
-      configuration = source.replacing(family: source.family, blocks: own)
-      return
-    }
-    let family: Family = isSliced ? .pruned : .llama
-    guard source.family.graph == family.graph, let held = family.holding(blocks) else {
-      throw ModelError.cannotExport(
-        reason: isSliced
-          ? "as=hf cannot write \(source.family.name) models: their blocks compute something else than LLaMA's"
-          : "the \(source.family.name) class has no place for the compensation biases of this model; prune with comp=none or comp=ls"
-      )
-    }
-    if source.slidingWindow != nil {
-      throw ModelError.cannotExport(
-        reason:
-          "this \(source.family.name) model has sliding-window attention, which the class to be written does not have"
-      )
-    }
-    if let rotary = source.rotary, rotary.rotatedFeatures < source.headSize {
-      throw ModelError.cannotExport(
-        reason:
-          "this \(source.family.name) model turns only a part of each head, and the class to be written turns all of it"
-      )
-    }
-    configuration = source.replacing(family: family, blocks: held)
-  }
-
-  /// The blocks as the class of the source holds them; nil when it does not: its blocks have one size, unless it has a
-  /// list of sizes or zeros fill them up.
-  private static func ownBlocks(
-    _ blocks: [BlockSizes], of source: Configuration, isSliced: Bool
-  ) throws -> [BlockSizes]? {
-    if let place = blocks.firstIndex(where: \.bridges), !isSliced || source.family.graph != Family.pruned.graph {
-      throw ModelError.cannotExport(
-        reason: "no class but as=hf's has a place for the linear map that stands for blocks \(place) and on")
-    }
-    let isWhole = blocks.map(\.units) == source.blocks.map(\.units)
-    guard !isSliced || isWhole || source.family.layerSizes != nil else { return nil }
+    let blocks = Self.sizes(model, layers, widths)
+    var obstacles: [String] = []
+    let classes = Self.classes(for: source, widths, isWhole: blocks.map(\.units) == source.blocks.map(\.units))
     // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
-    if isSliced, source.family.scaleKeys != nil, Set(source.attentionScales).count > 1 {
+    if layers.count < model.layers, Set(source.attentionScales).count > 1 {
       throw ModelError.cannotExport(
-        reason: "as=hf cannot write this \(source.family.name) model: each block scales its attention by its number")
+        reason: "this \(source.family.name) model cannot lose blocks: each scales its attention by its number")
     }
-    return source.family.holding(blocks)
-  }
-
-  private static func sizes(_ sizes: BlockSizes, _ pruning: BlockPruning?, isSliced: Bool) -> BlockSizes {
-    var result = sizes
-    guard let pruning else { return result }
-    for module in Module.allCases {
-      if pruning[module].removesAll { result.biases.subtract(module.roles) }
-      if pruning[module].bias != nil { result.biases.insert(module.output) }
-      if isSliced { result.units[module] = pruning[module].kept.count }
-      if pruning[module].bridge != nil {
-        result.biases.insert(module.output)
-        result.bridges = true
+    // Where none computes what the blocks do, one of those says so.
+    let alike = classes.filter { $0.name == source.family.name || $0.graph == source.family.graph }
+    for family in alike.isEmpty ? classes : alike {
+      let place = Place(source: source, family: family, widths: widths, blocks: blocks)
+      if let obstacle = place.obstacle {
+        obstacles.append(obstacle)
+      } else if let held = family.holding(blocks) {
+        configuration = source.replacing(family: family, blocks: held)
+        keepsFamily = family.name == source.family.name
+        return
       }
     }
-    return result
+    throw ModelError.cannotExport(reason: obstacles.first ?? "no class holds \(source.family.name) models")
+  }
+
+  /// The sizes that blocks get, and the biases they need.
+  private static func sizes(_ model: LanguageModel, _ layers: [Int], _ widths: Widths) -> [BlockSizes] {
+    var blocks = layers.map { model.configuration.blocks[$0] }
+    for (place, layer) in layers.enumerated() {
+      for module in Module.allCases {
+        guard let pruning = model.pruning[layer]?[module] else { continue }
+        if pruning.removesAll { blocks[place].biases.subtract(module.roles) }
+        if pruning.bias != nil { blocks[place].biases.insert(module.output) }
+        if widths != .whole { blocks[place].units[module] = pruning.kept.count }
+        if pruning.bridge != nil {
+          blocks[place].biases.insert(module.output)
+          blocks[place].bridges = true
+        }
+      }
+    }
+    guard case .even(let align) = widths else { return blocks }
+    for module in Module.allCases {
+      let widest = blocks.map { $0.units[module] }.max() ?? 0
+      let limit = model.configuration.blocks.map { $0.units[module] }.max() ?? 0
+      let width = model.configuration.padded(widest, module, align: align, upTo: limit)
+      for place in blocks.indices { blocks[place].units[module] = width }
+    }
+    return blocks
+  }
+
+  /// The classes that come into question, the best first.
+  private static func classes(for source: Configuration, _ widths: Widths, isWhole: Bool) -> [Family] {
+    let family = source.family
+    switch widths {
+    case .whole: return [family, .llama]
+    case .even: return [family, .llama, .granite].filter { $0.layerSizes == nil }
+    case .own:
+      let own = isWhole || family.layerSizes != nil ? [family] : []
+      if family.layerSizes != nil { return own }
+      return own + (source.slidingWindow == nil ? [.pruned] : []) + Family.prunedOthers
+    }
   }
 
   /// The weights of one block as they are written.
   func block(_ layer: Int, of model: LanguageModel) throws -> Block {
-    if isSliced { return try model.loadBlock(layer) }
-    let whole = try model.loadWholeBlock(layer)
-    return model.pruning[layer].map { whole.pruned(by: $0).spread() } ?? whole
+    switch widths {
+    case .own: return try model.loadBlock(layer)
+    case .even:
+      let block = try model.loadBlock(layer)
+      return Block(
+        configuration: block.configuration, layer: layer,
+        // All blocks have one width.
+        branches: PerModule { block[$0].padded(to: configuration.units($0, layer: 0)) })
+    case .whole:
+      let whole = try model.loadWholeBlock(layer)
+      return model.pruning[layer].map { whole.pruned(by: $0).spread() } ?? whole
+    }
   }
 
   /// Whether a tensor of the block holds numbers that are not in the checkpoint.
@@ -103,7 +118,88 @@ struct FolderTarget {
   }
 }
 
+/// A model and a class that may hold it.
+private struct Place {
+  let source: Configuration
+  let family: Family
+  let widths: FolderTarget.Widths
+  let blocks: [BlockSizes]
+
+  private var name: String { source.family.name }
+
+  /// Why the class does not hold the model, one sentence; nil when it does.
+  var obstacle: String? {
+    let isOwn = family.name == name
+    if let block = blocks.firstIndex(where: \.bridges), widths != .own || family.graph != Family.pruned.graph {
+      return "no class but as=hf's has a place for the linear map that stands for blocks \(block) and on"
+    }
+    guard isOwn || source.family.graph == family.graph else {
+      return "\(name) models cannot be written so: no class with \(widths.words) computes what their blocks do"
+    }
+    if !isOwn, source.slidingWindow != nil, !family.sliding.isLike(source.family.sliding) {
+      return
+        "this \(name) model has sliding-window attention, which the class to be written does not have"
+    }
+    if !isOwn, let rotary = source.rotary, rotary.rotatedFeatures < source.headSize, family.isRotatingWhole {
+      return "this \(name) model turns only a part of each head, and the class to be written turns all of it"
+    }
+    let usual = 1 / Float(source.headSize).squareRoot()
+    let scales = (0..<source.layers).map(source.attentionScale)
+    guard isOwn || family.scale == source.family.scale || family.scale.isGiven || scales.allSatisfy({ $0 == usual })
+    else {
+      return "this \(name) model scales its attention by a factor of its own, which the \(family.name) class does not"
+    }
+    if let layer = blocks.indices.first(where: { blocks[$0].units.attention != source.units(.attention, layer: $0) }) {
+      if family.queryKeyNorm == .acrossHeads {
+        return
+          "block \(layer) lost heads, and \(name) models norm their queries and keys across all heads; prune their neurons only"
+      }
+      if case .even = widths, family.keys[.headSize] == nil {
+        return "block \(layer) lost heads, and the \(family.name) class has heads that share the stream"
+      }
+    }
+    guard family.holding(blocks) != nil else {
+      return
+        "the \(family.name) class has no place for the compensation biases of this model; prune with comp=none or comp=ls"
+    }
+    if case .even = widths, family.name == Family.llama.name, let block = blocks.first {
+      let heads = block.units.attention * source.queriesPerUnit
+      guard heads > 0, source.hiddenSize.isMultiple(of: heads) else {
+        return "the llama class needs a number of heads that divides \(source.hiddenSize), not \(heads)"
+      }
+    }
+    return nil
+  }
+}
+
+extension FolderTarget.Widths {
+  fileprivate var words: String {
+    switch self {
+    case .own: "sizes per block"
+    case .whole: "its sizes"
+    case .even: "other sizes"
+    }
+  }
+}
+
+extension ScaleRule {
+  fileprivate var isGiven: Bool { if case .given = self { true } else { false } }
+}
+
+extension SlidingRule {
+  /// Whether both are about all blocks, or both about some.
+  fileprivate func isLike(_ other: SlidingRule) -> Bool {
+    switch (self, other) {
+    case (.everywhere, .everywhere), (.perLayer, .perLayer), (.never, .never): true
+    default: false
+    }
+  }
+}
+
 extension Family {
+  /// The class turns whole heads.
+  fileprivate var isRotatingWhole: Bool { position == .rotary(.halves, fraction: 1) }
+
   /// The blocks with the biases that this class has when it has those of `blocks`: maps that share a key have all or
   /// none. Nil when the class has no place for one.
   func holding(_ blocks: [BlockSizes]) -> [BlockSizes]? {
@@ -131,5 +227,16 @@ extension Family {
   /// The linear maps whose biases follow a rule.
   private func roles(where follows: (BiasRule) -> Bool) -> [LinearRole] {
     linears.filter { follows($0.bias) }.flatMap(\.roles)
+  }
+}
+
+extension Configuration {
+  /// How many units a module has when rows of its output map are padded to a multiple of `align`, as far as `limit` units
+  /// reach; one at least.
+  func padded(_ count: Int, _ module: Module, align: Int, upTo limit: Int) -> Int {
+    let width = featuresPerUnit(module.output.columns)
+    var padded = max(1, count)
+    while padded * width % align != 0, padded < limit { padded += 1 }
+    return padded
   }
 }

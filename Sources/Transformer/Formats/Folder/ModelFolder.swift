@@ -6,13 +6,16 @@ extension LanguageModel {
   ///
   /// Numbers keep the type they have in the checkpoint; only what compensation changed (biases, refitted weights) is
   /// single precision.
-  func write(_ target: FolderTarget, toFolder folder: String, pulse: () throws -> Void) throws {
+  func write(
+    _ target: FolderTarget, toFolder folder: String, _ options: ModelFormat.Options, pulse: () throws -> Void
+  ) throws {
     guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
       throw ModelError.file(path: folder, reason: "cannot be created: \(String(cString: strerror(errno)))")
     }
 
     try withoutActuallyEscaping(pulse) { pulse in
-      _ = try Safetensors.writeSharded(try tensorSources(target, pulse: pulse), toFolder: folder)
+      _ = try Safetensors.writeSharded(
+        try tensorSources(target, pulse: pulse), toFolder: folder, shardLimit: options.shard ?? 5_000_000_000)
     }
     let isWidened = !pruning.isUncompensated
     try OutputFile.write(
@@ -21,11 +24,41 @@ extension LanguageModel {
     for name in Self.carriedFiles + ownCode where checkpoint.files.contains(name) {
       try OutputFile.write(try checkpoint.files.bytes(name), to: folder + "/" + name)
     }
+    let map = JSON.object([
+      JSON.Member("unpruned", .text("numbers count the units of the unpruned model, in the order they have here")),
+      JSON.Member("blocks", unitMap(target.layers)),
+    ])
+    try OutputFile.write(map.serialized() + [UInt8(ascii: "\n")], to: folder + "/prn_units.json")
+    try OutputFile.write(Array(modelCard(target, options).utf8), to: folder + "/README.md")
     if !checkpoint.files.contains("tokenizer_config.json"), let name = tokenizerClass {
       let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
       try OutputFile.write(
         config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
     }
+  }
+
+  /// Neurons and heads of the unpruned model by their places in this one, block by block.
+  private func unitMap(_ layers: [Int]) -> JSON {
+    .array(
+      layers.map { layer in
+        let attention = keptUnits(.attention, layer)
+        let group = configuration.queriesPerUnit
+        return .object([
+          JSON.Member("block", .integer(layer)),
+          JSON.Member("kv_heads", .array(attention.map { .integer($0) })),
+          JSON.Member("heads", .array(attention.features(of: group).map { .integer($0) })),
+          JSON.Member("neurons", .array(keptUnits(.ffn, layer).map { .integer($0) })),
+        ])
+      })
+  }
+
+  private func keptUnits(_ module: Module, _ layer: Int) -> [Int] {
+    pruning[layer]?[module].kept ?? Array(0..<configuration.units(module, layer: layer))
+  }
+
+  /// The structural units that each of some blocks has left.
+  func unitCounts(_ layers: [Int]) -> [PerModule<Int>] {
+    layers.map { layer in PerModule { keptUnits($0, layer).count } }
   }
 
   /// What transformers 4 has to be told where no tokenizer_config.json says it: it guesses from the class of the model,

@@ -48,9 +48,8 @@ struct GGUFModel {
     let config = settings.json
     var files = try GGUFVocabulary(header, rows: configuration.vocabularySize).files
     files["config.json"] = { config.serialized(indented: true) }
-    if configuration.family.codeFile == Family.pruned.codeFile, let code = configuration.family.codeFile {
-      files[code] = { Array(modelingFile.utf8) }
-    }
+    let family = configuration.family
+    if let code = family.codeFile, family.layerSizes != nil { files[code] = { Array(modelingFile(for: family).utf8) } }
     self.files = ModelFiles(path: path, contents: files)
   }
 }

@@ -38,10 +38,8 @@ struct GGUFTarget {
     self.kept = kept
     let units = layers.indices.map { place in
       PerModule<Int> { module in
-        let width = configuration.featuresPerUnit(module.output.columns)
-        var count = max(1, kept[place][module])
-        while count * width % align != 0, count < configuration.units(module, layer: layers[place]) { count += 1 }
-        return count
+        configuration.padded(
+          kept[place][module], module, align: align, upTo: configuration.units(module, layer: layers[place]))
       }
     }
     self.units = units
@@ -61,8 +59,11 @@ struct GGUFTarget {
     let name = configuration.family.name
     func refuse(_ reason: String) -> ModelError { .cannotExport(reason: "as=gguf cannot write this model: \(reason)") }
     let graph = configuration.family.graph
+    if graph.queryKeyNorm != nil {
+      throw refuse("block 0 norms its queries and keys, which the architectures to be written do not")
+    }
     guard graph.normalization == .rootMeanSquare, graph.isGated, !graph.normsOutput,
-      graph.queryKeyNorm == nil, configuration.activation == .silu,
+      configuration.activation == .silu,
       let rotary = configuration.rotary
     else { throw refuse("the blocks of \(name) compute something else than LLaMA's") }
     for layer in 0..<model.layers {

@@ -1,0 +1,57 @@
+extension LanguageModel {
+  /// README.md of an exported folder: what the model is, where it comes from, and the lines that load it.
+  func modelCard(_ target: FolderTarget, _ options: ModelFormat.Options) -> String {
+    let family = target.configuration.family
+    let removed = configuration.blockParameters - blockParameters
+    let hundredths = Int((10_000 * Double(removed) / Double(max(1, configuration.blockParameters))).rounded())
+    let share = "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+    let isRemote = family.codeFile != nil
+    let trust = isRemote ? ", trust_remote_code=True" : ""
+    let rows = zip(target.layers, unitCounts(target.layers)).map {
+      "| \($0) | \($1.attention * configuration.queriesPerUnit) | \($1.attention) | \($1.ffn) |"
+    }
+    let server =
+      isRemote
+      ? "vLLM and llama.cpp do not load blocks of different sizes from a folder: write as=uniform for vLLM, as=gguf for llama.cpp."
+      : "For vLLM: `vllm serve THIS_FOLDER`. For llama.cpp write as=gguf."
+    return """
+      ---
+      library_name: transformers
+      tags: [pruned, prn]
+      ---
+
+      # A pruned \(configuration.family.name) model
+
+      \(share) % of the parameters of the blocks were removed (\(removed) of \(configuration.blockParameters)); \(totalParameters) parameters are left in all. Written by prn as \(target.words).
+
+      ```python
+      import torch
+      from transformers import AutoModelForCausalLM, AutoTokenizer
+
+      model = AutoModelForCausalLM.from_pretrained("THIS_FOLDER", dtype=torch.float32\(trust))
+      tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER"\(trust))
+      ```
+
+      \(server)
+      \(options.origin.isEmpty ? "" : "\n## Where it comes from\n\n" + options.origin.joined(separator: "\n") + "\n")
+      ## What is left
+
+      `prn_units.json` says which heads and neurons of the unpruned model these are.
+
+      | block | heads | key-value heads | neurons |
+      |---|---|---|---|
+      \(rows.joined(separator: "\n"))
+
+      """
+  }
+}
+
+extension FolderTarget {
+  fileprivate var words: String {
+    switch widths {
+    case .own: "`\(configuration.family.className)`, with sizes of each block's own"
+    case .whole: "`\(configuration.family.className)`, with its sizes and zeros where something was removed"
+    case .even: "`\(configuration.family.className)`, all blocks of one width"
+    }
+  }
+}
