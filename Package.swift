@@ -13,11 +13,12 @@ let package = Package(
     .target(name: "CHDF5", linkerSettings: [.linkedLibrary("hdf5_serial_hl"), .linkedLibrary("hdf5_serial")]),
     .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
+    .target(name: "CAttributes"),
     .target(name: "CEditLine", linkerSettings: [.linkedLibrary("edit")]),
     .target(name: "CKernels", cSettings: hotC),
     .target(name: "Numerics", dependencies: ["COpenBLAS", "CKernels"], swiftSettings: hot),
     .target(name: "Transformer", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
-    .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto"]),
+    .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto", "CAttributes"]),
     .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
     .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine", "CZlib"]),
     .executableTarget(

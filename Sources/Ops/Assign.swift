@@ -40,6 +40,14 @@ struct Assign: Op {
     if seed != 0, how != .random {
       throw Diagnostic("seed= belongs to how=random", argument: "seed", kind: .usage)
     }
+    if sharedRule != .frequency, shared == 0 || how == .random {
+      throw Diagnostic(
+        shared == 0 ? "shared_rule= needs shared=1" : "how=random chooses the shared neurons at random, too",
+        argument: "shared_rule", kind: .usage)
+    }
+    if scale != .raw, how == .random || how == .single {
+      throw Diagnostic("scale= belongs to how=exact or how=greedy", argument: "scale", kind: .usage)
+    }
     return NoFacts()
   }
 

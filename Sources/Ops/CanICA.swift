@@ -96,7 +96,26 @@ struct CanICA: Op {
         "this capture has the gate before and after the activation function; canica takes one of them",
         argument: "activations", kind: .usage)
     }
+    try checkIdle()
     return Networks.Facts(layers: $activations.facts?.layers)
+  }
+
+  /// - Throws: naming a parameter that has no meaning with the others.
+  private func checkIdle() throws {
+    let ofRotation = [
+      ("contrast", contrast != .cube), ("algorithm", algorithm != .parallel), ("restarts", restarts != 1),
+      ("seed", seed != 0), ("tolerance", tolerance != 1e-4), ("iterations", iterations != 300),
+    ]
+    if ica == .none, let (name, _) = ofRotation.first(where: \.1) {
+      throw Diagnostic("\(name)= belongs to ica=fast", argument: name, kind: .usage)
+    }
+    if subjectComponents != nil, reduce != .cca {
+      throw Diagnostic("subject_components= belongs to reduce=cca", argument: "subject_components", kind: .usage)
+    }
+    if perSubject != 1, reduce != .cca, scale != .zscorePerSubject {
+      throw Diagnostic(
+        "per_subject= belongs to reduce=cca or scale=zscore_per_subject", argument: "per_subject", kind: .usage)
+    }
   }
 
   func estimate() throws -> Resources {

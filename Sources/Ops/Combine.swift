@@ -31,6 +31,9 @@ struct Combine: Op {
   init() {}
 
   func check() throws -> Mask.Facts {
+    if how == .not, $masks.facts(of: Mask.self).count > 1 {
+      throw Diagnostic("how=not takes one mask", argument: "masks", kind: .usage)
+    }
     let groupings = Set($masks.facts(of: Mask.self).map { $0?.grouping })
     return Mask.Facts(grouping: groupings.count == 1 ? groupings.first ?? nil : .mixed)
   }
@@ -78,9 +81,10 @@ struct Combine: Op {
 
   private func combined(_ a: Bool, _ b: Bool) -> Bool {
     switch how {
-    case .or: return a || b
-    case .and: return a && b
-    case .xor, .not: return a != b
+    case .or: a || b
+    case .and: a && b
+    case .xor: a != b
+    case .not: a
     }
   }
 }

@@ -36,6 +36,7 @@ struct Flap: Op {
     try $activations.require(keep: [.moments], sites: .judged, by: Self.name)
     if weight != nil { try $activations.require(grouped: true, by: "weight=") }
     try criterion.check(weight, tau: tau)
+    if squareAttention { try $activations.requireHeads(for: "square_attention") }
     return Scores.Facts(grouping: weight == nil ? .plain : .grouped, layers: $activations.knownLayers)
   }
 

@@ -93,6 +93,10 @@ struct MakeMask: Op {
     if threshold != nil, $scope.isGiven {
       throw Diagnostic("threshold= compares all layers, so scope= can do nothing", argument: "scope", kind: .usage)
     }
+    if $rates.isGiven, scope == .global, $scope.isGiven {
+      throw Diagnostic(
+        "rates= gives each layer its own, so scope=global can do nothing", argument: "scope", kind: .usage)
+    }
     if rate == nil, $base.isGiven {
       throw Diagnostic("base= belongs to rate=", argument: "base", kind: .usage)
     }

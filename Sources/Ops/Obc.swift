@@ -29,6 +29,7 @@ struct OBC: Op {
     try $activations.require(keep: [.gram], sites: .judged, by: Self.name)
     if weight != nil { try $activations.require(keep: [.moments], grouped: true, by: "weight=") }
     try criterion.check(weight, tau: tau)
+    if headScore != .block { try $activations.requireHeads(for: "head_score") }
     let isGrouped = $activations.facts(of: Activations.self).contains { $0?.grouped == true }
     return Scores.Facts(grouping: isGrouped ? .grouped : .plain, layers: $activations.knownLayers)
   }

@@ -227,6 +227,17 @@ private let prelude = """
     #expect(check(text, [("how", "gredy")]).diagnostics.map(\.hint) == ["did you mean `greedy`?"])
   }
 
+  @Test(arguments: [
+    ("a.txt", Literal.path("a.txt")), ("'a b.txt'", .path("a b.txt")), ("\"a\\\"b\"", .path("a\"b")),
+    ("[a.txt,data/b.txt]", .list([.init(.path("a.txt")), .init(.path("data/b.txt"))])),
+    ("[a.txt, './b c']", .list([.init(.path("a.txt")), .init(.path("./b c"))])),
+  ])
+  func aPathOfTheCommandLineMayBeAList(_ text: String, _ literal: Literal) {
+    for standard in ["./x", "[./x, ./y]"] {
+      #expect(check("param calib = \(standard)", [("calib", text)]).plan.parameters.map(\.value) == [literal])
+    }
+  }
+
   @Test func aLegalCaseWinsOverAVariableAndALabelOverAString() {
     let plan = check("param wifv = wifn\nparam other = wifn\na = flap acts metric=wifv\nb = flap acts metric=other")
       .plan
@@ -244,6 +255,17 @@ private let prelude = """
 
   @Test func maskAlgebraIsOneStepPerOperator() {
     #expect(check("a = mask s rate=10%\nx = mk | a | !mk").plan.steps.count == 5 + 1 + 2)
+  }
+
+  /// A chain of files as long as anyone likes, and files that each name the next twice.
+  @Test(arguments: [1, 2]) func includesAreBounded(_ copies: Int) {
+    var checker = Checker(toys)
+    checker.readFile = { path in
+      let number = path.split(separator: "/").last.flatMap { Int($0.dropLast(4)) } ?? 0
+      return (0..<copies).map { _ in "include \"\(number + 1).prn\"" }.joined(separator: "\n")
+    }
+    let result = checker.check(Source(name: "/p/main.prn", text: "include \"0.prn\"", folder: "/p"))
+    #expect(result.diagnostics.first?.summary == "the script includes more than 200 files")
   }
 
   @Test func includesShareTheirNamesAndCyclesAreErrors() {

@@ -8,6 +8,7 @@ private let start = """
   cal = text DATA/calibration.txt model=m samples=4 length=16 take=order
   signals = capture m cal sites=ffn.gate,ffn.up keep=stream
   ends = capture m cal sites=ffn.in,block.in,block.out keep=values
+  heads = mask (flap (capture m cal sites=attn.heads)) rate=5% scope=layer
 
   """
 
@@ -60,6 +61,18 @@ private let start = """
     ("prune m (mask (flap (capture m cal sites=ffn.act)) rate=20%) acts=ends", "acts"),
     ("score signals how=magnitude seed=1", "seed"),
     ("assign (taylor m cal by=(kmeans ends k=2 pca=4)) how=exact seed=1", "seed"),
+    ("assign (taylor m cal by=(kmeans ends k=2 pca=4)) shared=0 shared_rule=iterative", "shared_rule"),
+    ("assign (taylor m cal by=(kmeans ends k=2 pca=4)) how=single scale=rank", "scale"),
+    ("canica signals components=4 per_run=2 ica=none restarts=3", "restarts"),
+    ("canica signals components=4 per_run=2 ica=none seed=3", "seed"),
+    ("canica signals components=4 per_run=2 per_subject=2", "per_subject"),
+    ("canica signals components=4 per_run=2 subject_components=4", "subject_components"),
+    ("canica signals components=4 per_run=2 per_subject=2 scale=zscore_per_subject", nil),
+    ("flap (capture m cal sites=ffn.act) square_attention=true", "square_attention"),
+    ("flap [capture m cal sites=ffn.act, capture m cal sites=attn.heads] square_attention=true", nil),
+    ("obc (capture m cal sites=ffn.act keep=gram) head_score=sum", "head_score"),
+    ("combine heads heads how=not", "masks"),
+    ("mask (flap (capture m cal sites=ffn.act)) rates=(allocate ends rate=20%) scope=global", "scope"),
   ])
   func aParameterThatCanDoNothingIsRefused(_ call: String, _ argument: String?) throws {
     let diagnostics = try bench.run(start + "x = " + call).diagnostics

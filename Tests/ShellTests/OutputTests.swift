@@ -43,6 +43,15 @@ import Testing
     #expect(text("mk.csv") == "edited")
   }
 
+  @Test func whatAnotherWorkspaceWroteIsNoFileOfTheUsers() throws {
+    #expect(try prn("export mk to=./mk.csv\nexport p to=./out as=hf").status == 0)
+    let script = CommandTests.study + "\np = prune m mk\nexport mk to=./mk.csv\nexport p to=./out as=hf"
+    #expect(try prn(script, "-w", "other").status == 0)
+    try write("edited", "mk.csv")
+    #expect(try prn(script, "-w", "third").status == 2)
+    #expect(text("mk.csv") == "edited")
+  }
+
   @Test func aWorkspaceThatWroteOutputsIsInOrder() throws {
     #expect(try prn("export mk to=./mk.csv").status == 0)
     let check = try Program.run(["fsck"], in: folder)
@@ -64,6 +73,32 @@ import Testing
     #expect(try prn("show 1", "--force", "--report", "cat.txt").status == 2)
     #expect(text("cat.txt") == "the cat sat on the mat\n")
     #expect(try prn("export mk to=./.prn/sources.json", "--force").status == 2)
+  }
+
+  @Test func whatAScriptIncludesIsNoTargetEither() throws {
+    try write("m = load \(CommandTests.model)\n", "part.prn")
+    try write("include \"./part.prn\"\nexport m to=./part.prn as=json\n", "whole.prn")
+    #expect(try Program.run(["run", "whole.prn", "--force"], in: folder).status == 2)
+    try write("include \"./part.prn\"\n", "whole.prn")
+    #expect(try Program.run(["run", "whole.prn", "--force", "--report", "part.prn"], in: folder).status == 2)
+    #expect(text("part.prn")?.hasPrefix("m = load") == true)
+  }
+
+  @Test func belowAFileNothingIsWrittenAndTheNextOutputIsUnharmed() throws {
+    try write("mine", "x.txt")
+    let refused = try prn("export mk to=./x.txt/mk.csv")
+    #expect(refused.status == 2 && refused.err.contains("Not a directory"), "\(refused.err)")
+    // What an older version wrote down of such a place.
+    let record = text(".prn/outputs.jsonl") ?? ""
+    try write(record + "{\"staging\":\"\(folder)/x.txt/.prn-0.part\"}\n", ".prn/outputs.jsonl")
+    #expect(try prn("export mk to=./mk.csv").status == 0)
+  }
+
+  @Test func aLinkIsWrittenThroughAlsoToWhatIsStillToBeMade() throws {
+    try FileManager.default.createSymbolicLink(atPath: folder + "/link.csv", withDestinationPath: "made.csv")
+    #expect(try prn("export mk to=./link.csv").status == 0)
+    #expect(text("made.csv") != nil)
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder + "/link.csv") == "made.csv")
   }
 
   @Test func aSecondExportTakesOnlyWhatTheFirstWrote() throws {

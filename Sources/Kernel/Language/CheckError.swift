@@ -37,6 +37,7 @@ enum CheckError: Explained {
   case noAlgebra
   case pipeIntoNothing
   case includeCycle([String])
+  case tooManyIncludes(Int)
   case unreadableFile(String)
   case incomparable(String, String)
   case noResult
@@ -147,6 +148,7 @@ enum CheckError: Explained {
     case .noAlgebra: return usage("`|`, `&`, `^` and `!` are not available: no op combines values")
     case .pipeIntoNothing: return usage("`|>` is followed by an op")
     case .includeCycle(let files): return usage("`include` goes in a circle: \(files.joined(separator: " -> "))")
+    case .tooManyIncludes(let limit): return usage("the script includes more than \(limit) files")
     case .unreadableFile(let path): return usage("`\(path)` cannot be read")
     case .incomparable(let left, let right): return usage("\(left) and \(right) cannot be compared so")
     case .metaArguments(let word, let text):

@@ -36,6 +36,7 @@ final class Elaborator {
 
   func run() -> Checker.Result {
     including = [source.name]
+    plan.scripts = including
     let script = Parser.parse(source)
     plan.cells = script.cells
     elaborate(script)
@@ -141,8 +142,7 @@ final class Elaborator {
 
   /// Asks whoever carries the word out whether it could.
   private func check(_ call: MetaCall) throws {
-    let reads = plan.steps.flatMap { $0.step?.sources.flatMap(\.paths) ?? [] } + including
-    do { try checker.checkMeta(call, reads) } catch {
+    do { try checker.checkMeta(call, plan.reads) } catch {
       var diagnostic = explained(error, op: call.word.name)
       if diagnostic.span == nil {
         diagnostic.span = diagnostic.argument.flatMap { call.argumentSpans[$0] } ?? call.span
@@ -184,8 +184,18 @@ final class Elaborator {
 
   /// The literal a command-line override stands for. Where the default is text, the raw text is taken: a path needs no `./`.
   private func overriding(_ standard: Literal, with text: String) -> Literal? {
-    if case .string = standard { return .string(text) }
-    if case .path = standard, !text.hasPrefix("\""), !text.hasPrefix("'") { return .path(text) }
+    switch standard {
+    case .string: return .string(text)
+    case .path: return paths(text)
+    case .list(let items)
+    where !items.isEmpty && items.allSatisfy({ if case .path = $0.value { true } else { false } }):
+      return paths(text)
+    default: return parsed(text)
+    }
+  }
+
+  /// What a text says by itself.
+  private func parsed(_ text: String) -> Literal? {
     let source = Source(name: "-", text: text)
     let lexer = Lexer(source)
     var parser = Parser(source: source, tokens: lexer.tokens)
@@ -194,19 +204,48 @@ final class Elaborator {
     }
     let (before, count) = (diagnostics, reported)
     defer { (diagnostics, reported) = (before, count) }
-    guard let literal = try? literal(expression) else { return nil }
-    if case .path = standard, case .string(let path) = literal { return .path(path) }
-    return literal
+    return try? literal(expression)
   }
+
+  /// A path, in quotes or as it stands, or a list of such.
+  private func paths(_ text: String) -> Literal? {
+    let isList = text.hasPrefix("[") && text.hasSuffix("]")
+    let isQuoted = text.hasPrefix("\"") || text.hasPrefix("'")
+    if isList || isQuoted, let found = parsed(text).flatMap(paths) { return found }
+    guard isList else { return isQuoted || text.isEmpty ? nil : .path(text) }
+    let items = text.dropFirst().dropLast().split(separator: ",").compactMap {
+      paths($0.trimmingCharacters(in: .whitespaces))
+    }
+    return items.isEmpty ? nil : .list(items.map { Literal.Item($0) })
+  }
+
+  /// The literal as a path or a list of paths; nil when it is something else.
+  private func paths(_ literal: Literal) -> Literal? {
+    switch literal {
+    case .path: return literal
+    case .string(let path): return .path(path)
+    case .list(let items):
+      let found = items.compactMap { item in paths(item.value).map { Literal.Item(label: item.label, $0) } }
+      return items.isEmpty || found.count < items.count ? nil : .list(found)
+    default: return nil
+    }
+  }
+
+  /// Files a script may include, each as often as it is named; two lines a file would make a thousand of ten.
+  private static let includeLimit = 200
 
   private func include(_ path: String, _ range: Range<Int>) throws {
     let full = path.hasPrefix("/") || path.hasPrefix("~/") ? expandingHome(path) : source.folder + "/" + path
     let standard = URL(fileURLWithPath: full).standardizedFileURL.path
     let here = including.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
     if here.contains(standard) { throw report(.includeCycle(including + [full]), range) }
+    guard plan.scripts.count <= Elaborator.includeLimit else {
+      throw report(.tooManyIncludes(Elaborator.includeLimit), range)
+    }
     guard let text = checker.readFile(full) else { throw report(.unreadableFile(path), range) }
     let outer = source
     including.append(full)
+    plan.scripts.append(full)
     source = Source(name: full, text: text, folder: URL(fileURLWithPath: full).deletingLastPathComponent().path)
     elaborate(Parser.parse(source))
     source = outer

@@ -9,6 +9,11 @@ public struct Plan {
   public internal(set) var checkedStatements = 0
   /// The `param`s declared, with the values in force.
   public internal(set) var parameters: [PlanParameter] = []
+  /// The files whose text it is, by the names they were read under.
+  var scripts: [String] = []
+
+  /// What it reads from outside the store: its scripts, and the files and folders of its steps.
+  public var reads: [String] { scripts + steps.flatMap { $0.step?.sources.flatMap(\.paths) ?? [] } }
 }
 
 /// A `param` of a script.

@@ -35,6 +35,16 @@ extension Input {
       throw refused("a capture divided by neuron groups", hint: "capture with by= and groups=")
     }
   }
+
+  /// - Throws: when a parameter concerns attention and none of the captures looks there.
+  func requireHeads(for parameter: String) throws {
+    let captures = facts(of: Activations.self)
+    guard captures.isEmpty || captures.contains(where: { $0?.sites.contains(Module.attention.site) ?? true }) else {
+      throw Diagnostic(
+        "\(parameter)= concerns \(Module.attention.site.rawValue), where no capture looks", argument: parameter,
+        kind: .usage)
+    }
+  }
 }
 
 /// Where a capture must have looked.

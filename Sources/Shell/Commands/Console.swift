@@ -175,6 +175,7 @@ final class Console: SessionObserver, @unchecked Sendable {
   }
 
   private func reportEvent(_ diagnostic: Diagnostic) {
+    guard voice != .text else { return }
     var members: [String: JSONValue] = [
       "text": .string(diagnostic.summary), "exit": .integer(diagnostic.kind.rawValue),
     ]

@@ -106,7 +106,9 @@ struct Work {
       try DryRun(session: session, store: store, console: console).show(result.plan)
       return 0
     }
-    if let report = options.report { try outputs.check(report, .file, reads: [source.name], argument: nil) }
+    if let report = options.report {
+      try outputs.check(report, .file, reads: session.check(source).plan.reads, argument: nil)
+    }
     console.begin(source)
     let date = Version.date()
     let started = ProcessInfo.processInfo.systemUptime

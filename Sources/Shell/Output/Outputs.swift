@@ -32,9 +32,7 @@ final class Outputs {
     if reads.contains(where: { OutputPlace($0).path == place.path }) {
       throw refuse("is read by what is being run", "choose another name")
     }
-    if place.kind != .special, access(place.nearestFolder, W_OK) != 0 {
-      throw refuse("cannot be written: \(OutputFailure(code: errno).reason)")
-    }
+    if place.kind != .special, let failure = place.obstacle { throw refuse("cannot be written: \(failure.reason)") }
     switch (place.kind, kind) {
     case (.nothing, _):
       if kind == .file, try store.isSource(place.path) {
@@ -62,7 +60,7 @@ final class Outputs {
     }
     guard isForced else {
       throw Diagnostic(
-        "\(shown) is there, and is not as this workspace wrote it",
+        "\(shown) is there, and is not as prn wrote it",
         hint: "choose another name, or replace it with --force", argument: argument, kind: .usage)
     }
   }
@@ -162,7 +160,7 @@ struct OutputPlace {
 
   init(_ path: String) {
     let whole = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
-    self.path = ((whole as NSString).standardizingPath as NSString).resolvingSymlinksInPath
+    self.path = OutputPlace.followed(whole)
     var info = stat()
     guard stat(self.path, &info) == 0 else {
       kind = .nothing
@@ -175,16 +173,31 @@ struct OutputPlace {
     }
   }
 
+  /// The path behind links, also of a link whose target is still to be made.
+  private static func followed(_ path: String) -> String {
+    var path = ((path as NSString).standardizingPath as NSString).resolvingSymlinksInPath
+    // As many as the system follows itself.
+    for _ in 0..<40 {
+      guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else { break }
+      let folder = (path as NSString).deletingLastPathComponent
+      path = target.hasPrefix("/") ? target : (folder as NSString).appendingPathComponent(target)
+      path = ((path as NSString).standardizingPath as NSString).resolvingSymlinksInPath
+    }
+    return path
+  }
+
   var name: String { (path as NSString).lastPathComponent }
 
   /// Names in the folder; none when it is none.
   var names: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
 
-  /// The folder in which it stands or will stand, as far as there is one.
-  var nearestFolder: String {
+  /// Why nothing can be made there, as far as the folder shows in which it stands or will stand.
+  var obstacle: OutputFailure? {
     var folder = (path as NSString).deletingLastPathComponent
     while folder != "/", access(folder, F_OK) != 0 { folder = (folder as NSString).deletingLastPathComponent }
-    return folder
+    var info = stat()
+    if stat(folder, &info) == 0, info.st_mode & S_IFMT != S_IFDIR { return OutputFailure(code: ENOTDIR) }
+    return access(folder, W_OK) == 0 ? nil : OutputFailure(code: errno)
   }
 
   /// Makes a folder and those above it.
