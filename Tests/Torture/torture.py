@@ -7,6 +7,7 @@ it fails; `torture.py PRN --only PHASE --seed N` repeats one. Python's own libra
 """
 
 import argparse
+import collections
 import concurrent.futures
 import hashlib
 import json
@@ -45,6 +46,8 @@ class Torture:
         self.environment = dict(os.environ, HOME=str(work), PRN_HISTFILE="", SWIFT_BACKTRACE="enable=no")
         self.environment.pop("PRN_WORKSPACE", None)
         self.reference = None
+        # What the trials of a phase really met, told at its end.
+        self.met = collections.Counter()
 
     def run(self, *words, cwd, timeout=300, prefix=(), **more):
         return subprocess.run([*prefix, self.prn, *words], cwd=cwd, env=self.environment, capture_output=True,
@@ -115,6 +118,7 @@ class Torture:
     def kill(self, seed):
         folder = self.folder("killed")
         status = self.interrupted(folder, random.Random(seed), signal.SIGKILL)
+        self.met["runs killed" if status is not None else "runs that were done before"] += 1
         self.check(folder)
         if status is None:
             self.finish(folder)
@@ -139,19 +143,33 @@ class Torture:
             line = f"ulimit -f {chance.randrange(1, 400)}; exec \"$0\" run torture.prn -q"
             done = subprocess.run(["bash", "-c", line, self.prn], cwd=folder, env=self.environment, capture_output=True)
         elif way == 1:
+            # The disk is told by the kernel, not by us: its kind and its size in bytes.
             size = chance.randrange(1, 3000)
             line = (f"mkdir -p .full && mount -t tmpfs -o size={size}k none .full && "
-                    "exec \"$0\" run torture.prn -q -w .full/ws")
-            done = subprocess.run(["unshare", "-m", "bash", "-c", line, self.prn], cwd=folder, env=self.environment,
-                                  capture_output=True)
+                    "stat -f -c '%T %S %b' .full > .disk && exec \"$0\" run torture.prn -q -w .full/ws")
         else:
             self.run("-q", "-c", "m = load ./data/tiny-llama", cwd=folder)
-            line = "mount --bind .prn .prn && mount -o remount,ro,bind .prn && exec \"$0\" run torture.prn -q"
+            line = ("mount --bind .prn .prn && mount -o remount,ro,bind .prn && "
+                    "{ ! touch .prn/x 2>.disk; } && exec \"$0\" run torture.prn -q")
+        if way != 0:
+            (folder / ".disk").unlink(missing_ok=True)
             done = subprocess.run(["unshare", "-m", "bash", "-c", line, self.prn], cwd=folder, env=self.environment,
                                   capture_output=True)
         err = done.stderr.decode(errors="replace")
         if "unshare:" in err or "mount:" in err:
+            self.met[f"not tried, for {err.strip().splitlines()[0]}"] += 1
             return
+        if way == 0:
+            self.met["limits of a file"] += 1
+        elif way == 1:
+            kind, block, blocks = (folder / ".disk").read_text().split()
+            room = int(block) * int(blocks)
+            require(kind == "tmpfs" and 0 < room <= (size + 4) * 1024, f"no small disk was mounted: {kind} of {room} bytes")
+            self.met["small disks mounted"] += 1
+            self.met["disks full while prn wrote" if "No space left" in err else "disks refused as too small"] += 1
+        else:
+            require("Read-only" in (folder / ".disk").read_text(), "the workspace was not read-only")
+            self.met["read-only workspaces"] += 1
         require(done.returncode in (1, 5) and err.count("error:") == 1, f"exit {done.returncode}: {err[-600:]}")
         if way != 1 and (folder / ".prn").exists():
             self.check(folder)
@@ -275,7 +293,9 @@ def main():
             if options.seed is None:
                 done[phase] = seed + 1
                 memory.write_text(json.dumps(done))
-        print(f"{phase}: {len(seeds)} trials, seeds {first}..<{count}, {time.monotonic() - start:.0f} s", flush=True)
+        met = "".join(f"; {number} {what}" for what, number in sorted(torture.met.items()))
+        torture.met.clear()
+        print(f"{phase}: {len(seeds)} trials, seeds {first}..<{count}, {time.monotonic() - start:.0f} s{met}", flush=True)
     if options.seed is None and not failures:
         shutil.rmtree(options.work)
     print("nothing broke" if failures == 0 else f"{failures} trials failed")

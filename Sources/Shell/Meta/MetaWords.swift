@@ -79,8 +79,12 @@ final class MetaWords: MetaHandler {
       try store.pin(try call.handle().reference.key)
       console.remark("\(call.name)  is kept by gc")
     case "drop":
+      let isStored = try store.names().contains(call.name)
+      guard isStored || session.environment[call.name] != nil else {
+        throw Diagnostic("`drop` forgets names, and `\(call.name)` is none", argument: "name", kind: .usage)
+      }
       session.drop(call.name)
-      if try store.names().contains(call.name) { try store.drop(call.name) }
+      if isStored { try store.drop(call.name) }
     case "unpin":
       try store.unpin(try call.handle().reference.key)
       console.remark("\(call.name)  is collected once it has no name")
