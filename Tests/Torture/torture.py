@@ -166,7 +166,7 @@ class Torture:
             room = int(block) * int(blocks)
             require(kind == "tmpfs" and 0 < room <= (size + 4) * 1024, f"no small disk was mounted: {kind} of {room} bytes")
             self.met["small disks mounted"] += 1
-            self.met["disks full while prn wrote" if "No space left" in err else "disks refused as too small"] += 1
+            self.met["disks full while prn wrote" if "no space left" in err else "disks refused as too small"] += 1
         else:
             require("Read-only" in (folder / ".disk").read_text(), "the workspace was not read-only")
             self.met["read-only workspaces"] += 1
