@@ -101,6 +101,17 @@ public func accumulateGram(_ X: Matrix<Float>, into H: Matrix<Double>) {
   }
 }
 
+/// H ← H + XᵀY: the product of each call in single precision, the running sum in double.
+///
+/// - Parameters: X t×m and Y t×n with t small enough for single precision; H m×n.
+public func accumulateProduct(_ X: Matrix<Float>, _ Y: Matrix<Float>, into H: Matrix<Double>) {
+  precondition(
+    X.rows == Y.rows && H.rows == X.columns && H.columns == Y.columns, "XᵀY of \(X.shape), \(Y.shape) into \(H.shape)")
+  let product = Matrix<Float>(rows: X.columns, columns: Y.columns)
+  multiply(X.T, Y, into: product)
+  H.add(Matrix<Double>(product))
+}
+
 /// Copies `C[I, J]`, below or on the diagonal, to its place above it.
 func mirror<Element: Scalar>(_ C: Matrix<Element>, rows I: Range<Int>, columns J: Range<Int>) {
   if I == J {

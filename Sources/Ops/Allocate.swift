@@ -7,7 +7,8 @@ extension AllocationRule: Choice {}
 struct Allocate: Op {
   static let name = "allocate"
   static let summary = "Decide how much each block loses: complex blocks lose less."
-  static let reference: String? = "FANG eq. 8; OWL (Yin et al. 2024) for how=owl"
+  static let reference: String? =
+    "FANG eq. 8; OWL (Yin et al. 2024) for how=owl; MoDeGPT (Lin et al. 2025) for how=softmax"
   static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
@@ -24,6 +25,12 @@ struct Allocate: Op {
     "groups with a shared one exempt: no block may lose more than n K/(K+1) of its neurons", in: .ifGiven(.atLeast(1)))
   var groups: Int? = nil
 
+  @Param(
+    "with how=softmax: the difference of block influence that matters; 0.1 when not given", in: .ifGiven(.above(0)))
+  var temperature: Double? = nil
+  @Param("with how=softmax: the most a block may lose; 80% when not given", in: .ifGiven(.from(0.0, below: 1.0)))
+  var cap: Ratio? = nil
+
   init() {}
 
   func check() throws -> NoFacts {
@@ -37,6 +44,9 @@ struct Allocate: Op {
       throw Diagnostic(
         "how=\(how.rawValue) allocates by functional complexity", hint: "give a capture of block.in and block.out",
         argument: "evidence", kind: .usage)
+    }
+    for (name, isGiven) in [("temperature", temperature != nil), ("cap", cap != nil)] where isGiven && how != .softmax {
+      throw Diagnostic("\(name)= belongs to how=softmax", argument: name, kind: .usage)
     }
     try $evidence.require(keep: Statistic.something, sites: .ends, by: "how=\(how.rawValue)", argument: "evidence")
     return NoFacts()
@@ -56,9 +66,11 @@ struct Allocate: Op {
       complexity = affinity.sensitivity
       calibration = affinity.calibration
     }
-    let caps = structure.units.ffn.indices.map { cap(structure, layer: $0) }
+    let most = how == .softmax ? cap?.value ?? 0.8 : 1
+    let caps = structure.units.ffn.indices.map { min(most, limit(structure, layer: $0)) }
     let found = try allocate(
-      how, complexity: complexity, parameters: structure.blockParameters, sp: rate.value, caps: caps)
+      how, complexity: complexity, parameters: structure.blockParameters, sp: rate.value, caps: caps,
+      temperature: temperature ?? 0.1)
     if found.isUniformForLackOfContrast { context.warn("all blocks are equally complex, so the rates are uniform") }
     return Rates(
       structure: structure, rate: found.rates, complexity: complexity, target: rate.value, how: how.rawValue,
@@ -73,7 +85,7 @@ struct Allocate: Op {
   }
 
   /// The rate at which a layer would run out of neurons, attention losing its share too.
-  private func cap(_ structure: Structure, layer: Int) -> Double {
+  private func limit(_ structure: Structure, layer: Int) -> Double {
     let n = structure.left(.ffn, layer: layer).count
     // More groups than neurons leave nothing to lose, however many they are.
     let most = groups.map { $0 < n ? n - n / ($0 + 1) - $0 : 0 } ?? n - 1

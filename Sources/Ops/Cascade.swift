@@ -6,7 +6,8 @@ struct Cascade: Op {
   static let name = "cascade"
   static let revision = 2
   static let summary = "Prune block by block, each block seeing the already pruned ones before it."
-  static let reference: String? = "sequential layer-wise pruning as in SparseGPT; FANG eq. 4"
+  static let reference: String? =
+    "sequential layer-wise pruning as in SparseGPT; FANG eq. 4; Wanda-sp as in FLAP; SoBP (Wei et al. 2024), target=dense"
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128
@@ -15,10 +16,21 @@ struct Cascade: Op {
 
   enum By: String, Choice {
     case flap, obc
+    /// Wanda-sp: attention and FFN of a block are judged by what the whole block shows, and go together.
+    case wanda
+    /// Norms of columns.
+    case magnitude
+  }
+
+  enum Target: String, Choice {
+    /// What the block's own maps make of the pruned stream.
+    case own
+    /// What they made in the dense model.
+    case dense
   }
 
   enum Refit: String, Choice {
-    /// The method's own: ls for obc, bias for flap.
+    /// The method's own: ls for obc, bias for flap, none for wanda and magnitude.
     case own
     case none, bias, ls
   }
@@ -27,10 +39,12 @@ struct Cascade: Op {
   @Input("calibration text, as windows") var corpus: Corpus
   @Input("neuron groups; every group loses the same share and the shared one nothing", named: true) var groups: Groups?
   @Input("a rate for each block, from allocate", named: true) var rates: Rates?
+  @Input("a mask that says how many units of each layer and module go, in place of a rate", named: true) var like: Mask?
   @Param("the method") var by = By.obc
   @Param("share of the blocks' parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
   @Param("how obc removes: all at once, or one unit at a time") var how = Criterion.OptimalBrain.How.oneshot
-  @Param("how the removed outputs are made up for; own is ls for obc and bias for flap") var comp = Refit.own
+  @Param("how the removed outputs are made up for; own is ls for obc, bias for flap, else none") var comp = Refit.own
+  @Param("the outputs that a refit aims at") var target = Target.own
   @Param("damping of the Gram matrices, relative to their mean diagonal", in: .between(0.0, 1.0)) var damp: Ratio = 0.01
   @Param("flap's score: wifv, ifv or wifn") var metric = FluctuationMetric.wifv
   @Param("how token clusters count for each group") var weight: ContextWeighting? = nil
@@ -40,24 +54,42 @@ struct Cascade: Op {
   init() {}
 
   func check() throws -> Model.Facts {
-    guard (rate != nil) != $rates.isGiven else {
+    let given = [("rate", rate != nil), ("rates", $rates.isGiven), ("like", $like.isGiven)].filter(\.1)
+    guard given.count == 1 else {
       throw Diagnostic(
-        rate == nil ? "cascade needs a rate= or rates=" : "rate= and rates= exclude each other",
-        argument: rate == nil ? nil : "rate", kind: .usage)
+        given.isEmpty ? "cascade needs a rate=, rates= or like=" : "rate=, rates= and like= exclude each other",
+        argument: given.first?.0, kind: .usage)
+    }
+    try checkTarget()
+    if weight != nil, judgesTogether {
+      throw Diagnostic("weight= belongs to by=flap or by=obc", argument: "weight", kind: .usage)
     }
     if weight != nil, !$groups.isGiven {
       throw Diagnostic(
         "weight= weighs the tokens group by group", hint: "add groups=", argument: "weight", kind: .usage)
     }
     try criterion.check(weight, tau: tau)
-    if by == .obc, metric != .wifv {
+    if by != .flap, metric != .wifv {
       throw Diagnostic("metric= belongs to by=flap", argument: "metric", kind: .usage)
     }
-    if damp != 0.01, by == .flap, comp != .ls {
+    if damp != 0.01, by != .obc, comp != .ls {
       throw Diagnostic("damp= belongs to by=obc or comp=ls", argument: "damp", kind: .usage)
     }
-    if by == .flap, how != .oneshot { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
+    if by != .obc, how != .oneshot { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
     return Model.Facts(layers: $model.facts?.layers)
+  }
+
+  /// Whether attention and FFN of a block are judged and removed together.
+  private var judgesTogether: Bool { by == .wanda || by == .magnitude }
+
+  private func checkTarget() throws {
+    guard target == .dense else { return }
+    func refused(_ problem: String, hint: String? = nil) -> Diagnostic {
+      Diagnostic(problem, hint: hint, argument: "target", kind: .usage)
+    }
+    if judgesTogether { throw refused("target=dense belongs to by=obc or by=flap") }
+    if compensation != .ls { throw refused("target= is what a refit aims at", hint: "add comp=ls") }
+    if $groups.isGiven { throw refused("target=dense refits all columns together, not in groups") }
   }
 
   func estimate() throws -> Resources {
@@ -66,20 +98,25 @@ struct Cascade: Op {
     let widest =
       (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
     let grams = by == .obc || comp == .ls ? 3 * widest * widest * 8 : 0
-    return Resources(memory: states + grams + 2 * configuration.blockBytes)
+    let (streams, crosses) = target == .dense ? (2, 2 * widest * widest * 8) : (1, 0)
+    return Resources(memory: streams * states + grams + crosses + 2 * configuration.blockBytes)
   }
 
   func run(_ context: any RunContext) throws -> Model {
     try corpus.requireTokenizer(of: model)
+    try model.requireSingleMaps(by: "cascade", argument: "model")
     let network = model.network
     let structure = Structure(model.network, model: $model.references[0].content)
-    for (name, other) in [("groups", groups?.structure.model), ("rates", rates?.structure.model)] {
+    for (name, other) in [
+      ("groups", groups?.structure.model), ("rates", rates?.structure.model), ("like", like?.structure.model),
+    ] {
       if let other, other != structure.model { throw Diagnostic("\(name)= is of another model", argument: name) }
     }
     let share = try rates?.rate ?? perLayer(structure)
     let clusters = try loadClusters()
     let cascade = BlockCascade(
-      network: network, sequences: corpus.sequences, structure: structure, rates: share, criterion: criterion,
+      network: network, sequences: corpus.sequences, structure: structure, rates: share, like: like,
+      criterion: criterion, judgesTogether: judgesTogether, aimsAtDense: target == .dense,
       compensation: compensation, damping: damp.value, groups: groups,
       clusters: clusters, weighting: weight.map { Weighting($0, tau: tau) }, context: context)
     let pruning = try cascade.pruning()
@@ -89,22 +126,26 @@ struct Cascade: Op {
     return Model(
       network: try network.pruned(by: pruning), source: model.source,
       pruning: model.pruning.followed(by: pruning, model.configuration),
-      calibration: merged(merged(model.calibration, [corpus.textHash]), groups?.calibration ?? []),
+      calibration: merged(
+        merged(model.calibration, [corpus.textHash]), (groups?.calibration ?? []) + (like?.calibration ?? [])),
       compensation: compensation.rawValue)
   }
 
   var compensation: Compensation {
     switch comp {
-    case .own: by == .obc ? .ls : .bias
+    case .own: by == .obc ? .ls : by == .flap ? .bias : .none
     case .none: .none
     case .bias: .bias
     case .ls: .ls
     }
   }
   var criterion: Criterion {
-    by == .flap
-      ? .flap(metric, isSquared: PerModule { _ in false }, asInProgram: false)
-      : .obc(.init(how: how, damping: damp.value, headScore: .block))
+    switch by {
+    case .flap: .flap(metric, isSquared: PerModule { _ in false }, asInProgram: false)
+    case .obc: .obc(.init(how: how, damping: damp.value, headScore: .block))
+    case .wanda: .wanda
+    case .magnitude: .magnitude
+    }
   }
 
   private func perLayer(_ structure: Structure) throws -> [Double] {

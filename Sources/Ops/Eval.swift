@@ -7,7 +7,7 @@ struct Eval: Op {
   static let summary = "Measure how well a model predicts a text, or answers the questions of tasks."
   static let reference: String? =
     "token perplexity of FLAP, SparseGPT and FANG; wikitext and multiple choice of lm-evaluation-harness 0.4.13"
-  static let revision = 2
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     held = text ./data/test.txt model=m
@@ -182,7 +182,8 @@ struct Eval: Op {
     ]
     let report = Report(
       evidence, metrics: metric.isEmpty ? Metric.all : metric, conditions: conditions.merging(always) { $1 },
-      calibrationOverlap: texts.contains(where: model.calibration.contains), sharedWithCalibration: shared)
+      calibrationOverlap: texts.contains(where: model.calibration.contains), removed: model.removed,
+      sharedWithCalibration: shared)
     if report.calibrationOverlap {
       context.warn("the model was calibrated on the text it is tested on")
     } else if shared > 0 {

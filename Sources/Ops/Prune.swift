@@ -6,7 +6,8 @@ struct Prune: Op {
   static let name = "prune"
   static let revision = 2
   static let summary = "Take out what masks drop, and make up for it."
-  static let reference: String? = "FLAP eq. 5 and FANG eq. 13 (bias); FANG eq. 10 (ls)"
+  static let reference: String? =
+    "FLAP eq. 5 and FANG eq. 13 (bias); FANG eq. 10 (ls); LLM-Streamline (Chen et al. 2025), in closed form (linear)"
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -41,7 +42,7 @@ struct Prune: Op {
         "comp=\(comp.rawValue) needs acts=, the capture to compute it from", argument: "comp", kind: .usage)
     }
     if comp == .none, $acts.isGiven {
-      throw Diagnostic("acts= belongs to comp=bias or comp=ls", argument: "acts", kind: .usage)
+      throw Diagnostic("acts= belongs to comp=bias, comp=ls or comp=linear", argument: "acts", kind: .usage)
     }
     if damp != 0.01, comp != .ls {
       throw Diagnostic("damp= belongs to comp=ls", argument: "damp", kind: .usage)
@@ -66,6 +67,8 @@ struct Prune: Op {
     }
     switch comp {
     case .none: break
+    case .linear:
+      try $acts.require(keep: [.values], sites: .ends, by: "comp=linear", argument: "acts")
     // Means of the pruned stream need of a capture only the text it ran on.
     case .bias where stream == .pruned: break
     case .bias where stream == nil: try require(.moments, .stream)
@@ -103,6 +106,7 @@ struct Prune: Op {
     if let acts, acts.structure.model != content {
       throw Diagnostic("acts= is a capture of another model", argument: "acts")
     }
+    try model.requireSingleMaps(by: "prune", argument: "model")
     var pruning = Pruning.none
     for mask in masks { pruning = pruning.followed(by: mask.pruning, model.configuration) }
     if pruning.removedParameters(model.configuration) == 0, masks.contains(where: { $0.requested != 0 }) {
@@ -121,6 +125,9 @@ struct Prune: Op {
     _ pruning: Pruning, isStreamed: Bool, _ context: any RunContext
   ) throws -> Pruning {
     guard let acts else { return pruning }
+    if comp == .linear {
+      return try Bridging(model: model, acts: acts, structure: acts.structure, context: context).bridged(pruning)
+    }
     let captured = try CapturedLayers([acts])
     let grouped = try grouping(of: acts)
     let streamed =

@@ -7,7 +7,7 @@ struct Score: Op {
   static let summary = "Score neurons by the networks they are in, or neurons and heads by a baseline method."
   static let reference: String? =
     "CanICA pruning, section 3 (networks); Wanda (Sun et al. 2024); magnitude; ShortGPT (Men et al. 2024) and "
-    + "LLM-Streamline (Chen et al. 2025) for block_influence"
+    + "LLM-Streamline (Chen et al. 2025) for block_influence; MoDeGPT (Lin et al. 2025) for leverage"
   static let revision = 4
   static let example = """
     m = load ./data/tiny-llama
@@ -21,6 +21,8 @@ struct Score: Op {
     case wanda
     /// Norm of the column of W.
     case magnitude
+    /// Ridge leverage of the input: how much of it the others do not hold; needs a Gram matrix.
+    case leverage
     /// Of whole blocks: how much each turns the residual stream; needs `block.in` and `block.out`.
     case blockInfluence = "block_influence"
     /// Independent uniform numbers: the control of every experiment.
@@ -59,7 +61,7 @@ struct Score: Op {
       if let layers = $measured.knownLayers { try checkSpan(layers) }
     }
     try $measured.require(
-      keep: how == .wanda ? [.moments] : isOfBlocks ? Statistic.something : [],
+      keep: how == .wanda ? [.moments] : how == .leverage ? [.gram] : isOfBlocks ? Statistic.something : [],
       sites: isOfBlocks ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
     return Scores.Facts(
       grouping: .plain, layers: $measured.knownLayers, pieces: !isOfBlocks, blocks: isOfBlocks)
@@ -98,17 +100,21 @@ struct Score: Op {
     let captured = try CapturedLayers(activations)
     let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
       switch how {
-      case .wanda:
-        let moments = try part.kept(\.moments, .moments)
-        return wanda(W, meanSquare: zip(moments.mean, moments.variance(ddof: 0)).map { $0 * $0 + $1 })
-      case .magnitude: return columnNorms(W)
+      case .wanda, .magnitude:
+        let criterion = how == .wanda ? Criterion.wanda : .magnitude
+        return try criterion.scores(module, layer: layer, part: part, W: W, width: 1, grouping: nil, context)
+      case .leverage:
+        return try at("\(module.site.rawValue) of layer \(layer)", argument: "measured") {
+          try ridgeLeverages(part.kept(\.gram, .gram).load())
+        }
       default:
         var generator = RandomStream(seed: seed, name: "score random \(module.rawValue) of layer \(layer)")
         return randomScores(W.columns, using: &generator)
       }
     }
     return Scores(
-      structure: captured.structure, score: score, spread: how == .random ? nil : spread, method: how.rawValue,
+      structure: captured.structure, score: score, spread: how == .random || how == .leverage ? nil : spread,
+      method: how.rawValue,
       calibration: captured.calibration)
   }
 

@@ -51,6 +51,19 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
       op: "canica", done: 5,
       text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=flap rate=20%"),
+    Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=wanda rate=20%"),
+    Stop(
+      op: "cascade", done: 3,
+      text: start + "k = mask (saliency m few how=gate) rate=20%\n"
+        + "x = cascade m few by=obc like=k target=dense"),
+    Stop(
+      op: "lowrank", done: 3,
+      text: start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\nx = lowrank m acts=g rate=20%"
+    ),
+    Stop(
+      op: "lowrank", done: 3,
+      text: start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\n"
+        + "x = lowrank m acts=g rate=20% update=stream"),
     Stop(
       op: "cascade", done: 2,
       text: context + "gr = assign (taylor m few by=cl) shared=1\n"

@@ -14,6 +14,15 @@ func withoutBlocks(_ blocks: [Int], _ configuration: Configuration) -> Pruning {
   return pruning
 }
 
+/// A linear map stands for one block.
+func bridge(over block: Int, _ configuration: Configuration) -> Pruning {
+  var pruning = withoutBlocks([block], configuration)
+  let d = configuration.hiddenSize
+  let weight = Matrix<Float>(rows: d, columns: d, values: (0..<d * d).map { Float(($0 * 7) % 11 - 5) * 0.05 })
+  pruning.blocks[block].attention.bridge = LinearMap(weight, bias: (0..<d).map { Float($0 - 3) * 0.02 })
+  return pruning
+}
+
 /// Whole blocks removed, against the same classes without them.
 @Suite struct DepthTests {
   @Test(
@@ -74,6 +83,30 @@ func withoutBlocks(_ blocks: [Int], _ configuration: Configuration) -> Pruning {
     #expect(back.configuration.family.name == "prn")
     let sequences = try fixture.sequences()
     #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < 1e-5)
+  }
+
+  /// x ← x + A norm(x) + c in the place of a block, also when it is read back from a folder.
+  @Test("a linear map stands for a block", arguments: ModelFixture.likeLlama)
+  func aBridgeIsALinearMapOfTheNormedStream(_ fixture: ModelFixture) throws {
+    let whole = try fixture.model()
+    let pruning = bridge(over: 1, whole.configuration)
+    let model = try whole.pruned(by: pruning)
+    let sequences = try fixture.sequences()
+    let walk = try Walk(model, sequences)
+    try walk.embed()
+    try walk.step()
+    let before = walk.states.copy()
+    try walk.step()
+    let map = try #require(pruning.blocks[1].attention.bridge)
+    let expected = before + (try model.loadBlock(1)[.attention].normalized(before)) * map.weight.T
+    expected.addToRows(try #require(map.bias))
+    #expect(relativeError(walk.states, expected) < 1e-5)
+    guard whole.configuration.slidingWindow == nil else { return }
+    let folder = try TemporaryFolder()
+    try model.export(to: folder.path + "/out", as: .huggingFace)
+    let back = try LanguageModel(folder.path + "/out")
+    #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < 1e-5)
+    #expect(back.blockParameters == model.blockParameters)
   }
 
   @Test func whatWasAddedGoesWithTheLastUnits() throws {

@@ -239,8 +239,13 @@ import Testing
     for fixture in ModelFixture.all where fixture.name != "chatglm3" {
       let whole = try fixture.model()
       let sequences = try fixture.sequences()
-      for (kind, isCompensated) in [("plain", false), ("compensated", true)] {
-        let model = try whole.pruned(by: somePruning(whole.configuration, compensated: isCompensated))
+      let prunings = [
+        ("plain", somePruning(whole.configuration)),
+        ("compensated", somePruning(whole.configuration, compensated: true)),
+        ("depth", withoutBlocks([0], whole.configuration)), ("bridge", bridge(over: 1, whole.configuration)),
+      ]
+      for (kind, pruning) in prunings {
+        let model = try whole.pruned(by: pruning)
         for format in folderFormats {
           let folder = "\(root)/\(fixture.name)-\(kind)-\(format.name)"
           try? FileManager.default.removeItem(atPath: folder)

@@ -14,7 +14,8 @@ struct ResumableWalk {
 
   struct Findings {
     var save: (any ArtifactWriter) throws -> Void
-    var restore: (any ArtifactReader) throws -> Void
+    /// Given what was saved, and the layer that comes next.
+    var restore: (any ArtifactReader, Int) throws -> Void
   }
 
   /// Takes the walk through every layer up to the last wanted one.
@@ -46,7 +47,7 @@ struct ResumableWalk {
     if let (start, saved) = try context.latestStage(of: "states", through: layer) {
       let walk = try Walk(network, sequences, layer: start, spillAbove: limit, in: context.scratch)
       try walk.states.read(from: saved)
-      try findings?.restore(saved)
+      try findings?.restore(saved, start)
       return walk
     }
     let walk = try Walk(network, sequences, spillAbove: limit, in: context.scratch)
@@ -56,18 +57,18 @@ struct ResumableWalk {
 }
 
 extension Matrix<Float> {
-  func write(to writer: any ArtifactWriter) throws {
+  func write(to writer: any ArtifactWriter, as name: String = "states") throws {
     try withUnsafePointer { pointer, _ in
       try writer.array(
-        "states", UnsafeBufferPointer(start: pointer, count: count), shape: [rows, columns],
+        name, UnsafeBufferPointer(start: pointer, count: count), shape: [rows, columns],
         axes: ["token", "feature"],
         meaning: "residual stream", units: nil)
     }
   }
 
-  func read(from reader: any ArtifactReader) throws {
+  func read(from reader: any ArtifactReader, as name: String = "states") throws {
     try withUnsafeMutablePointer { pointer, _ in
-      try reader.read("states", rows: 0..<rows, into: UnsafeMutableBufferPointer(start: pointer, count: count))
+      try reader.read(name, rows: 0..<rows, into: UnsafeMutableBufferPointer(start: pointer, count: count))
     }
   }
 }

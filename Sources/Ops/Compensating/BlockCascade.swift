@@ -3,14 +3,20 @@ import Numerics
 import Transformer
 
 /// Pruning block by block: attention is captured in the stream of the blocks pruned before it, pruned and run, then the
-/// feed-forward part.
+/// feed-forward part; or both are judged by what the whole block shows, and go together.
 struct BlockCascade {
   let network: LanguageModel
   let sequences: Sequences
   let structure: Structure
   /// Share of each block's parameters that goes.
   let rates: [Double]
+  /// Says how many units go, in place of the rates.
+  let like: Mask?
   let criterion: Criterion
+  /// Whether both modules of a block are judged before one of them loses something.
+  let judgesTogether: Bool
+  /// Whether refits aim at the outputs of the dense model, which then runs beside.
+  let aimsAtDense: Bool
   let compensation: Compensation
   /// Of refits, relative to the mean diagonal of the Gram matrix.
   let damping: Double
@@ -24,64 +30,133 @@ struct BlockCascade {
   /// What goes of every block, and what makes up for it.
   func pruning() throws -> Pruning {
     var pruning = Pruning.keepingAll(network.configuration)
+    var dense: Walk?
+    func denseWalk(at layer: Int) throws -> Walk {
+      try Walk(network, sequences, layer: layer, spillAbove: context.memoryLimit / 4, in: context.scratch)
+    }
     var walk = ResumableWalk(network: network, sequences: sequences, context: context)
     walk.findings = .init(
-      save: { try pruning.write(to: $0) }, restore: { pruning = try Pruning(from: $0, structure: structure) })
+      save: {
+        try pruning.write(to: $0)
+        try dense?.states.write(to: $0, as: "dense_states")
+      },
+      restore: { saved, layer in
+        pruning = try Pruning(from: saved, structure: structure)
+        if aimsAtDense {
+          dense = try denseWalk(at: layer)
+          try dense?.states.read(from: saved, as: "dense_states")
+        }
+      })
     let layers = Array(0..<network.layers)
     try walk.visit(layers, of: layers, pulse: { _ in }) { walk in
       let layer = walk.layer
-      pruning.blocks[layer] = try advance(walk)
+      if aimsAtDense, dense == nil {
+        dense = try denseWalk(at: 0)
+        try dense?.embed()
+      }
+      pruning.blocks[layer] = try judgesTogether ? advanceTogether(walk) : advance(walk, dense)
       try context.progress(layer + 1, of: network.layers, "layer")
     }
     return pruning
   }
 
   /// Moves on by one block, pruned on the way.
-  private func advance(_ walk: Walk) throws -> BlockPruning {
+  ///
+  /// - Parameter dense: a walk through the blocks as they are, for refits that aim at their outputs.
+  private func advance(_ walk: Walk, _ dense: Walk?) throws -> BlockPruning {
     let layer = walk.layer
-    var block = try network.loadBlock(layer)
+    let whole = try network.loadBlock(layer)
+    var block = whole
     var pruning = BlockPruning.keepingAll(network.configuration, layer: layer)
     var scored = structure.scoredLayer(layer)
     let grouping = clusters.flatMap { _ in groups?.grouping(layer: layer, weighting: weighting) }
     for module in Module.allCases {
       let left = structure.left(module, layer: layer)
       guard !left.isEmpty else {
-        try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
+        try pass(module, walk, block, dense, whole)
         continue
       }
       let grouping = grouping?[module]
-      let part = try captured(module, walk, block, grouping)
+      let collector = try collector(module, layer, grouping)
+      let cross = dense.map { _ in
+        let width = module.site.width(network.configuration, layer: layer)
+        return Matrix<Double>(rows: width, columns: width)
+      }
+      try walk.run(
+        module, of: block, advancing: false, sites: [module.site],
+        tap: { tap in
+          collector.add(tap.values, rows: tap.rows)
+          guard let dense, let cross else { return }
+          try dense.look(module, of: whole, rows: tap.rows, sites: [module.site]) {
+            accumulateProduct($0.values, tap.values, into: cross)
+          }
+        }, pulse: { _ in try context.checkCancelled() })
+      let part = collector.result(cosine: nil)
       let scores = try unitScores(module, layer, part, block.outputWeight(module), grouping)
       scored.units[module].scores = left.map { scores[$0] }
-      let keep = try selectPerLayer(
-        [scored], model: structure.totalParameters, rates: [rates[layer]],
-        groups: groups.map { [$0.selectable(layer: layer)] } ?? []
-      ).layers[0]
-      for (unit, stays) in zip(left, keep[module]) { pruning[module].keep[unit] = stays }
+      for (unit, stays) in zip(left, try selected(scored, layer)[module]) { pruning[module].keep[unit] = stays }
       try pruning[module].compensate(
         module, compensation, of: block, part: part, grouping: part.groupGrams == nil ? nil : grouping,
-        damping: damping, structure: structure, context)
-      block = try network.loadBlock(layer).pruned(by: pruning)
-      try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
+        damping: damping, cross: cross, structure: structure, context)
+      block = whole.pruned(by: pruning)
+      try pass(module, walk, block, dense, whole)
     }
     return pruning
   }
 
-  /// A look at what the whole module shows in the stream so far.
-  private func captured(
-    _ module: Module, _ walk: Walk, _ block: Block, _ grouping: Criterion.Grouping?
-  ) throws -> LayerActivations {
+  private func pass(_ module: Module, _ walk: Walk, _ block: Block, _ dense: Walk?, _ whole: Block) throws {
+    try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
+    try dense?.run(module, of: whole, advancing: true, pulse: { _ in try context.checkCancelled() })
+  }
+
+  /// Moves on by one block whose modules are both judged by what the whole block shows of the pruned stream.
+  private func advanceTogether(_ walk: Walk) throws -> BlockPruning {
     let layer = walk.layer
+    let whole = try network.loadBlock(layer)
+    var pruning = BlockPruning.keepingAll(network.configuration, layer: layer)
+    var scored = structure.scoredLayer(layer)
+    let modules = Module.allCases.filter { !structure.left($0, layer: layer).isEmpty }
+    let collectors = try PerModule { try collector($0, layer, nil) }
+    try walk.look(
+      at: whole, sites: Set(modules.map(\.site)), tap: { collectors[$0.site.module].add($0.values, rows: $0.rows) },
+      pulse: { _ in try context.checkCancelled() })
+    let parts = collectors.map { $0.result(cosine: nil) }
+    for module in modules {
+      let scores = try unitScores(module, layer, parts[module], whole.outputWeight(module), nil)
+      scored.units[module].scores = structure.left(module, layer: layer).map { scores[$0] }
+    }
+    let keep = try selected(scored, layer)
+    for module in modules {
+      for (unit, stays) in zip(structure.left(module, layer: layer), keep[module]) {
+        pruning[module].keep[unit] = stays
+      }
+      try pruning[module].compensate(
+        module, compensation, of: whole, part: parts[module], grouping: nil, damping: damping, structure: structure,
+        context)
+    }
+    try walk.step(whole.pruned(by: pruning), pulse: { _ in try context.checkCancelled() })
+    return pruning
+  }
+
+  /// What stays at the block's rate, or when as many go as of another mask.
+  private func selected(_ scored: ScoredLayer, _ layer: Int) throws -> LayerKeep {
+    let groups = groups.map { [$0.selectable(layer: layer)] } ?? []
+    if let like {
+      let counts = LayerCounts { like.dropped($0, layer: layer).count }
+      return try selectLowest([counts], of: [scored], model: structure.totalParameters, groups: groups).layers[0]
+    }
+    return try selectPerLayer([scored], model: structure.totalParameters, rates: [rates[layer]], groups: groups)
+      .layers[0]
+  }
+
+  /// Takes in what a module shows.
+  private func collector(_ module: Module, _ layer: Int, _ grouping: Criterion.Grouping?) throws -> SiteCollector {
     let needsGram = criterion.needsGram || compensation == .ls
-    let collector = SiteCollector(
+    return SiteCollector(
       site: module.site, layer: layer, width: module.site.width(network.configuration, layer: layer),
       sequences: sequences, keep: needsGram ? [.moments, .gram] : [.moments],
       labels: try grouping.flatMap { _ in try clusters?.labels(layer: layer) },
       clusters: grouping == nil ? 0 : clusters?.count ?? 0, groups: grouping?.members)
-    try walk.run(
-      module, of: block, advancing: false, sites: [module.site], tap: { collector.add($0.values, rows: $0.rows) },
-      pulse: { _ in try context.checkCancelled() })
-    return collector.result(cosine: nil)
   }
 
   private func unitScores(

@@ -10,6 +10,9 @@ enum Compensation: String, Choice {
   case bias
   /// What remains is refitted by least squares (OBC; FANG eq. 10).
   case ls
+  /// A linear map of the residual stream stands for neighbouring blocks that go (LLM-Streamline's replacement, in closed
+  /// form).
+  case linear
 }
 
 extension BranchPruning {
@@ -18,18 +21,20 @@ extension BranchPruning {
   ///
   /// - Parameters:
   ///   - block: the block before this pruning.
+  ///   - cross: X X̃ᵀ of what the map read in the dense model and what was captured; then refits aim at the dense outputs.
   ///   - part: what was captured of its input.
   ///   - grouping: refits stay inside these groups.
   mutating func compensate(
     _ module: Module, _ how: Compensation, of block: Block, part: LayerActivations, grouping: Criterion.Grouping?,
-    damping: Double, isCentered: Bool = false, structure: Structure, _ context: any RunContext
+    damping: Double, isCentered: Bool = false, cross: Matrix<Double>? = nil, structure: Structure,
+    _ context: any RunContext
   ) throws {
     let removed = structure.columns(module, of: self.removed)
     guard !removed.isEmpty else { return }
     let W = block.outputWeight(module)
     let leavesNone = structure.left(module, layer: part.layer).allSatisfy { !keep[$0] }
     switch how {
-    case .none: return
+    case .none, .linear: return
     case .ls where leavesNone && !isCentered: return
     case .bias,
       .ls where leavesNone:
@@ -37,7 +42,7 @@ extension BranchPruning {
       let mean = compensation(W: W, removed: removed, mean: moments.mean).map { Float($0) }
       bias = leavesNone ? sum(mean, block[module].output.bias) : mean
     case .ls:
-      let fitted = try refitted(W, removed, module, part, grouping, damping, isCentered, context)
+      let fitted = try refitted(W, removed, module, part, grouping, damping, isCentered, cross, context)
       if isCentered, let mean = part.moments?.mean {
         bias = centeringBias(Matrix<Double>(W), fitted, mean: mean).map { Float($0) }
       }
@@ -48,7 +53,7 @@ extension BranchPruning {
 
   private func refitted(
     _ W: Matrix<Float>, _ removed: [Int], _ module: Module, _ part: LayerActivations, _ grouping: Criterion.Grouping?,
-    _ damping: Double, _ isCentered: Bool, _ context: any RunContext
+    _ damping: Double, _ isCentered: Bool, _ cross: Matrix<Double>?, _ context: any RunContext
   ) throws -> Matrix<Double> {
     let wide = Matrix<Double>(W)
     return try at("\(module.site.rawValue) of layer \(part.layer)", argument: "acts") {
@@ -63,7 +68,9 @@ extension BranchPruning {
         let moments = try part.kept(\.moments, .moments)
         gram = centered(gram, mean: moments.mean, tokens: moments.count)
       }
-      return try refit(wide, removed: removed, damped(gram, damping, layer: part.layer, context))
+      let H = try damped(gram, damping, layer: part.layer, context)
+      if let cross { return try refit(wide, removed: removed, gram: gram, lambda: H.lambda, cross: cross) }
+      return try refit(wide, removed: removed, H)
     }
   }
 }

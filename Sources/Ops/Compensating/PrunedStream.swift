@@ -29,7 +29,7 @@ struct PrunedStream {
           }
         }
       },
-      restore: { reader in
+      restore: { reader, _ in
         for layer in found.indices {
           for module in Module.allCases where reader.has("\(module.rawValue)/mean_\(layer)") {
             found[layer][module] = Moments(

@@ -52,6 +52,12 @@ struct ReportComparison {
       columns.append((name + "_stderr", .numbers(rows.map { measurement($0, name)?.standardError ?? .nan })))
     }
     if let baseline { for name in names { columns += differences(name, baseline) } }
+    if rows.contains(where: { $0.report?.removed != nil }) {
+      func share(_ value: KeyPath<Report.Removed, Double>) -> ResultTable.Column {
+        .numbers(rows.map { row in row.report.map { $0.removed?[keyPath: value] ?? 0 } ?? .nan })
+      }
+      columns += [("removed_of_blocks", share(\.ofBlocks)), ("removed_of_total", share(\.ofTotal))]
+    }
     if rows.contains(where: { $0.failure != nil }) { columns.append(("error", .words(rows.map { $0.failure ?? "" }))) }
     let keys = keyColumns(besides: Set(columns.map(\.name)))
     return ResultTable(

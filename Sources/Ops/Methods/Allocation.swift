@@ -1,3 +1,5 @@
+import Glibc
+
 // Adaptive sparsity allocation (FANG eq. 8): a block that turns its input much is complex and loses less.
 
 /// How complexity becomes a rate per block.
@@ -10,6 +12,8 @@ package enum AllocationRule: String, Sendable, CaseIterable {
   case minmax
   /// sp everywhere.
   case uniform
+  /// MoDeGPT's: in proportion to softmax(−FC/ε), what exceeds a cap going to the others in the same proportion.
+  case softmax
   /// As `clip`, with a Taylor score per block in place of functional complexity.
   case taylor
 }
@@ -43,12 +47,14 @@ package enum AllocationError: Error, Equatable, CustomStringConvertible {
 /// Rates per block with mean `sp`, decreasing in complexity.
 ///
 /// - Parameters:
-///   - complexity: FC_l of eq. 8 for `clip`, `owl` and `minmax`; a Taylor score per block for `taylor`.
+///   - complexity: FC_l of eq. 8 for `clip`, `owl`, `minmax` and `softmax`; a Taylor score per block for `taylor`.
 ///   - parameters: P_l, linear parameters of each block.
 ///   - sp: the rate to meet on average, weighted by P.
 ///   - caps: the largest rate each block can bear; empty for none.
+///   - temperature: ε of `softmax`.
 package func allocate(
-  _ rule: AllocationRule, complexity FC: [Double], parameters: [Int], sp: Double, caps: [Double] = []
+  _ rule: AllocationRule, complexity FC: [Double], parameters: [Int], sp: Double, caps: [Double] = [],
+  temperature: Double = 0.1
 ) throws -> Allocation {
   precondition(FC.count == parameters.count && (caps.isEmpty || caps.count == FC.count), "one number per block")
   guard sp >= 0, sp < 1 else { throw AllocationError.rateOutOfRange(sp) }
@@ -67,6 +73,9 @@ package func allocate(
     let shift = sp - weightedMean(u.map { sp * $0 }, P)
     let free = u.map { sp * $0 + shift }
     s = zip(free, cap).allSatisfy(<=) ? free : try waterLevel(free, from: 0, to: cap, P, mean: sp)
+  case (.softmax, .some):
+    let least = FC.min() ?? 0
+    s = try proportional(FC.map { exp((least - $0) / temperature) }, upTo: cap, P, mean: sp)
   case (.minmax, let u?):
     s = zip(u, cap).map { min(sp * (0.5 + $0), $1) }
   }
@@ -100,6 +109,24 @@ private func waterLevel(
     for l in free { s[l] = min(max(s[l] + miss, floor[l]), high[l]) }
   }
   return s
+}
+
+/// c w_l, or the cap where that is less, with c such that the weighted mean is `mean`.
+private func proportional(
+  _ w: [Double], upTo cap: [Double], _ P: [Double], mean: Double
+) throws -> [Double] {
+  let largest = weightedMean(cap, P)
+  guard mean <= largest * (1 + 1e-12) else { throw AllocationError.capsTooLow(rate: mean, largest: largest) }
+  var capped: Set<Int> = []
+  while true {
+    let free = w.indices.filter { !capped.contains($0) && w[$0] > 0 }
+    let rest = mean * P.reduce(0, +) - capped.reduce(0) { $0 + P[$1] * cap[$1] }
+    let weight = free.reduce(0) { $0 + P[$1] * w[$1] }
+    let c = weight > 0 ? max(rest, 0) / weight : 0
+    let over = free.filter { c * w[$0] > cap[$0] }
+    if over.isEmpty { return w.indices.map { capped.contains($0) ? cap[$0] : c * w[$0] } }
+    capped.formUnion(over)
+  }
 }
 
 /// Min-max into [0, 1], nil when all are equal.

@@ -41,11 +41,18 @@ package func selectPerLayer(
     throw SelectionError.ratesDoNotMatch(rates: rates.count, layers: layers.count)
   }
   precondition(groups.isEmpty || groups.count == layers.count, "\(groups.count) groupings for \(layers.count) layers")
-  var keep: [LayerKeep] = []
-  for (l, layer) in layers.enumerated() {
-    let grouping = groups.isEmpty ? nil : groups[l]
-    let counts = try layerCounts(layer, rate: rates[l], groups: grouping, couple: couple, layer: l)
-    keep.append(try pruneLowest(layer, counts, groups: grouping, layer: l))
+  let counts = try layers.enumerated().map { l, layer in
+    try layerCounts(layer, rate: rates[l], groups: groups.isEmpty ? nil : groups[l], couple: couple, layer: l)
+  }
+  return try selectLowest(counts, of: layers, model: model, groups: groups)
+}
+
+/// Prunes as many units of each layer and module as `counts` says.
+package func selectLowest(
+  _ counts: [LayerCounts], of layers: [ScoredLayer], model: Int, groups: [NeuronGroups] = []
+) throws -> Selection {
+  let keep = try layers.enumerated().map { l, layer in
+    try pruneLowest(layer, counts[l], groups: groups.isEmpty ? nil : groups[l], layer: l)
   }
   return Selection(keep, of: layers, model: model)
 }

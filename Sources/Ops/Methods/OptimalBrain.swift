@@ -210,6 +210,41 @@ private func kept(_ gram: Matrix<Double>, _ R: [Int]) -> Matrix<Double> {
   return H_RR
 }
 
+/// The best W that is zero on M, reads X̃ and is to give what the dense model gives, W X (SoBP's reconstruction):
+///
+///     Ŵ_R = W (X X̃ᵀ + λI)_:,R ((X̃ X̃ᵀ + λI)_RR)⁻¹
+///
+/// With X = X̃ it is (a).
+///
+/// - Parameters:
+///   - gram: n×n, X̃ X̃ᵀ.
+///   - cross: n×n, X X̃ᵀ.
+package func refit(
+  _ W: Matrix<Double>, removed M: [Int], gram: Matrix<Double>, lambda: Double, cross: Matrix<Double>
+) throws -> Matrix<Double> {
+  let n = W.columns
+  precondition(gram.rows == n && cross.rows == n && cross.columns == n, "a refit of \(W.shape) to \(cross.shape)")
+  let isRemoved = Set(M)
+  let R = (0..<n).filter { !isRemoved.contains($0) }
+  guard !R.isEmpty else { throw OptimalBrainError.tooManyRemoved(M.count, of: n) }
+  let shifted = cross.copy()
+  for j in 0..<n { shifted[j, j] += lambda }
+  let factor: Cholesky<Double>
+  do {
+    factor = try cholesky(kept(gram, R), damping: lambda)
+  } catch {
+    throw OptimalBrainError.singular(pivot: R[error.index], value: error.pivot, damping: lambda)
+  }
+  let W_R = factor.solve((W * shifted.gathering(columns: R)).T.copy()).T.copy()
+  // An input that no token reaches keeps its weights, as in (a).
+  for (place, j) in R.enumerated() where gram[j, j] <= 0 {
+    W_R.columns(place..<place + 1).assign(W.columns(j..<j + 1))
+  }
+  let result = Matrix<Double>(rows: W.rows, columns: n)
+  scatter(W_R, into: result, columns: R)
+  return result
+}
+
 /// (a) with what `curvature` found.
 package func refit(_ W: Matrix<Double>, removed M: [Int], _ H: Curvature) throws -> Matrix<Double> {
   try refit(W, removed: M, gram: H.gram, lambda: H.lambda, inverse: H.inverse)

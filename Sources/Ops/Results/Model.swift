@@ -24,6 +24,13 @@ public struct Model: Artifact, InputValue {
     Double(configuration.blockParameters - network.blockParameters) / Double(configuration.blockParameters)
   }
 
+  /// What is gone, for the reports on it; nil when nothing is.
+  var removed: Report.Removed? {
+    guard network.totalParameters != configuration.totalParameters else { return nil }
+    let total = Double(configuration.totalParameters)
+    return Report.Removed(ofBlocks: removedShare, ofTotal: 1 - Double(network.totalParameters) / total)
+  }
+
   public var summary: String {
     let shape = "\(configuration.family.name) \(configuration.layers) layers, d \(configuration.hiddenSize)"
     let parameters =
@@ -31,7 +38,12 @@ public struct Model: Artifact, InputValue {
       + (network.precision == .float32 ? "" : ", in \(network.precision.rawValue)")
     guard !pruning.blocks.isEmpty else { return "\(shape), \(parameters)" }
     let absent = pruning.absentBlocks
-    let depth = absent.isEmpty ? "" : ", \(blockList(absent)) as a whole"
+    let bridged = pruning.bridgedBlocks
+    let isFactored = pruning.blocks.contains(where: \.hasFactors)
+    let depth =
+      (absent.isEmpty ? "" : ", \(blockList(absent)) as a whole")
+      + (bridged.isEmpty ? "" : ", a linear map in the place of \(blockList(bridged))")
+      + (isFactored ? ", maps of two factors" : "")
     return "\(parameters), \(percent(removedShare)) of the blocks removed\(depth), \(shape)"
   }
 

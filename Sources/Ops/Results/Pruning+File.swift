@@ -15,6 +15,25 @@ extension Pruning {
           "\(folder)/\(module.biasName)", bias, axis: "d_model", meaning: "added after the projection")
       }
       for module in Module.allCases {
+        guard let bridge = block[module].bridge else { continue }
+        try writer.array(
+          "\(folder)/bridge_weight", bridge.weight.values, shape: [bridge.outputs, bridge.inputs],
+          axes: ["d_model", "d_model_2"], meaning: "a map of the normalised stream in the place of this block")
+        if let bias = bridge.bias { try writer.vector("\(folder)/bridge_bias", bias, axis: "d_model") }
+      }
+      for module in Module.allCases {
+        for role in module.roles {
+          guard let factors = block[module].factors[role] else { continue }
+          for (name, matrix) in [("outer", factors.outer), ("inner", factors.inner)] {
+            let path = "\(folder)/\(role.rawValue)_\(name)"
+            try writer.array(
+              path, matrix.values, shape: [matrix.rows, matrix.columns],
+              axes: ["\(name)_row_\(layer)_\(role.rawValue)", "\(name)_column_\(layer)_\(role.rawValue)"],
+              meaning: "the \(name) one of the two factors of \(role.rawValue)")
+          }
+        }
+      }
+      for module in Module.allCases {
         guard let weight = block[module].weight else { continue }
         try writer.array(
           "\(folder)/\(module.weightName)", weight.values, shape: [weight.rows, weight.columns],
@@ -42,11 +61,20 @@ extension Pruning {
           return Matrix(
             rows: shape[0], columns: shape[1], values: try reader.array("\(folder)/\(name)", as: Float.self))
         }
-        return try BlockPruning {
+        var block = try BlockPruning {
           BranchPruning(
             keep: keep[$0]?[layer].map { $0 == 1 } ?? [], bias: try bias($0.biasName),
             weight: try weight($0.weightName))
         }
+        for role in LinearRole.allCases {
+          guard let outer = try weight("\(role.rawValue)_outer"), let inner = try weight("\(role.rawValue)_inner")
+          else {
+            continue
+          }
+          block[role.module].factors[role] = Factors(outer: outer, inner: inner)
+        }
+        block.attention.bridge = try weight("bridge_weight").map { LinearMap($0, bias: try bias("bridge_bias")) }
+        return block
       })
   }
 

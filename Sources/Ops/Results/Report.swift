@@ -18,6 +18,17 @@ public struct Report: Artifact, InputValue {
   /// Whether the model was calibrated on the text it is tested on.
   public let calibrationOverlap: Bool
 
+  /// What the model lost, when it was pruned: different systems mean different things by one rate.
+  public let removed: Removed?
+
+  /// Shares of the unpruned model's parameters that are gone.
+  public struct Removed: Sendable, Equatable {
+    /// Of the linear maps of all blocks.
+    public let ofBlocks: Double
+    /// Of everything, embeddings and head included.
+    public let ofTotal: Double
+  }
+
   /// The share of the test text that stands in other texts the model was calibrated on. It is found out only while those
   /// are where they were read, so it is no part of the value.
   public let sharedWithCalibration: Double
@@ -56,8 +67,9 @@ public struct Report: Artifact, InputValue {
   /// - Parameter metrics: which figures to make of the evidence.
   init(
     _ evidence: Evidence, metrics: [Metric], conditions: [String: JSONValue], calibrationOverlap: Bool,
-    sharedWithCalibration: Double = 0
+    removed: Removed? = nil, sharedWithCalibration: Double = 0
   ) {
+    self.removed = removed
     measurements = metrics.flatMap { $0.measured(in: evidence) }
     self.evidence = evidence
     self.conditions = conditions
@@ -74,6 +86,10 @@ public struct Report: Artifact, InputValue {
     try writer.text("protocol", text)
     try writer.attribute("protocol_sha256", .string(SHA256.hex(of: text)))
     try writer.attribute("calibration_overlap", .integer(calibrationOverlap ? 1 : 0))
+    if let removed {
+      try writer.attribute("removed_of_blocks", .number(removed.ofBlocks))
+      try writer.attribute("removed_of_total", .number(removed.ofTotal))
+    }
     if sharedWithCalibration > 0 { try writer.note("shared_with_calibration", .number(sharedWithCalibration)) }
   }
 
@@ -85,6 +101,11 @@ public struct Report: Artifact, InputValue {
     evidence = try Evidence(from: reader)
     conditions = try JSONValue(parsing: reader.text("protocol")).objectValue ?? [:]
     calibrationOverlap = try reader.attribute("calibration_overlap").intValue == 1
+    if let ofBlocks = (try? reader.attribute("removed_of_blocks"))?.doubleValue {
+      removed = Removed(ofBlocks: ofBlocks, ofTotal: try reader.attribute("removed_of_total").doubleValue ?? 0)
+    } else {
+      removed = nil
+    }
     sharedWithCalibration = (try? reader.attribute("shared_with_calibration").doubleValue) ?? 0
   }
 }

@@ -18,6 +18,9 @@ extension BlockSelectionError: MethodError {
   package var argument: String { if case .notTheWindow = self { "scores" } else { "count" } }
 }
 extension ClusterError: MethodError { package var argument: String { "activations" } }
+extension LowRankError: MethodError {
+  package var argument: String { if case .noRank = self { "rate" } else { "acts" } }
+}
 extension ContextWeightError: MethodError { package var argument: String { "tau" } }
 extension FluctuationError: MethodError { package var argument: String { "activations" } }
 extension NetworkError: MethodError { package var argument: String { "activations" } }

@@ -4,6 +4,10 @@ import Transformer
 
 /// How units are judged from what was captured of their module: the part that `flap`, `obc` and `cascade` share.
 enum Criterion {
+  /// Mean over outputs of |W| times the root mean square of the input (Wanda-sp).
+  case wanda
+  /// The norm of the column.
+  case magnitude
   case flap(FluctuationMetric, isSquared: PerModule<Bool>, asInProgram: Bool)
   case obc(OptimalBrain)
 
@@ -61,6 +65,10 @@ enum Criterion {
   ) throws -> [Double] {
     try at("\(module.site.rawValue) of layer \(layer)") {
       switch self {
+      case .wanda:
+        let moments = try part.kept(\.moments, .moments)
+        return Ops.wanda(W, meanSquare: zip(moments.mean, moments.variance(ddof: 0)).map { $0 * $0 + $1 })
+      case .magnitude: return columnNorms(W)
       case .flap(let metric, let isSquared, let asInProgram):
         let columns = try fluctuations(
           metric, asInProgram: asInProgram, layer: layer, part: part, W: W, grouping: grouping)

@@ -65,7 +65,12 @@ extension Configuration {
       guard try layer.natural("heads") == units.attention * group else {
         throw layer.error("heads", "must be \(group) times kv_heads")
       }
-      return BlockSizes(units: units, biases: try biases(layer: layer))
+      var sizes = BlockSizes(units: units, biases: try biases(layer: layer))
+      sizes.bridges = try layer.flag("bridge")
+      guard !sizes.bridges || units.attention == 0 else {
+        throw layer.error("bridge", "needs a block without heads")
+      }
+      return sizes
     }
   }
 

@@ -4,6 +4,8 @@ public struct BlockSizes: Sendable, Equatable {
   public var units: PerModule<Int>
   /// The linear maps that have a bias in the checkpoint.
   public var biases: Set<LinearRole>
+  /// Whether attention has no units and its output map reads the normalised stream, in the place of blocks that are gone.
+  public var bridges = false
 
   public init(units: PerModule<Int>, biases: Set<LinearRole> = []) {
     self.units = units
@@ -56,6 +58,11 @@ public struct Configuration: Sendable {
     return units(module, layer: layer) * featuresPerUnit(space)
   }
 
+  /// Inputs of a linear map of the unpruned model.
+  func columns(of role: LinearRole, layer: Int) -> Int {
+    role == .output && blocks[layer].bridges ? hiddenSize : size(role.columns, layer: layer)
+  }
+
   /// Features that one structural unit has in a space; 0 in the residual stream, which belongs to none.
   public func featuresPerUnit(_ space: Space) -> Int {
     switch space {
@@ -104,7 +111,7 @@ extension Configuration {
 
   /// Weights of the linear maps of one block, biases left out: what the rates of FLAP and FANG refer to.
   public func linearParameters(layer: Int) -> Int {
-    roles.reduce(0) { $0 + size($1.rows, layer: layer) * size($1.columns, layer: layer) }
+    roles.reduce(0) { $0 + size($1.rows, layer: layer) * columns(of: $1, layer: layer) }
   }
 
   /// `linearParameters` of all blocks.

@@ -60,7 +60,7 @@ extension BlockPass {
     _ trace: BranchTrace, _ branch: Branch, _ dMixed: Matrix<Float>, through gradient: Matrix<Float>,
     look: ((BranchGradient) throws -> Void)? = nil
   ) throws {
-    guard !branch.units.isEmpty else { return }
+    guard branch.output.inputs > 0 else { return }
     let dProjected = scratch.matrix(.projectedGradient, tokens, branch.input.outputs)
     switch branch.mix {
     case .attention:
@@ -78,10 +78,11 @@ extension BlockPass {
         trace.projected.columns(gate), trace.projected.columns(up), dMixed, into: dProjected.columns(gate),
         dProjected.columns(up))
     case .ungated: ungatedGradient(trace.projected, dMixed, into: dProjected)
+    case .passing: break
     }
     let dx = scratch.matrix(.normalizedGradient, tokens, gradient.columns)
-    branch.input.applyBackward(dProjected, into: dx)
-    try look?(shown(trace, branch, dMixed, dProjected, dx, gradient))
+    if case .passing = branch.mix { dx.assign(dMixed) } else { branch.input.applyBackward(dProjected, into: dx) }
+    if !branch.units.isEmpty { try look?(shown(trace, branch, dMixed, dProjected, dx, gradient)) }
     if block.configuration.family.normsOutput {
       gradient.add(dx)
     } else {

@@ -48,6 +48,11 @@ struct BlockPass {
   /// What the input maps make of the normalised stream: queries and keys already normed and rotated, the gate not yet
   /// activated.
   func projected(_ normalized: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
+    if case .passing = branch.mix {
+      let passed = kept.matrix(.projected(branch.module), tokens, normalized.columns)
+      passed.assign(normalized)
+      return passed
+    }
     let projected = kept.matrix(.projected(branch.module), tokens, branch.input.outputs)
     try branch.input.apply(normalized, into: projected, pulse: pulse)
     if case .attention = branch.mix {
@@ -63,6 +68,7 @@ struct BlockPass {
 
   /// The input of the output map: all heads side by side, or h.
   func mixed(_ projected: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
+    if case .passing = branch.mix { return projected }
     let mixed = kept.matrix(.mixed(branch.module), tokens, branch.output.inputs)
     switch branch.mix {
     case .attention:
@@ -74,6 +80,7 @@ struct BlockPass {
         projected.columns(branch.rows(of: .gate)), times: projected.columns(branch.rows(of: .up)), activation,
         into: mixed)
     case .ungated(let activation): activate(projected, times: nil, activation, into: mixed)
+    case .passing: break
     }
     return mixed
   }
@@ -123,10 +130,23 @@ struct BlockPass {
 
   /// `values` at the width of the unpruned model, zeros where units are gone.
   func scattered(_ values: Matrix<Float>, _ branch: Branch, _ space: Space, _ use: Scratch.Use) -> Matrix<Float> {
+    if space == .model { return values }
     let width = block.configuration.size(space, layer: block.layer)
+    let values = branch.units.isEmpty ? Matrix(rows: values.rows, columns: 0) : values
     guard values.columns < width else { return values }
     let result = scratch.matrix(use, values.rows, width)
     scatter(values, to: branch.units.features(of: block.configuration.featuresPerUnit(space)), in: result)
+    return result
+  }
+}
+
+extension Branch {
+  /// What the branch's maps read of a residual stream, tokens × d: the stream behind the norm, or as it is where the norm
+  /// comes last.
+  public func normalized(_ x: Matrix<Float>) -> Matrix<Float> {
+    if configuration.family.normsOutput { return x }
+    let result = Matrix<Float>(rows: x.rows, columns: x.columns)
+    normalize(x, norm, configuration, into: result)
     return result
   }
 }

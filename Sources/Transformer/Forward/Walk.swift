@@ -104,6 +104,26 @@ public final class Walk {
     if module == Module.allCases.last && advancing { advance() }
   }
 
+  /// Shows what the whole block would, and leaves the states as they are.
+  public func look(
+    at block: Block, sites: Set<Site>, tap: (Tap) throws -> Void, pulse: (WalkProgress) throws -> Void = { _ in }
+  ) throws {
+    try forEachBatch(block, pulse) { pass, x in
+      let x = x.copy()
+      for module in Module.allCases { try run(module, pass, x, advancing: true, sites, tap) }
+    }
+  }
+
+  /// Shows what one branch would for one batch, the one with these rows, and leaves the states as they are.
+  public func look(
+    _ module: Module, of block: Block, rows: Range<Int>, sites: Set<Site>, tap: (Tap) throws -> Void
+  ) throws {
+    for batch in batches where batch.rows == rows {
+      let pass = BlockPass(block, batch, rotation, scratch, cache: cache) {}
+      try run(module, pass, states.rows(rows), advancing: false, sites, tap)
+    }
+  }
+
   private func advance() {
     layer += 1
     if layer == model.layers { cache?.count += sequences.tokens.count }

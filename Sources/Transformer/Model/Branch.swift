@@ -32,13 +32,16 @@ public struct Branch: Sendable {
     case gated(Activation)
     /// `act(up)`
     case ungated(Activation)
+    /// Nothing: the output map reads the normalised stream. So a linear map stands for blocks that are gone.
+    case passing
   }
 
   /// Whether nothing is left of it: the residual stream passes as it is.
-  public var isAbsent: Bool { units.isEmpty && output.bias == nil }
+  public var isAbsent: Bool { output.inputs == 0 && output.bias == nil }
 
   var mix: Mix {
     switch module {
+    case _ where units.isEmpty && output.inputs > 0: .passing
     case .attention: .attention
     case .ffn: configuration.family.isGated ? .gated(configuration.activation) : .ungated(configuration.activation)
     }
@@ -93,8 +96,19 @@ extension Branch {
   /// `pruning` speaks of the unpruned model's indices; what is gone already stays gone. A branch that loses all its units
   /// loses the bias of its output map with them: nothing is left of it but the compensation.
   public func pruned(by pruning: BranchPruning) -> Branch {
+    if !pruning.factors.isEmpty {
+      var narrowing = pruning
+      narrowing.factors = [:]
+      return factored(by: pruning.factors).pruned(by: narrowing)
+    }
     let kept = units.indices.filter { pruning.keep[units[$0]] }
     let left = kept.map { units[$0] }
+    if let bridge = pruning.bridge ?? (units.isEmpty && output.inputs > 0 ? output : nil) {
+      return Branch(
+        configuration: configuration, module: module, units: [], norm: norm, outputNorms: [:],
+        input: input.keeping(rows: []),
+        output: LinearMap(bridge.weight, bias: sum(bridge.bias, pruning.bias), precision: output.precision))
+    }
     var narrowed = output.keeping(columns: features(module.output.columns, kept))
     if let refitted = pruning.weight {
       let columns = refitted.keeping(
@@ -106,6 +120,45 @@ extension Branch {
       configuration: configuration, module: module, units: left, norm: norm,
       outputNorms: outputNorms { weight, space in features(space, kept).map { weight[$0] } },
       input: input.keeping(rows: inputRows(kept, of: units.count)), output: narrowed)
+  }
+
+  /// This branch with two factors in the place of some of its maps.
+  private func factored(by factors: [LinearRole: Factors]) -> Branch {
+    func part(_ role: LinearRole, _ weight: @autoclosure () -> Matrix<Float>) -> LinearMap.Part {
+      let own = factors[role].map { narrowed($0, role) }
+      return LinearMap.Part(outer: own?.outer, inner: own?.inner ?? weight(), precision: input.precision)
+    }
+    let roles = configuration.inputRoles(module)
+    let parts =
+      roles.contains { factors[$0] != nil } ? roles.map { part($0, input.weight.rows(rows(of: $0))) } : input.parts
+    let last = factors[module.output] == nil ? output.parts : [part(module.output, output.weight)]
+    return Branch(
+      configuration: configuration, module: module, units: units, norm: norm, outputNorms: outputNorms,
+      input: LinearMap(parts, bias: input.bias, precision: input.precision),
+      output: LinearMap(last, bias: output.bias, precision: output.precision))
+  }
+
+  /// The factors of a map without the rows and columns of units that are not here.
+  public func narrowed(_ factors: Factors, _ role: LinearRole) -> Factors {
+    Factors(
+      outer: role.rows == .model ? factors.outer : factors.outer.gathering(rows: features(role.rows, units)),
+      inner: role.columns == .model ? factors.inner : factors.inner.gathering(columns: features(role.columns, units)))
+  }
+
+  /// A Gram matrix of what a map reads without the inputs of units that are not here.
+  public func narrowed(_ gram: Matrix<Double>, _ role: LinearRole) -> Matrix<Double> {
+    let own = features(role.columns, units)
+    return role.columns == .model ? gram : gram.gathering(rows: own).gathering(columns: own)
+  }
+
+  /// The factors of a map in the rows and columns of the unpruned model.
+  public func spread(_ factors: Factors, _ role: LinearRole, layer: Int) -> Factors {
+    func size(_ space: Space) -> Int { configuration.size(space, layer: layer) }
+    return Factors(
+      outer: role.rows == .model
+        ? factors.outer : factors.outer.spread(rows: features(role.rows, units), of: size(role.rows)),
+      inner: role.columns == .model
+        ? factors.inner : factors.inner.spread(columns: features(role.columns, units), of: size(role.columns)))
   }
 
   /// This branch at the sizes of one with `count` units, zeros where a unit is missing.

@@ -6,6 +6,7 @@ extension LanguageModel {
       sum + (try checkpoint.info(ByteString(slot.name)).bytes(of: left(of: slot)))
     }
     for (layer, block) in pruning.blocks.enumerated() {
+      bytes += (block.attention.bridge.map { $0.parameters + $0.outputs } ?? 0) * MemoryLayout<Float>.stride
       for module in Module.allCases where block[module].bias != nil {
         let isBiased = configuration.blocks[layer].biases.contains(module.output)
         guard !isBiased || block[module].removesAll, let stored = configuration.family.linear(module.output) else {

@@ -53,7 +53,7 @@ extension LanguageModel {
   /// `roles` stacked, outputs × inputs.
   private func weights(_ roles: [LinearRole], _ layer: Int) throws -> Matrix<Float> {
     let sizes = roles.map { configuration.size($0.rows, layer: layer) }
-    let columns = configuration.size(roles[0].columns, layer: layer)
+    let columns = configuration.columns(of: roles[0], layer: layer)
     return try Matrix(rows: sizes.reduce(0, +), columns: columns) { buffer in
       var start = 0
       for (role, size) in zip(roles, sizes) {

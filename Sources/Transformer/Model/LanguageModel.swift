@@ -65,7 +65,10 @@ public struct LanguageModel: Sendable {
   public var blockParameters: Int { configuration.blockParameters - pruning.removedParameters(configuration) }
 
   /// All parameters that are left: embeddings, norms and biases included, compensation biases not.
-  public var totalParameters: Int { layout.slots.reduce(0) { $0 + left(of: $1) } }
+  public var totalParameters: Int {
+    let bridges = pruning.blocks.reduce(0) { $0 + ($1.attention.bridge?.parameters ?? 0) }
+    return layout.slots.reduce(bridges) { $0 + left(of: $1) }
+  }
 
   /// Numbers of a tensor that are left.
   func left(of slot: TensorSlot) -> Int {
@@ -75,8 +78,10 @@ public struct LanguageModel: Sendable {
     guard case .linear(let roles, let isBias) = slot.content else { return block.isAbsent ? 0 : whole }
     if branch.removesAll { return 0 }
     return roles.reduce(whole) { left, role in
-      let (rows, columns) = (configuration.featuresPerUnit(role.rows), configuration.featuresPerUnit(role.columns))
-      return left - branch.removed.count * (isBias ? rows : configuration.hiddenSize * (rows + columns))
+      left
+        - (isBias
+          ? branch.removed.count * configuration.featuresPerUnit(role.rows)
+          : branch.removedParameters(of: role, configuration))
     }
   }
 }

@@ -1,41 +1,104 @@
 import Numerics
 import Synchronization
 
-/// `y = x Wᵀ + b`: one linear map, or several that read the same input stacked along their outputs.
+/// W = B A: a linear map as two smaller ones, in the rows and columns of the unpruned model.
+public struct Factors: Sendable {
+  /// B, outputs × rank.
+  public let outer: Matrix<Float>
+  /// A, rank × inputs.
+  public let inner: Matrix<Float>
+
+  public init(outer: Matrix<Float>, inner: Matrix<Float>) {
+    precondition(outer.columns == inner.rows, "a product of \(outer.shape) and \(inner.shape)")
+    self.outer = outer
+    self.inner = inner
+  }
+
+  public var rank: Int { inner.rows }
+}
+
+/// `y = x Wᵀ + b`: one linear map, or several that read the same input stacked along their outputs. Each is one matrix,
+/// or two.
 public struct LinearMap: Sendable {
-  /// W, outputs × inputs.
-  public let weight: Matrix<Float>
+  /// Some of the outputs.
+  struct Part: Sendable {
+    /// B, outputs × rank; nil where one matrix does.
+    let outer: Product?
+    /// W, outputs × inputs, or A, rank × inputs.
+    let inner: Product
+
+    init(outer: Matrix<Float>? = nil, inner: Matrix<Float>, precision: Precision) {
+      self.outer = outer.map { Product($0, precision) }
+      self.inner = Product(inner, precision)
+    }
+
+    var outputs: Int { (outer ?? inner).weight.rows }
+    var weight: Matrix<Float> { outer.map { $0.weight * inner.weight } ?? inner.weight }
+    var parameters: Int { inner.weight.count + (outer?.weight.count ?? 0) }
+
+    func apply(_ x: Matrix<Float>, into y: Matrix<Float>, adding: Bool) {
+      guard let outer else { return inner.apply(x, into: y, adding: adding) }
+      let between = Matrix<Float>(rows: x.rows, columns: inner.weight.rows)
+      inner.apply(x, into: between, adding: false)
+      outer.apply(between, into: y, adding: adding)
+    }
+
+    func applyBackward(_ dy: Matrix<Float>, into dx: Matrix<Float>, adding: Bool) {
+      guard let outer else { return inner.applyBackward(dy, into: dx, adding: adding) }
+      let between = Matrix<Float>(rows: dy.rows, columns: inner.weight.rows)
+      outer.applyBackward(dy, into: between, adding: false)
+      inner.applyBackward(between, into: dx, adding: adding)
+    }
+  }
+
+  let parts: [Part]
   /// b, one number per output; nil when nothing is added.
   public var bias: [Float]?
   /// In what products are computed; b is added in single precision.
   public let precision: Precision
-  private let rounded: RoundedWeight?
 
+  /// - Parameter weight: W, outputs × inputs.
   public init(_ weight: Matrix<Float>, bias: [Float]?, precision: Precision = .float32) {
-    self.weight = weight
-    self.bias = bias
-    self.precision = precision
-    rounded = precision == .bfloat16 ? RoundedWeight(weight) : nil
+    self.init([Part(inner: weight, precision: precision)], bias: bias, precision: precision)
   }
 
-  public var outputs: Int { weight.rows }
-  public var inputs: Int { weight.columns }
+  init(_ parts: [Part], bias: [Float]?, precision: Precision) {
+    self.parts = parts
+    self.bias = bias
+    self.precision = precision
+  }
+
+  /// W, outputs × inputs: a window where the map is one matrix, else the products stacked.
+  public var weight: Matrix<Float> {
+    if parts.count == 1 { return parts[0].weight }
+    let result = Matrix<Float>(rows: outputs, columns: inputs)
+    for (range, part) in ranges { result.rows(range).assign(part.weight) }
+    return result
+  }
+
+  public var outputs: Int { parts.reduce(0) { $0 + $1.outputs } }
+  public var inputs: Int { parts[0].inner.weight.columns }
 
   /// Weights, biases left out: what rates are shares of.
-  public var parameters: Int { weight.count }
+  public var parameters: Int { parts.reduce(0) { $0 + $1.parameters } }
+
+  /// The parts with the outputs they make.
+  private var ranges: [(Range<Int>, Part)] {
+    var start = 0
+    return parts.map { part in
+      defer { start += part.outputs }
+      return (start..<start + part.outputs, part)
+    }
+  }
 
   /// `y = x Wᵀ + b`, or `y += x Wᵀ + b`, with a pulse after every 256 rows of a large product.
   func apply(
     _ x: Matrix<Float>, into y: Matrix<Float>, adding: Bool = false, pulse: () throws -> Void
   ) rethrows {
-    let step = 256 * weight.count > 1 << 32 ? 256 : max(x.rows, 1)
+    let step = 256 * parameters > 1 << 32 ? 256 : max(x.rows, 1)
     for rows in Parallel.ranges(x.rows, of: step) {
-      if x.columns > 0 {
-        if let rounded {
-          multiply(x.rows(rows), rounded.forward, into: y.rows(rows), adding: adding)
-        } else {
-          multiply(x.rows(rows), weight.T, into: y.rows(rows), beta: adding ? 1 : 0)
-        }
+      for (outputs, part) in ranges where x.columns > 0 {
+        part.apply(x.rows(rows), into: y.rows(rows).columns(outputs), adding: adding)
       }
       try pulse()
     }
@@ -44,30 +107,37 @@ public struct LinearMap: Sendable {
 
   /// The derivative by x from that by y: `dx = dy W`, or `dx += dy W`.
   func applyBackward(_ dy: Matrix<Float>, into dx: Matrix<Float>, adding: Bool = false) {
-    if let rounded {
-      multiply(dy, rounded.backward, into: dx, adding: adding)
-    } else {
-      multiply(dy, weight, into: dx, beta: adding ? 1 : 0)
+    for (outputs, part) in ranges {
+      part.applyBackward(dy.columns(outputs), into: dx, adding: adding || outputs.lowerBound > 0)
     }
   }
 
   // MARK: Narrowing
 
-  /// The outputs named by `rows`, in that order.
+  /// The outputs named by `rows`, ascending.
   func keeping(rows: [Int]) -> LinearMap {
-    rows.count == outputs
-      ? self
-      : LinearMap(weight.gathering(rows: rows), bias: bias.map { bias in rows.map { bias[$0] } }, precision: precision)
+    guard rows.count < outputs else { return self }
+    let kept = ranges.map { range, part in
+      let own = rows.filter(range.contains).map { $0 - range.lowerBound }
+      return Part(
+        outer: part.outer?.weight.gathering(rows: own),
+        inner: part.outer == nil ? part.inner.weight.gathering(rows: own) : part.inner.weight, precision: precision)
+    }
+    return LinearMap(kept, bias: bias.map { bias in rows.map { bias[$0] } }, precision: precision)
   }
 
   /// The inputs named by `columns`, in that order.
   func keeping(columns: [Int]) -> LinearMap {
-    columns.count == inputs ? self : LinearMap(weight.gathering(columns: columns), bias: bias, precision: precision)
+    guard columns.count < inputs else { return self }
+    let kept = parts.map {
+      Part(outer: $0.outer?.weight, inner: $0.inner.weight.gathering(columns: columns), precision: precision)
+    }
+    return LinearMap(kept, bias: bias, precision: precision)
   }
 
   // MARK: Spreading
 
-  /// Output k becomes output `rows[k]` of `count`; the others are 0.
+  /// Output k becomes output `rows[k]` of `count`; the others are 0. Two factors become their product.
   func spread(rows: [Int], of count: Int) -> LinearMap {
     guard rows.count < count else { return self }
     return LinearMap(
@@ -79,10 +149,39 @@ public struct LinearMap: Sendable {
       }, precision: precision)
   }
 
-  /// Input k becomes input `columns[k]` of `count`; the others count for nothing.
+  /// Input k becomes input `columns[k]` of `count`; the others count for nothing. Two factors become their product.
   func spread(columns: [Int], of count: Int) -> LinearMap {
     guard columns.count < count else { return self }
     return LinearMap(weight.spread(columns: columns, of: count), bias: bias, precision: precision)
+  }
+}
+
+/// One matrix of a linear map, and its products from both sides.
+struct Product: Sendable {
+  let weight: Matrix<Float>
+  private let rounded: RoundedWeight?
+
+  init(_ weight: Matrix<Float>, _ precision: Precision) {
+    self.weight = weight
+    rounded = precision == .bfloat16 ? RoundedWeight(weight) : nil
+  }
+
+  /// `y = x Wᵀ`, or `y += x Wᵀ`.
+  func apply(_ x: Matrix<Float>, into y: Matrix<Float>, adding: Bool) {
+    if let rounded {
+      multiply(x, rounded.forward, into: y, adding: adding)
+    } else {
+      multiply(x, weight.T, into: y, beta: adding ? 1 : 0)
+    }
+  }
+
+  /// `dx = dy W`, or `dx += dy W`.
+  func applyBackward(_ dy: Matrix<Float>, into dx: Matrix<Float>, adding: Bool) {
+    if let rounded {
+      multiply(dy, rounded.backward, into: dx, adding: adding)
+    } else {
+      multiply(dy, weight, into: dx, beta: adding ? 1 : 0)
+    }
   }
 }
 
@@ -114,14 +213,14 @@ private final class RoundedWeight: Sendable {
 
 extension Matrix<Float> {
   /// Row k becomes row `places[k]` of a matrix of `count` rows; the others are 0.
-  func spread(rows places: [Int], of count: Int) -> Matrix<Float> {
+  public func spread(rows places: [Int], of count: Int) -> Matrix<Float> {
     let result = Matrix(rows: count, columns: columns)
     for (k, place) in places.enumerated() { result.rows(place..<place + 1).assign(rows(k..<k + 1)) }
     return result
   }
 
   /// Column k becomes column `places[k]` of a matrix of `count` columns; the others are 0.
-  func spread(columns places: [Int], of count: Int) -> Matrix<Float> {
+  public func spread(columns places: [Int], of count: Int) -> Matrix<Float> {
     let result = Matrix(rows: rows, columns: count)
     scatter(self, to: places, in: result)
     return result

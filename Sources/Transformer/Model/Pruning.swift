@@ -6,6 +6,10 @@ public struct BranchPruning: Sendable {
   public var keep: [Bool]
   /// Added after the output map, `d` numbers.
   public var bias: [Float]?
+  /// Stands for the branch, of which no unit stays: x ← x + A norm(x) + c, A d×d.
+  public var bridge: LinearMap?
+  /// Two factors in the place of some maps.
+  public var factors: [LinearRole: Factors] = [:]
   /// Stands for the kept columns of the output map: `d × (kept units × their columns)`.
   public var weight: Matrix<Float>?
 
@@ -23,8 +27,8 @@ public struct BranchPruning: Sendable {
   /// Share of the units that stay.
   public var keptShare: Double { Double(kept.count) / Double(max(1, keep.count)) }
 
-  /// Whether only a mask is at work: no bias was added, no weight refitted.
-  public var isUncompensated: Bool { bias == nil && weight == nil }
+  /// Whether only a mask is at work: no bias was added, no weight refitted, no map stands for what is gone.
+  public var isUncompensated: Bool { bias == nil && weight == nil && bridge == nil && factors.isEmpty }
 
   /// This pruning followed by `later`, whose compensation was found on the model that this one leaves.
   ///
@@ -34,6 +38,8 @@ public struct BranchPruning: Sendable {
   /// - Parameter width: columns of the output map that one unit owns.
   func followed(by later: BranchPruning, width: Int) -> BranchPruning {
     var result = BranchPruning(keep: zip(keep, later.keep).map { $0 && $1 })
+    result.bridge = later.bridge ?? bridge
+    result.factors = factors.merging(later.factors) { $1 }
     result.bias = result.removesAll && !removesAll ? later.bias : sum(bias, later.bias)
     let left = result.kept.features(of: width)
     result.weight =
@@ -43,17 +49,37 @@ public struct BranchPruning: Sendable {
   }
 }
 
+extension BranchPruning {
+  /// Weights of one linear map that are gone.
+  func removedParameters(of role: LinearRole, _ configuration: Configuration) -> Int {
+    func size(_ space: Space, _ units: Int) -> Int {
+      space.module == nil ? configuration.hiddenSize : units * configuration.featuresPerUnit(space)
+    }
+    let left = (size(role.rows, kept.count), size(role.columns, kept.count))
+    return size(role.rows, keep.count) * size(role.columns, keep.count)
+      - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
+  }
+}
+
 /// What is taken out of one block.
 public typealias BlockPruning = PerModule<BranchPruning>
 
 extension BlockPruning {
   /// Weights of the block's linear maps that are gone.
   public func removedParameters(_ configuration: Configuration) -> Int {
-    Module.allCases.reduce(0) { $0 + self[$1].removed.count * configuration.parametersPerUnit($1) }
+    Module.allCases.reduce(0) { sum, module in
+      let roles = configuration.roles.filter { $0.module == module }
+      return roles.reduce(sum - (self[module].bridge?.parameters ?? 0)) {
+        $0 + self[module].removedParameters(of: $1, configuration)
+      }
+    }
   }
 
+  /// Whether some of its maps are two factors.
+  public var hasFactors: Bool { Module.allCases.contains { !self[$0].factors.isEmpty } }
+
   /// Whether nothing is left of the block: the residual stream passes it as it is.
-  public var isAbsent: Bool { Module.allCases.allSatisfy { self[$0].removesAll && self[$0].bias == nil } }
+  public var isAbsent: Bool { Module.allCases.allSatisfy { self[$0].removesAll && self[$0].isUncompensated } }
 
   /// Nothing is taken out of block `layer`.
   public static func keepingAll(_ configuration: Configuration, layer: Int) -> BlockPruning {
@@ -96,6 +122,9 @@ public struct Pruning: Sendable {
       })
   }
 
+  /// The blocks in whose place a linear map stands.
+  public var bridgedBlocks: [Int] { blocks.indices.filter { blocks[$0].attention.bridge != nil } }
+
   /// Weights of linear maps that are gone.
   public func removedParameters(_ configuration: Configuration) -> Int {
     blocks.reduce(0) { $0 + $1.removedParameters(configuration) }
@@ -118,6 +147,15 @@ public struct Pruning: Sendable {
         }
         try require("\(module.rawValue) units", branch.keep.count, configuration.units(module, layer: layer))
         try require("\(module.output.rawValue) bias entries", branch.bias?.count, configuration.hiddenSize)
+        for role in module.roles {
+          let factors = branch.factors[role]
+          try require(
+            "\(role.rawValue) outer rows", factors?.outer.rows, configuration.size(role.rows, layer: layer))
+          try require(
+            "\(role.rawValue) inner columns", factors?.inner.columns, configuration.size(role.columns, layer: layer))
+        }
+        try require("bridge rows", branch.bridge?.outputs, configuration.hiddenSize)
+        try require("bridge columns", branch.bridge?.inputs, configuration.hiddenSize)
         try require("\(module.output.rawValue) weight rows", branch.weight?.rows, configuration.hiddenSize)
         try require(
           "\(module.output.rawValue) weight columns", branch.weight?.columns,

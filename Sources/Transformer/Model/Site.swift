@@ -2,6 +2,8 @@
 public enum Site: String, CaseIterable, Sendable, Comparable {
   /// The residual stream that enters the block.
   case blockIn = "block.in"
+  /// The normalised residual stream: the input of query, key and value.
+  case attentionIn = "attn.in"
   /// All heads side by side, before the output projection: its input.
   case attentionHeads = "attn.heads"
   /// The residual stream after attention.
@@ -22,7 +24,7 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
   /// The module whose branch it lies in.
   public var module: Module {
     switch self {
-    case .blockIn, .attentionHeads: .attention
+    case .blockIn, .attentionIn, .attentionHeads: .attention
     default: .ffn
     }
   }
@@ -44,7 +46,7 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
   var stage: Stage {
     switch self {
     case .blockIn, .feedForwardResidual: .entering
-    case .feedForwardIn: .normalized
+    case .attentionIn, .feedForwardIn: .normalized
     case .gateBefore, .gate, .up: .projected
     case .attentionHeads, .activation: .mixed
     case .blockOut: .leaving
@@ -54,7 +56,7 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
   /// The space its columns live in.
   public var space: Space {
     switch self {
-    case .blockIn, .blockOut, .feedForwardResidual, .feedForwardIn: .model
+    case .blockIn, .attentionIn, .blockOut, .feedForwardResidual, .feedForwardIn: .model
     case .attentionHeads: .queries
     case .gateBefore, .gate, .up, .activation: .neurons
     }

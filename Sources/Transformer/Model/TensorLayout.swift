@@ -100,7 +100,7 @@ struct TensorLayout: Sendable {
     for stored in family.linears {
       let name = linear(stored, layer)
       let rows = stored.roles.reduce(0) { $0 + configuration.size($1.rows, layer: layer) }
-      let columns = stored.roles.first.map { configuration.size($0.columns, layer: layer) } ?? 0
+      let columns = stored.roles.first.map { configuration.columns(of: $0, layer: layer) } ?? 0
       let place = stored.roles.first.map { TensorSlot.Place(layer: layer, module: $0.module) }
       slots.append(
         TensorSlot(

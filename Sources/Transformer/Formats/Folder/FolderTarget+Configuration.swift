@@ -84,15 +84,17 @@ extension Family {
   /// What config.json of the class with sizes per block says of them, and where the class is.
   static func sizes(_ blocks: [BlockSizes], queriesPerUnit: Int, key: String) -> [JSON.Member] {
     let entries = blocks.map { block in
-      JSON.object([
-        JSON.Member("heads", .integer(block.units.attention * queriesPerUnit)),
-        JSON.Member("kv_heads", .integer(block.units.attention)),
-        JSON.Member("ffn", .integer(block.units.ffn)),
-        JSON.Member("qkv_bias", .bool(block.biases.contains(.query))),
-        JSON.Member("o_bias", .bool(block.biases.contains(.output))),
-        JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),
-        JSON.Member("down_bias", .bool(block.biases.contains(.down))),
-      ])
+      let bridge = block.bridges ? [JSON.Member("bridge", .bool(true))] : []
+      return JSON.object(
+        [
+          JSON.Member("heads", .integer(block.units.attention * queriesPerUnit)),
+          JSON.Member("kv_heads", .integer(block.units.attention)),
+          JSON.Member("ffn", .integer(block.units.ffn)),
+          JSON.Member("qkv_bias", .bool(block.biases.contains(.query))),
+          JSON.Member("o_bias", .bool(block.biases.contains(.output))),
+          JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),
+          JSON.Member("down_bias", .bool(block.biases.contains(.down))),
+        ] + bridge)
     }
     let classes = JSON.object([
       JSON.Member("AutoConfig", .text("modeling_prn.PrnConfig")),

@@ -22,6 +22,11 @@ struct FolderTarget {
   /// - Throws: `ModelError.cannotExport` when no class holds the model.
   init(_ model: LanguageModel, _ widths: Widths) throws {
     self.widths = widths
+    if widths == .own, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
+      throw ModelError.cannotExport(
+        reason:
+          "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
+    }
     layers = widths == .whole ? Array(0..<model.layers) : try model.presentBlocks()
     let source = model.configuration.keeping(layers)
     let blocks = Self.sizes(model, layers, widths)
@@ -56,6 +61,10 @@ struct FolderTarget {
         if pruning.removesAll { blocks[place].biases.subtract(module.roles) }
         if pruning.bias != nil { blocks[place].biases.insert(module.output) }
         if widths != .whole { blocks[place].units[module] = pruning.kept.count }
+        if pruning.bridge != nil {
+          blocks[place].biases.insert(module.output)
+          blocks[place].bridges = true
+        }
       }
     }
     guard case .even(let align) = widths else { return blocks }
@@ -101,7 +110,10 @@ struct FolderTarget {
   func isChanged(_ roles: [LinearRole], isBias: Bool, _ pruning: BlockPruning?) -> Bool {
     guard let pruning else { return false }
     return Module.allCases.contains { module in
-      roles.contains(module.output) && (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)
+      if !isBias, roles.contains(where: { pruning[module].factors[$0] != nil }) { return true }
+      guard roles.contains(module.output) else { return false }
+      return pruning[module].bridge != nil
+        || (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)
     }
   }
 }
@@ -120,6 +132,9 @@ private struct Place {
     let isOwn = family.name == name
     guard isOwn || source.family.graph == family.graph else {
       return "\(name) models cannot be written so: no class with \(widths.words) computes what their blocks do"
+    }
+    if let place = blocks.firstIndex(where: \.bridges), family.layerSizes == nil || family.isTransposed {
+      return "no class but as=hf's has a place for the linear map that stands for blocks, here block \(place)"
     }
     if !isOwn, source.slidingWindow != nil, !family.sliding.isLike(source.family.sliding) {
       return

@@ -23,6 +23,11 @@ struct GGUFTarget {
   init(_ model: LanguageModel, align: Int) throws {
     let configuration = model.configuration
     rotary = try Self.rotary(of: model)
+    let bridges = model.pruning.bridgedBlocks + (0..<model.layers).filter { model.configuration.blocks[$0].bridges }
+    if let block = bridges.first {
+      throw ModelError.cannotExport(
+        reason: "as=gguf cannot write this model: a linear map stands for the blocks from \(block) on")
+    }
     let layers = try model.presentBlocks()
     self.layers = layers
     self.configuration = configuration
@@ -176,7 +181,8 @@ struct GGUFTarget {
       space.module.map { units[place][$0] * configuration.featuresPerUnit(space) } ?? configuration.hiddenSize
     }
     let (rows, columns) = (size(role.rows), size(role.columns))
-    let isRefitted = role == role.module.output && model.pruning[layer]?[role.module].weight != nil
+    let pruning = model.pruning[layer]?[role.module]
+    let isRefitted = role == role.module.output && pruning?.weight != nil || pruning?.factors[role] != nil
     let stored = configuration.family.linear(role).flatMap {
       try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight"))
     }

@@ -1,0 +1,106 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// Finds two factors for the linear maps of every block.
+struct Factoring {
+  let model: Model
+  let acts: Activations?
+  let structure: Structure
+  /// Whether factors are the best for the captured inputs, and not for the weights alone.
+  let isWhitened: Bool
+  /// Share of the parameters that goes, one for each block.
+  let rates: [Double]
+  let roles: [LinearRole]
+  let context: any RunContext
+
+  private var network: LanguageModel { model.network }
+
+  /// Factors from the captured inputs or the weights alone.
+  func factored() throws -> Pruning {
+    var pruning = Pruning.keepingAll(network.configuration)
+    var first = 0
+    if let (stage, saved) = try context.latestStage(of: "blocks", through: network.layers - 1) {
+      pruning = try Pruning(from: saved, structure: structure)
+      first = stage
+      context.resumed(at: stage, of: network.layers, "layer")
+    }
+    for layer in first..<network.layers {
+      try context.progress(layer, of: network.layers, "layer")
+      pruning.blocks[layer] = try factors(of: network.loadBlock(layer))
+      if layer + 1 < network.layers {
+        try context.checkpoint("blocks", stage: layer + 1) { try pruning.write(to: $0) }
+      }
+    }
+    return pruning
+  }
+
+  /// The same, and outer factors fitted again on the stream of the compressed blocks.
+  func updated() throws -> Pruning {
+    guard let acts else { return try factored() }
+    var pruning = Pruning.keepingAll(network.configuration)
+    var walk = ResumableWalk(network: network, sequences: try acts.loadCorpus().sequences, context: context)
+    walk.findings = .init(
+      save: { try pruning.write(to: $0) },
+      restore: { saved, _ in pruning = try Pruning(from: saved, structure: structure) })
+    let layers = Array(0..<network.layers)
+    try walk.visit(layers, of: layers, pulse: { _ in }) { walk in
+      let layer = walk.layer
+      try context.progress(layer, of: network.layers, "layer")
+      let block = try network.loadBlock(layer)
+      var found = try factors(of: block)
+      try update(&found, of: block, walk)
+      pruning.blocks[layer] = found
+      try walk.step(block.pruned(by: found), pulse: { _ in try context.checkCancelled() })
+    }
+    return pruning
+  }
+
+  private func factors(of block: Block) throws -> BlockPruning {
+    var pruning = BlockPruning.keepingAll(network.configuration, layer: block.layer)
+    guard rates[block.layer] > 0 else { return pruning }
+    for role in roles where !block[role].units.isEmpty {
+      try context.checkCancelled()
+      let W = Matrix<Double>(block[role].weight(role))
+      let found = try at("\(role.rawValue) of block \(block.layer)") {
+        let k = try rankKeeping(1 - rates[block.layer], rows: W.rows, columns: W.columns)
+        if let acts, isWhitened, acts.tokens < k { throw LowRankError.tooFewTokens(acts.tokens, rank: k) }
+        return try lowRankFactors(W, gram: gram(role, block), rank: k)
+      }
+      pruning[role.module].factors[role] = block[role].spread(
+        Factors(outer: Matrix<Float>(found.B), inner: Matrix<Float>(found.A)), role, layer: block.layer)
+    }
+    return pruning
+  }
+
+  /// What was captured of the inputs that the map still has; nil where weights alone count.
+  private func gram(_ role: LinearRole, _ block: Block) throws -> Matrix<Double>? {
+    guard isWhitened, let acts else { return nil }
+    let whole = try acts.part(role.site, layer: block.layer).kept(\.gram, .gram).load()
+    return block[role].narrowed(whole, role)
+  }
+
+  /// Fits the outer factors to what the block's own maps give on the stream so far.
+  private func update(_ pruning: inout BlockPruning, of block: Block, _ walk: Walk) throws {
+    let sites = Set(roles.map(\.site))
+    var grams: [Site: Matrix<Double>] = [:]
+    for site in sites {
+      let width = site.width(network.configuration, layer: block.layer)
+      grams[site] = Matrix(rows: width, columns: width)
+    }
+    try walk.look(
+      at: block, sites: sites,
+      tap: { tap in if let gram = grams[tap.site] { accumulateGram(tap.values, into: gram) } },
+      pulse: { _ in try context.checkCancelled() })
+    for role in roles {
+      guard let factors = pruning[role.module].factors[role], let gram = grams[role.site] else { continue }
+      let (branch, narrow) = (block[role], block[role].narrowed(factors, role))
+      let B = try at("\(role.rawValue) of block \(block.layer)", argument: "acts") {
+        try outerFactor(
+          Matrix<Double>(branch.weight(role)), inner: Matrix<Double>(narrow.inner), gram: branch.narrowed(gram, role))
+      }
+      pruning[role.module].factors[role] = branch.spread(
+        Factors(outer: Matrix<Float>(B), inner: narrow.inner), role, layer: block.layer)
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import Kernel
+import Numerics
+import Testing
+
+@testable import Ops
+@testable import Transformer
+
+private let start = """
+  m = load DATA/tiny-llama
+  cal = text DATA/calibration.txt model=m samples=8 length=64
+  g = capture m cal sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram
+
+  """
+
+/// SVD-LLM: maps as products of two smaller ones.
+@Suite(.serialized) struct LowRankTests {
+  let bench = ScriptBench()
+
+  private func random(_ rows: Int, _ columns: Int, _ name: String) -> Matrix<Double> {
+    var stream = RandomStream(seed: 5, name: name)
+    return Matrix(
+      rows: rows, columns: columns, values: (0..<rows * columns).map { _ in Double.random(in: -1...1, using: &stream) })
+  }
+
+  private func loss(_ W: Matrix<Double>, _ other: Matrix<Double>, _ X: Matrix<Double>) -> Double {
+    ((W - other) * X).values.reduce(0) { $0 + $1 * $1 }
+  }
+
+  /// ‖(W − BA) X‖² is the tail of W X's squared singular values, for wide and for tall maps; all of the rank is W itself;
+  /// and the plain decomposition is never better on X.
+  @Test(arguments: [(6, 9), (9, 6), (7, 7)]) func theLossIsTheTail(_ rows: Int, _ columns: Int) throws {
+    let (W, X) = (random(rows, columns, "W"), random(columns, 40, "X"))
+    X.scaleRows(by: (0..<columns).map { 0.2 + Double($0) })
+    let H = X * X.T
+    let (_, s, _) = try svd(W * X)
+    for k in 1...min(rows, columns) {
+      let (B, A) = try lowRankFactors(W, gram: H, rank: k)
+      #expect(B.columns == k && A.rows == k)
+      let tail = s[k...].reduce(0) { $0 + $1 * $1 }
+      #expect(abs(loss(W, B * A, X) - tail) < 1e-9 * s.reduce(0) { $0 + $1 * $1 })
+      let plain = try lowRankFactors(W, gram: nil, rank: k)
+      #expect(loss(W, plain.B * plain.A, X) >= tail - 1e-9)
+      #expect(
+        (W - plain.B * plain.A).values.reduce(0) { $0 + $1 * $1 } <= (W - B * A).values.reduce(0) { $0 + $1 * $1 }
+          + 1e-9)
+    }
+  }
+
+  /// Of a wide map it is the projection of W on its outputs' leading directions: B A = U Uᵀ W.
+  @Test func theProductIsAProjectionOfTheOutputs() throws {
+    let (W, X) = (random(5, 8, "W"), random(8, 30, "X"))
+    let H = X * X.T
+    let (_, U) = try topEigen(W * H * W.T, 3)
+    let (B, A) = try lowRankFactors(W, gram: H, rank: 3)
+    #expect((B * A - U * U.T * W).values.allSatisfy { abs($0) < 1e-10 })
+    // A factor of H, or H's root turned by any rotation, changes nothing.
+    let scaled = try lowRankFactors(W, gram: 7 * H, rank: 3)
+    #expect((B * A - scaled.B * scaled.A).values.allSatisfy { abs($0) < 1e-10 })
+  }
+
+  @Test func theUpdateChangesNothingOnTheSameInputs() throws {
+    let (W, X) = (random(6, 9, "W"), random(9, 50, "X"))
+    let H = X * X.T
+    let (B, A) = try lowRankFactors(W, gram: H, rank: 4)
+    let again = try outerFactor(W, inner: A, gram: H)
+    #expect((B - again).values.allSatisfy { abs($0) < 1e-7 })
+    let other = random(9, 50, "other")
+    let fitted = try outerFactor(W, inner: A, gram: other * other.T)
+    #expect(loss(W, fitted * A, other) <= loss(W, B * A, other) + 1e-9)
+  }
+
+  @Test func aRateIsTheShareOfTheParametersThatGoes() throws {
+    let text =
+      start + "p = lowrank m acts=g rate=30%\nq = lowrank m acts=g rate=30% linears=down,o\nz = lowrank m acts=g rate=0"
+    let model: Model = try bench.value("p", text)
+    #expect(model.removedShare >= 0.3 && model.removedShare < 0.32)
+    let block = try model.network.loadBlock(2)
+    let counted = Module.allCases.reduce(0) { $0 + block[$1].input.parameters + block[$1].output.parameters }
+    #expect(counted * 6 == model.network.blockParameters)
+    #expect(
+      model.network.totalParameters == model.configuration.totalParameters - model.configuration.blockParameters
+        + model.network.blockParameters)
+    let some: Model = try bench.value("q", text)
+    #expect(some.pruning.blocks[0].attention.factors.count == 1 && some.pruning.blocks[0].ffn.factors.count == 1)
+    let none: Model = try bench.value("z", text)
+    let sequences = Sequences([[1, 5, 9, 200, 31, 7]])
+    #expect(try none.network.logits(sequences).values == none.network.original.logits(sequences).values)
+  }
+
+  /// Written out as one matrix each the model is the same, and so it is when some units had gone before.
+  @Test(arguments: ["m", "(prune m (mask (flap (capture m cal sites=attn.heads,ffn.act)) rate=20%))"])
+  func multipliedOutItIsTheSame(_ source: String) throws {
+    let text =
+      start + """
+        s = \(source)
+        h = capture s cal sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram
+        p = lowrank s acts=h rate=20%
+
+        """
+    let model: Model = try bench.value(
+      "p",
+      source == "m"
+        ? text.replacingOccurrences(of: "s = m\n", with: "").replacingOccurrences(of: " s ", with: " m ") : text)
+    let folder = bench.folder + "/out"
+    try model.network.export(to: folder, as: .masked)
+    let back = try LanguageModel(folder)
+    let sequences = Sequences([[1, 5, 9, 200, 31, 7], [3, 3, 80]])
+    let (found, expected) = (try back.logits(sequences), try model.network.logits(sequences))
+    let scale = expected.values.map(abs).max() ?? 0
+    #expect(zip(found.values, expected.values).allSatisfy { abs($0 - $1) < 1e-4 * scale })
+    #expect(throws: ModelError.self) { try model.network.export(to: folder + "2", as: .huggingFace) }
+    // Backwards through two factors, too.
+    var (two, one): ([Double], [Double]) = ([], [])
+    try model.network.branchGradients(sequences, look: { two += columnProducts($0.normalized, $0.norm.gradient) })
+    try back.branchGradients(sequences, look: { one += columnProducts($0.normalized, $0.norm.gradient) })
+    let size = one.map(abs).max() ?? 0
+    #expect(two.count == one.count && zip(two, one).allSatisfy { abs($0 - $1) < 1e-3 * size })
+  }
+
+  @Test func whiteningIsBetterThanPlain() throws {
+    let text =
+      start + """
+        w = eval (lowrank m acts=g rate=40%) cal length=64
+        p = eval (lowrank m rate=40% how=plain) cal length=64
+
+        """
+    func perplexity(_ name: String) throws -> Double {
+      let report: Report = try bench.value(name, text)
+      return report.measurements[0].value
+    }
+    #expect(try perplexity("w") < perplexity("p"))
+  }
+
+  @Test(arguments: [
+    ("lowrank m acts=g", nil), ("lowrank m rate=20%", "how"), ("lowrank m acts=g rate=20% how=plain", "acts"),
+    ("lowrank m acts=g rate=99.9%", "rate"), ("lowrank m acts=g rate=20% linears=q,q", "linears"),
+    ("lowrank m acts=(capture m cal sites=ffn.act keep=gram) rate=20%", "acts"),
+    ("lowrank (lowrank m acts=g rate=20%) rate=20% how=plain", "model"),
+    ("cascade (lowrank m acts=g rate=20%) cal rate=20%", "model"),
+  ])
+  func whatCannotBeNamesItsArgument(_ call: String, _ argument: String?) throws {
+    let outcome = try bench.run(start + "x = " + call)
+    #expect(outcome.exitCode != 0 && outcome.diagnostics.count == 1, "\(call)")
+    #expect(outcome.diagnostics.first?.argument == argument, "\(outcome.diagnostics.map(\.summary))")
+  }
+}
