@@ -11,6 +11,11 @@ struct Bridging {
 
   /// `pruning` with a map in the first of every run of neighbouring blocks that it removes.
   func bridged(_ pruning: Pruning) throws -> Pruning {
+    if model.configuration.family.normsOutput {
+      throw Diagnostic(
+        "comp=linear makes up for blocks that begin with their norms, and those of \(model.configuration.family.name) end with them",
+        argument: "comp")
+    }
     var result = pruning
     for run in try removedRuns(pruning) {
       try context.progress(run.lowerBound, of: structure.layers, "block")

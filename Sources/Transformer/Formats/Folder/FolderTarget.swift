@@ -22,7 +22,7 @@ struct FolderTarget {
   /// - Throws: `ModelError.cannotExport` when no class holds the model.
   init(_ model: LanguageModel, _ widths: Widths) throws {
     self.widths = widths
-    if widths != .whole, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
+    if widths == .own, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
       throw ModelError.cannotExport(
         reason:
           "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
@@ -130,11 +130,11 @@ private struct Place {
   /// Why the class does not hold the model, one sentence; nil when it does.
   var obstacle: String? {
     let isOwn = family.name == name
-    if let block = blocks.firstIndex(where: \.bridges), widths != .own || family.graph != Family.pruned.graph {
-      return "no class but as=hf's has a place for the linear map that stands for blocks \(block) and on"
-    }
     guard isOwn || source.family.graph == family.graph else {
       return "\(name) models cannot be written so: no class with \(widths.words) computes what their blocks do"
+    }
+    if let place = blocks.firstIndex(where: \.bridges), family.layerSizes == nil || family.isTransposed {
+      return "no class but as=hf's has a place for the linear map that stands for blocks, here block \(place)"
     }
     if !isOwn, source.slidingWindow != nil, !family.sliding.isLike(source.family.sliding) {
       return

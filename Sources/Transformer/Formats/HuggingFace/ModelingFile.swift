@@ -20,12 +20,12 @@ func modelingFile(for family: Family) -> String {
 
     class NoAttention(nn.Module):
         # A block without attention units: only what its output bias adds, or a linear map for blocks that are gone.
-        def __init__(self, old, bias, is_bridge=False, **maps):
+        def __init__(self, old, bias, **maps):
             super().__init__()
             self.layer_idx, self.head_dim = old.layer_idx, old.head_dim
             for name, value in maps.items():
                 setattr(self, name, value)
-            self.bias, self.is_bridge = bias, is_bridge
+            self.bias = bias
 
         def forward(self, hidden_states, *args, **kwargs):
             cache = next((kwargs[key] for key in ("cache", "past_key_values", "past_key_value") if key in kwargs), None)
@@ -33,9 +33,7 @@ func modelingFile(for family: Family) -> String {
                 batch, tokens, _ = hidden_states.shape
                 nothing = hidden_states.new_zeros(batch, 1, tokens, self.head_dim)
                 cache.update(nothing, nothing, self.layer_idx)
-            if self.is_bridge:
-                return self.o_proj(hidden_states), None
-            result, bias = torch.zeros_like(hidden_states), self.bias(self)
+            result, bias = torch.zeros_like(hidden_states), self.bias(self, hidden_states)
             return (result if bias is None else result + bias), None
 
 
@@ -55,15 +53,17 @@ private let surgery = """
           for layer, size in zip(self.model.layers, config.prn_layers):
               attention, mlp = layer.self_attn, layer.mlp
               queries, keys = size["heads"] * base, size["kv_heads"] * base
-              is_bridge = size.get("bridge", False)
               maps = dict(
                   q_proj=nn.Linear(hidden, queries, bias=size["qkv_bias"]),
                   k_proj=nn.Linear(hidden, keys, bias=size["qkv_bias"]),
                   v_proj=nn.Linear(hidden, keys, bias=size["qkv_bias"]),
-                  o_proj=nn.Linear(hidden if is_bridge else queries, hidden, bias=size["o_bias"]))
+                  o_proj=nn.Linear(hidden if size.get("bridge") else queries, hidden, bias=size["o_bias"]))
               if size["heads"] == 0:
+                  adds = lambda self, x: self.o_proj.bias
+                  if size.get("bridge"):
+                      adds = lambda self, x: self.o_proj(x)
                   norms = {name: norm for name in ("q_norm", "k_norm") if (norm := getattr(attention, name, None))}
-                  layer.self_attn = NoAttention(attention, lambda self: self.o_proj.bias, is_bridge, **maps, **norms)
+                  layer.self_attn = NoAttention(attention, adds, **maps, **norms)
               else:
                   for name, value in maps.items():
                       setattr(attention, name, value)
@@ -81,7 +81,7 @@ private let transposedSurgery = """
               queries = size["heads"] * attention.head_dim
               maps = dict(c_attn=Conv1D(3 * queries, hidden), c_proj=Conv1D(hidden, queries))
               if queries == 0:
-                  block.attn = NoAttention(attention, lambda self: self.c_proj.bias, **maps)
+                  block.attn = NoAttention(attention, lambda self, x: self.c_proj.bias, **maps)
               else:
                   attention.split_size = queries
                   for name, value in maps.items():
