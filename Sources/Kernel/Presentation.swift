@@ -34,7 +34,10 @@ public struct ShowRequest: Sendable {
   public var layers: Positions?
   /// `by=`: one of the value's `groupings`.
   public var by: String?
-  public init(name: String, layers: Positions? = nil, by: String? = nil) {
+  /// `network=`: a layer and a network in it, such as `0:3`.
+  public var network: String?
+  public init(name: String, layers: Positions? = nil, by: String? = nil, network: String? = nil) {
+    self.network = network
     self.name = name
     self.layers = layers
     self.by = by

@@ -102,10 +102,10 @@ private let prelude = """
     ("r = for k in 1,2 { kmeans acts k=k }; show r[j=3]", "the sweep has no coordinate `j` | there are k", "j"),
     (
       "show mk m",
-      "`m` is one argument too many: show VALUE [rows=] [layers=] [by=] | an expression stands in parentheses: `show (…)`",
+      "`m` is one argument too many: show VALUE [rows=] [layers=] [by=] [network=] | an expression stands in parentheses: `show (…)`",
       "m"
     ),
-    ("show", "`show` needs more: show VALUE [rows=] [layers=] [by=]", "show"),
+    ("show", "`show` needs more: show VALUE [rows=] [layers=] [by=] [network=]", "show"),
     (
       "plot mk colour=3",
       "`plot` has no parameter `colour` | plot VALUE [x=] [y=] [by=] [layers=] [title=] [x_label=] [y_label=] [width=] [height=] [scale=] [as=] [to=]",

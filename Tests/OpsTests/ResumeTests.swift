@@ -11,6 +11,9 @@ private let start = """
   """
 private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl = kmeans ctx k=3 pca=8\n"
 
+private let networks =
+  start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nnets = canica a components=4 per_run=8\n"
+
 /// What is stopped in the middle and run again is the same, bit for bit, as what was never stopped.
 @Suite(.serialized) struct ResumeTests {
   struct Stop: Sendable, CustomTestStringConvertible {
@@ -50,6 +53,12 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
     Stop(
       op: "canica", done: 5,
       text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),
+    Stop(
+      op: "describe", done: 2,
+      text: networks + "x = describe nets cal model=m nulls=2"),
+    Stop(
+      op: "preserve", done: 4,
+      text: networks + "p = prune m (mask (score nets how=max_abs_z) rate=20%)\nx = preserve nets p few"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=flap rate=20%"),
     Stop(
       op: "cascade", done: 2,

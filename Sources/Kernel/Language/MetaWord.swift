@@ -70,6 +70,7 @@ public struct MetaWord: Sendable {
         Parameter("rows", .literal, "how many rows of a table to print"),
         Parameter("layers", .literal, "which layers to print, such as 0..3"),
         Parameter("by", .word, "what to set apart: the label or task of a report"),
+        Parameter("network", .word, "which network to print all of, as LAYER:NETWORK"),
       ]),
     MetaWord("info", "Print what a value is: type, shape, key, size, cost.", [required("value", .variable)]),
     MetaWord(

@@ -161,6 +161,13 @@ extension Parser {
     case .name: return try reference()
     case .literal(.integer(let lower)) where tokens[index + 1].is(.range) && !tokens[index + 1].isSpaced:
       return try range(from: lower)
+    case .literal(.integer(let layer)) where tokens[index + 1].is(.colon) && !tokens[index + 1].isSpaced:
+      // A layer and what is in it: `0:3`.
+      guard case .literal(.integer(let number)) = tokens[index + 2].kind, !tokens[index + 2].isSpaced else {
+        throw fail("`\(layer):` needs a number behind it")
+      }
+      index += 3
+      return Expression(kind: .literal(.string("\(layer):\(number)")), range: start.lowerBound..<previousEnd)
     case .literal(let literal):
       index += 1
       return Expression(kind: .literal(literal), range: start)

@@ -56,18 +56,18 @@ struct ResumableWalk {
 }
 
 extension Matrix<Float> {
-  func write(to writer: any ArtifactWriter) throws {
+  func write(to writer: any ArtifactWriter, as path: String = "states") throws {
     try withUnsafePointer { pointer, _ in
       try writer.array(
-        "states", UnsafeBufferPointer(start: pointer, count: count), shape: [rows, columns],
+        path, UnsafeBufferPointer(start: pointer, count: count), shape: [rows, columns],
         axes: ["token", "feature"],
         meaning: "residual stream", units: nil)
     }
   }
 
-  func read(from reader: any ArtifactReader) throws {
+  func read(from reader: any ArtifactReader, as path: String = "states") throws {
     try withUnsafeMutablePointer { pointer, _ in
-      try reader.read("states", rows: 0..<rows, into: UnsafeMutableBufferPointer(start: pointer, count: count))
+      try reader.read(path, rows: 0..<rows, into: UnsafeMutableBufferPointer(start: pointer, count: count))
     }
   }
 }

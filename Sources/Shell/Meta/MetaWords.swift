@@ -27,9 +27,11 @@ final class MetaWords: MetaHandler {
     case "show":
       _ = (try call.rows, try call.positions("layers"))
       let shown = showable(session)
-      try call.check([
-        "layers": Set(shown.filter { $0.value.tableParameters.contains("layers") }.keys)
-      ])
+      try call.check(
+        Dictionary(
+          uniqueKeysWithValues: ["layers", "network"].map { name in
+            (name, Set(shown.filter { $0.value.tableParameters.contains(name) }.keys))
+          }))
       guard call.parameters["rows"] != nil, case .value(let value, _)? = call.arguments.first else { return }
       switch value {
       case .literal, .field:
@@ -106,7 +108,8 @@ final class MetaWords: MetaHandler {
   }
 
   private func show(_ call: MetaCall, _ session: Session) throws {
-    let request = ShowRequest(name: call.name, layers: try call.positions("layers"), by: call.text("by"))
+    let request = ShowRequest(
+      name: call.name, layers: try call.positions("layers"), by: call.text("by"), network: call.text("network"))
     try ValuePresenter(session: session, store: store, console: console).show(
       try call.value(), request, rows: try call.rows)
   }

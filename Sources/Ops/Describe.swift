@@ -1,0 +1,96 @@
+import Kernel
+import Numerics
+import Transformer
+
+struct Describe: Op {
+  static let name = "describe"
+  static let summary =
+    "Say in rules when networks, groups or clusters are active, and how well the rules hold elsewhere."
+  static let reference: String? =
+    "enrichment: Monroe et al. 2008; judged as descriptions of neurons are (Bills et al. 2023), against random sets"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=16 length=128 take=order
+    held = text ./data/test.txt model=m samples=16 length=128 take=order
+    nets = canica (capture m cal sites=ffn.gate,ffn.up keep=stream) components=8 per_run=16
+    show (describe nets cal model=m test=held)
+    """
+
+  enum Course: String, Choice {
+    /// Dual regression of the standardised signals on the maps.
+    case regression
+    /// The mean of the raw signals of the key neurons.
+    case mean
+  }
+
+  @Input("networks, neuron groups, or token clusters") var networks: Described
+  @Input("windows of text to describe them on; clusters need the text they label") var text: Corpus
+  @Input("the model they were found in", named: true) var model: Model
+  @Input(
+    "windows to judge the descriptions on; not given, odd windows of the text, and even ones to describe", named: true)
+  var test: Corpus?
+  @Input("kinds of the tokens of each text, as a further fact", named: true) var labels: [Clusters]
+  @Param("which layers, from 0; none for all") var layers = Positions()
+  @Param("run of the networks", in: .atLeast(0)) var run = 0
+  @Param("which neurons are key: a share of the largest |z|, or |z| above a size") var key = KeyRule.share(0.05)
+  @Param("share of the tokens that count as events, the most active ones", in: .between(0.001, 0.5))
+  var events = Ratio(0.05)
+  @Param("most conditions of a description", in: .atLeast(1)) var rules = 6
+  @Param("places shown of the strongest, and of each quarter of the rest", in: .atLeast(0)) var contexts = 8
+  @Param("random sets of each network", in: .atLeast(1)) var nulls = 16
+  @Param("how active a network is at a token") var course = Course.regression
+  @Param("seed of random sets, shifts and samples", in: .atLeast(0)) var seed = 0
+
+  init() {}
+
+  func check() throws -> NoFacts {
+    try layers.check(among: $model.facts?.layers, for: "layers")
+    let given = $networks.givenType?.name
+    if let given, given != Networks.type.name {
+      for (name, isGiven) in [("run", run != 0), ("course", course != .regression), ("key", $key.isGiven)] where isGiven
+      {
+        throw Diagnostic("\(name)= is for networks, and this is a value of type \(given)", argument: name, kind: .usage)
+      }
+    }
+    if given == Clusters.type.name, $test.isGiven {
+      throw Diagnostic(
+        "test= is another text, and the clusters label their own",
+        hint: "leave it out: even windows are judged on odd ones",
+        argument: "test", kind: .usage)
+    }
+    return NoFacts()
+  }
+
+  func estimate() throws -> Resources {
+    let configuration = model.configuration
+    let tokens = text.tokens.count + (test?.tokens.count ?? 0)
+    let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
+    let block = 4 * (configuration.blockParameters / max(1, configuration.layers))
+    return Resources(memory: 4 * tokens * (configuration.hiddenSize + 4 * widest) + block)
+  }
+
+  func run(_ context: any RunContext) throws -> Descriptions {
+    try networks.require(model, $model.references[0], argument: "networks")
+    if case .networks(let networks) = networks, run >= networks.settings.runs {
+      throw Diagnostic("there is no run \(run); the networks have \(networks.settings.runs) runs", argument: "run")
+    }
+    if case .clusters(let clusters) = networks, clusters.corpus != $text.references[0].content {
+      throw Diagnostic("the clusters label the tokens of another text", argument: "text")
+    }
+    let read = try DescribedText(
+      [text] + (test.map { [$0] } ?? []), $text.references + $test.references, labels: labels, model)
+    let least = Int((Double(read.halves.fit.count) * events.value).rounded(.down))
+    guard least >= Describe.fewestEvents else {
+      throw Diagnostic(
+        "\(percent(events.value)) of \(read.halves.fit.count) tokens are \(least) events; \(Describe.fewestEvents) are needed",
+        argument: "events")
+    }
+    let described = try DescribedLayers(self, read, context).described()
+    return Descriptions(
+      noun: networks.noun, described: $networks.references[0].content, parts: described,
+      of: try described.map { try LayerDescription(from: context.open($0)) }, open: context.open)
+  }
+
+  /// Of fewer events nothing is learned.
+  static let fewestEvents = 20
+}

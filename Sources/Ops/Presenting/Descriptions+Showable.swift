@@ -1,0 +1,127 @@
+import Glibc
+import Kernel
+import Numerics
+
+extension Descriptions: Showable {
+  public static var tableParameters: Set<String> { ["layers", "network"] }
+  public static var figureParameters: Set<String> { ["y", "layers"] }
+
+  /// One row per network; with `network=LAYER:NAME` all that is known of one.
+  public func table(_ request: ShowRequest) throws -> TableData? {
+    if let name = request.network { return try card(name) }
+    let shown = try chosen(request.layers)
+    return TableData(
+      columns: [
+        "layer", noun, "active_at", "auroc", "random", "better", "r2", "random_r2", "again", "other_text", "keys",
+      ],
+      rows: shown.map { line in
+        [
+          layerCell(line), .text(line.name), .text(line.rules), number(line.auroc), number(line.random),
+          .bool(line.isBetter), number(line.r2), number(line.randomR2), number(line.again), number(line.otherText),
+          .integer(line.keys),
+        ]
+      })
+  }
+
+  private func layerCell(_ line: Line) -> TableData.Cell {
+    line.layers.count == 1 ? .integer(line.layers[0]) : .text("\(line.layers[0])-\(line.layers[line.layers.count - 1])")
+  }
+
+  private func number(_ value: Double) -> TableData.Cell { value.isNaN ? .missing : .number(value) }
+
+  private func chosen(_ layers: Positions?) throws -> [Line] {
+    guard let layers else { return lines }
+    let count = (lines.flatMap(\.layers).max() ?? -1) + 1
+    let wanted = Set(try layers.resolved(count: count))
+    return lines.filter { !wanted.isDisjoint(with: $0.layers) }
+  }
+
+  /// The set that `LAYER:NAME` means, and its place in the table.
+  func found(_ name: String) throws -> (line: Line, part: LayerDescription, set: SetDescription) {
+    let halves = name.split(separator: ":", maxSplits: 1).map(String.init)
+    guard halves.count == 2, let layer = Int(halves[0]) else {
+      throw Diagnostic(
+        "network= takes a layer and a \(noun), such as 0:3, not `\(name)`", argument: "network", kind: .usage)
+    }
+    guard let line = lines.first(where: { $0.layers.contains(layer) && $0.name == halves[1] }) else {
+      throw Diagnostic("there is no \(noun) \(halves[1]) of layer \(layer)", argument: "network", kind: .usage)
+    }
+    let part = try part(line.part)
+    let set = part.sets.first { $0.name == line.name }
+    return (line, part, set ?? part.sets[0])
+  }
+
+  private func card(_ name: String) throws -> TableData {
+    let (line, part, set) = try found(name)
+    func text(_ value: Double) -> String { value.isNaN ? "unknown" : formatted((value * 1000).rounded() / 1000) }
+    var rows: [(name: String, value: TableData.Cell)] = [
+      ("\(noun)", .text("\(LayerNetworks.title(line.layers)), \(noun) \(line.name), \(line.keys) key units")),
+      ("found again", .text("other seed \(text(set.again)), other text \(text(set.otherText))")),
+      ("active at", .text(set.words)),
+      (
+        "rules",
+        .text(
+          "AUROC \(text(set.auroc)), random sets \(text(line.random)) (95% below \(text(line.randomLimit))), turned text \(text(set.turned))"
+        )
+      ),
+      (
+        "all facts",
+        .text("AUROC \(text(set.ceilingAUROC)), R² \(text(set.r2)), random sets \(text(line.randomR2))")
+      ),
+    ]
+    let order = argsort(set.factShares, descending: true)
+    for index in order.prefix(4) {
+      let random = median(set.nullFactShares.map { $0[index] })
+      rows.append(("by \(part.facts[index])", .text("R² \(text(set.factShares[index])), random sets \(text(random))")))
+    }
+    let places = set.contexts.filter { $0.quarter == 0 }.prefix(6) + set.contexts.filter { $0.quarter > 0 }.prefix(4)
+    for place in places {
+      rows.append(
+        (
+          place.quarter == 0 ? "strongest" : "quarter \(place.quarter)",
+          .text("\(place.before)[\(place.text)]\(place.after)")
+        ))
+    }
+    if line.layers.count > 1 {
+      let shares = zip(line.layers, set.spread).map { "\($0): \(percent($1))" }
+      let entropy = set.spread.reduce(0) { $0 - ($1 > 0 ? $1 * log($1) : 0) }
+      rows.append(("layers", .text("\(shares.joined(separator: ", ")); \(formatted(exp(entropy))) effective")))
+    }
+    return TableData(record: rows)
+  }
+
+  /// AUROC of the rules of each network, what it is for random sets of the layer beside it. `y=facts`: what each fact
+  /// explains of each network; `y=position`: how active networks are along a window.
+  public func figure(_ request: PlotRequest) throws -> Figure {
+    let shown = try chosen(request.layers)
+    let content: Figure.Content
+    switch request.y {
+    case nil, "auroc":
+      content = .bars(
+        BarPlot(
+          x: PlotAxis(noun), y: PlotAxis("AUROC of the rules"), names: shown.map(label),
+          groups: [
+            .init("\(noun)s", values: shown.map(\.auroc)), .init("random sets, median", values: shown.map(\.random)),
+            .init("random sets of the layer, 95%", values: shown.map(\.randomLimit)),
+          ]))
+    case "facts":
+      var rows: [[Double]] = []
+      var facts: [String] = []
+      for part in Set(shown.map(\.part)).sorted() {
+        let found = try self.part(part)
+        facts = found.facts
+        rows += found.sets.map(\.factShares)
+      }
+      content = .heatMap(
+        HeatMap(
+          rows: PlotAxis(noun), columns: PlotAxis("fact"), value: PlotAxis("R² on the other text"),
+          rowCount: rows.count, columnCount: facts.count, values: rows.joined().map { max(0, $0) },
+          rowNames: shown.map(label), columnNames: facts))
+    case .some(let y):
+      throw Diagnostic("descriptions have no plot of \(y); there are y=auroc and y=facts", argument: "y", kind: .usage)
+    }
+    return Figure(title: request.title, key: request.key, content)
+  }
+
+  private func label(_ line: Line) -> String { "\(line.layers[0]):\(line.name)" }
+}

@@ -1,0 +1,73 @@
+import Kernel
+import Numerics
+import Transformer
+
+struct Preserve: Op {
+  static let name = "preserve"
+  static let summary = "Measure how much of the courses of networks a pruned model still shows."
+  static let reference: String? = "the claim of CanICA pruning, that what it keeps keeps the networks; dual regression"
+  static let example = """
+    m = load ./data/tiny-llama
+    cal = text ./data/calibration.txt model=m samples=16 length=128 take=order
+    acts = capture m cal sites=ffn.gate,ffn.up keep=stream
+    nets = canica acts components=8 per_run=16
+    p = prune m (mask (score nets how=max_abs_z) rate=20%)
+    show (preserve nets p cal)
+    """
+
+  enum Rows: String, Choice {
+    /// One row per layer, or per set of layers analysed together.
+    case layer
+    /// One row per network.
+    case network
+  }
+
+  @Input("the networks, of the dense model") var networks: Networks
+  @Input("the pruned model") var model: Model
+  @Input("windows of text to compare courses on") var text: Corpus
+  @Param("run of the networks", in: .atLeast(0)) var run = 0
+  @Param("what a row tells about") var by = Rows.layer
+
+  init() {}
+
+  func estimate() throws -> Resources {
+    let configuration = model.configuration
+    let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
+    return Resources(
+      memory: 4 * text.tokens.count * (2 * configuration.hiddenSize + 4 * widest) + 2 * configuration.blockBytes)
+  }
+
+  func run(_ context: any RunContext) throws -> ResultTable {
+    try text.requireTokenizer(of: model)
+    let dense = model.network.original
+    guard Structure(dense, model: "").spans == networks.structure.spans else {
+      throw Diagnostic("the networks are of a model of other sizes", argument: "model")
+    }
+    guard run < networks.settings.runs else {
+      throw Diagnostic("there is no run \(run); the networks have \(networks.settings.runs) runs", argument: "run")
+    }
+    let found = try PreservedNetworks(self, dense: dense, context).found()
+    let rows = found.enumerated().flatMap { part, values in values.enumerated().map { (part, $0, $1) } }
+    // The first layer names a set of layers.
+    let layers = networks.partLayers.map { Double($0[0]) }
+    let names = ["kept", "preserved", "readable"]
+    if by == .network {
+      return ResultTable(
+        names: ["layer", "network"] + names,
+        columns: [
+          .numbers(rows.map { layers[$0.0] }), .numbers(rows.map { Double($0.1) }), .numbers(rows.map { $0.2.kept }),
+          .numbers(rows.map { $0.2.preserved }), .numbers(rows.map { $0.2.readable }),
+        ], keys: ["layer", "network"])
+    }
+    func means(_ value: (PreservedNetworks.Network) -> Double) -> ResultTable.Column {
+      .numbers(found.map { mean($0.map(value)) })
+    }
+    return ResultTable(
+      names: ["layer", "networks"] + names + ["least_preserved"],
+      columns: [
+        .numbers(layers), .numbers(found.map { Double($0.count) }), means(\.kept), means(\.preserved),
+        means(\.readable),
+        .numbers(found.map { $0.map(\.preserved).min() ?? .nan }),
+      ], keys: ["layer"])
+  }
+}

@@ -1,0 +1,165 @@
+import Kernel
+import Numerics
+import Testing
+
+@testable import Ops
+
+private let start = """
+  m = load DATA/tiny-llama
+  cal = text DATA/calibration.txt model=m samples=24 length=128 take=order
+  held = text DATA/test.txt model=m samples=24 length=128 take=order
+  kc = kinds cal model=m labels=DATA/calibration.labels.tsv
+  kh = kinds held model=m labels=DATA/test.labels.tsv
+  acts = capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,1
+  nets = canica acts components=8 per_run=24
+
+  """
+
+@Suite(.serialized) struct DescribeTests {
+  let bench = ScriptBench()
+
+  @Test func aNetworkOfTheFirstLayerIsActiveAtSpacesAndNewlines() throws {
+    let d: Descriptions = try bench.value(
+      "d", start + "d = describe nets cal model=m test=held labels=[kc, kh] layers=0")
+    let part = try d.part(0)
+    let best = try #require(part.sets.max { $0.auroc < $1.auroc })
+    #expect(best.auroc > 0.9)
+    #expect(best.rules.prefix(2).allSatisfy { ["space", "⏎"].contains($0.value) }, "\(best.words)")
+    #expect(best.auroc > part.randomAUROC && part.randomAUROC > median(best.nullAUROC))
+    #expect(best.ceilingAUROC >= best.auroc)
+    #expect(best.keys == [best.keys[0]] && best.keys[0].count == 20)
+    // Turned texts leave what changes slowly, and no more.
+    #expect(best.turned > 0.4 && best.turned < 0.7)
+    #expect(part.facts == ContextFact.allCases.map(\.rawValue))
+  }
+
+  @Test func onTheTextOfTheNetworksCoursesAreTheirTimeCourses() throws {
+    let d: Descriptions = try bench.value("d", start + "d = describe nets cal model=m layers=1 nulls=1 key=3")
+    let networks: Networks = try bench.value("nets", start)
+    let part = try d.part(0)
+    let stored = try networks.part(layer: 1).courses(run: 0)
+    // Even windows come first, and the sign is that of the skewed side.
+    let order = Array(stride(from: 0, to: 24, by: 2)) + Array(stride(from: 1, to: 24, by: 2))
+    for i in 0..<8 {
+      let course = part.courses.row(i)
+      let row = stored.row(i)
+      let same = order.flatMap { row[($0 * 128)..<(($0 + 1) * 128)] }
+      let sign: Float = zip(course, same).reduce(0) { $0 + $1.0 * $1.1 } < 0 ? -1 : 1
+      // Maps have variance 1 with ddof 1, so that S Sᵀ is N - 1 on the diagonal, and time courses are divided by N.
+      #expect(zip(course, same).allSatisfy { abs($0 * 767 / 768 - sign * $1) < 2e-5 })
+      let fit = course[..<part.fitTokens].map(Double.init)
+      #expect(pole(fit) == 1)
+      let events = fit.count { $0 > part.sets[i].threshold }
+      #expect(abs(Double(events) / Double(fit.count) - 0.05) < 0.002)
+    }
+  }
+
+  @Test func placesAreWhereTheTextSaysTheyAre() throws {
+    let d: Descriptions = try bench.value("d", start + "d = describe nets cal model=m layers=0 nulls=1 contexts=5")
+    let corpus: Corpus = try bench.value("cal", start)
+    let text = try readFile(ScriptBench.data + "/calibration.txt")
+    let part = try d.part(0)
+    for set in part.sets {
+      #expect(set.contexts.count == 25)
+      for place in set.contexts {
+        let bytes = try #require(place.bytes)
+        #expect(bytes == corpus.spans?[place.token])
+        #expect(place.text == readable(text[bytes]) || bytes.isEmpty)
+        #expect((place.course > set.threshold) == (place.quarter == 0))
+        if place.before.count == 32, place.before.allSatisfy(\.isASCII) {
+          #expect(place.before == readable(text[(bytes.lowerBound - 32)..<bytes.lowerBound]))
+        }
+      }
+      let strongest = set.contexts.filter { $0.quarter == 0 }.map(\.course)
+      #expect(strongest == strongest.sorted(by: >))
+    }
+  }
+
+  @Test func clustersAndGroupsAreDescribedToo() throws {
+    let text =
+      start + """
+        cl = kmeans (capture m cal sites=ffn.in keep=values) k=4 pca=16
+        gr = assign (taylor m cal by=cl)
+        dc = describe cl cal model=m labels=kc layers=0 nulls=2
+        dg = describe gr cal model=m labels=kc layers=5 nulls=2
+        """
+    let clusters: Descriptions = try bench.value("dc", text)
+    let part = try clusters.part(0)
+    let information = try #require(part.information)
+    #expect(information.count == 8 && information.allSatisfy { $0 > -0.05 && $0 < 1 })
+    // Clusters of the first layer are mostly tokens and their looks.
+    #expect(information[2] > information[7])
+    #expect((0..<part.courses.columns).allSatisfy { t in part.courses.column(t).reduce(0, +) == 1 })
+    let groups: Descriptions = try bench.value("dg", text)
+    let shares = try groups.part(0)
+    #expect(shares.sets.map(\.name) == ["0", "1", "2", "3", "shared"])
+    #expect(shares.sets.reduce(0) { $0 + $1.keys[0].count } == 384)
+    #expect((0..<shares.courses.columns).allSatisfy { t in abs(shares.courses.column(t).reduce(0, +) - 1) < 1e-5 })
+  }
+
+  @Test func networksOverLayersTellWhereTheyAre() throws {
+    let text =
+      start + "g = canica acts components=4 per_run=24 scope=global\nd = describe g cal model=m nulls=2 course=mean"
+    let d: Descriptions = try bench.value("d", text)
+    #expect(d.lines.count == 4 && d.lines.allSatisfy { $0.layers == [0, 1] && $0.keys == 39 })
+    for set in try d.part(0).sets { #expect(abs(set.spread.reduce(0, +) - 1) < 1e-12) }
+  }
+
+  @Test func oneAndTwoThreadsDescribeInTheSameBytes() throws {
+    let other = ScriptBench()
+    let threads = Parallel.threads
+    defer { Parallel.threads = threads }
+    let text = start + "d = describe nets cal model=m test=held nulls=3\np = preserve nets m held"
+    Parallel.threads = 1
+    #expect(try bench.run(text).exitCode == 0)
+    Parallel.threads = 2
+    #expect(try other.run(text).exitCode == 0)
+    #expect(try bench.objects() == other.objects())
+  }
+
+  @Test(arguments: [
+    (
+      "d = describe nets (text DATA/calibration.txt model=m) model=m", "1 windows of text are too few; there must be 16"
+    ),
+    ("d = describe nets cal model=m events=1%", "1.00% of 1536 tokens are 15 events; 20 are needed"),
+    ("d = describe nets cal model=m run=3", "there is no run 3; the networks have 1 runs"),
+    ("d = describe nets cal model=m layers=4", "there are no networks of these layers"),
+    ("d = describe nets cal model=m labels=kh", "labels= has none of one of the texts"),
+    (
+      "p = prune m (mask (score nets how=max_abs_z) rate=5%)\nd = describe nets cal model=p",
+      "the networks were made on another model"
+    ),
+    ("d = describe kc held model=m", "the clusters label the tokens of another text"),
+    ("d = describe kc cal model=m test=held", "test= is another text, and the clusters label their own"),
+    ("d = describe kc cal model=m run=1", "run= is for networks, and this is a value of type clusters"),
+    ("p = preserve nets m cal run=2", "there is no run 2; the networks have 1 runs"),
+  ]) func whatCannotBeDescribedIsRefusedInOneSentence(_ statement: String, _ expected: String) throws {
+    let outcome = try bench.run(start + statement)
+    #expect(outcome.diagnostics.first?.summary == expected)
+  }
+
+  @Test func theUnprunedModelPreservesEveryNetworkAndAPrunedOneLess() throws {
+    let text =
+      start
+        + """
+        whole = preserve nets m held by=network
+        p = prune m (mask (score (capture m cal sites=ffn.act keep=moments)) rate=20% scope=layer)
+        less = preserve nets p held by=network
+        rows = preserve nets p held
+        """
+    func numbers(_ table: String, _ column: String) throws -> [Double] {
+      guard case .numbers(let values)? = try bench.value(table, text, as: ResultTable.self)[column] else { return [] }
+      return values
+    }
+    #expect(try numbers("whole", "preserved").allSatisfy { abs($0 - 1) < 1e-9 })
+    #expect(try numbers("whole", "readable").allSatisfy { abs($0 - 1) < 1e-9 })
+    let (preserved, readable) = (try numbers("less", "preserved"), try numbers("less", "readable"))
+    #expect(preserved.count == 16)
+    // In the first layer nothing before it was pruned.
+    #expect(zip(preserved, readable).prefix(8).allSatisfy { abs($0 - $1) < 1e-9 })
+    #expect(zip(preserved, readable).dropFirst(8).allSatisfy { $0 < $1 })
+    #expect(readable.allSatisfy { $0 > 0.98 && $0 < 1 })
+    let means = try numbers("rows", "preserved")
+    #expect(abs(means[1] - mean(Array(preserved.dropFirst(8)))) < 1e-12)
+  }
+}
