@@ -9,9 +9,10 @@ struct Describe: Op {
   static let reference: String? =
     "enrichment: Monroe et al. 2008; judged as descriptions of neurons are (Bills et al. 2023), against random sets"
   static let example = """
+    param windows = 16
     m = load ./data/tiny-llama
-    cal = text ./data/calibration.txt model=m samples=16 length=128 take=order
-    held = text ./data/test.txt model=m samples=16 length=128 take=order
+    cal = text ./data/calibration.txt model=m samples=windows length=128 take=order
+    held = text ./data/test.txt model=m samples=windows length=128 take=order
     nets = canica (capture m cal sites=ffn.gate,ffn.up keep=stream) components=8 per_run=16
     show (describe nets cal model=m test=held)
     """

@@ -183,18 +183,19 @@ struct DescribedLayers {
     let settings = networks.settings
     guard let contrast = Contrast(rawValue: settings.contrast), let order = UnmixingOrder(rawValue: settings.algorithm)
     else { return nil }
+    let analysis = NetworkAnalysis(
+      components: k, scale: signals.scale,
+      rotation: settings.ica == CanICA.Analysis.none.rawValue
+        ? nil
+        : .init(
+          contrast: contrast, order: order, restarts: 1, seed: settings.seed + 1, tolerance: 1e-4,
+          maximumIterations: 300),
+      key: settings.key, keepsMaps: false)
     do {
-      let Z = try signals.scaled(columns, rows)
-      let pulse = { try context.checkCancelled() }
-      let Y1 = try whitened(sharedSubspace(Z, components: k, progress: pulse).B)
-      let W =
-        settings.ica == CanICA.Analysis.none.rawValue
-        ? .identity(k)
-        : try unmixing(
-          Y1, contrast: contrast, order: order, restarts: 1, seed: settings.seed + 1, name: "canica \(title) run 0",
-          tolerance: 1e-4, maximumIterations: 300, progress: pulse
-        ).W
-      return functionalNetworks(Y1, W: W, signals: Z).z
+      return try analysis.networks(
+        of: columns.map { $0.rows(rows) }, subjects: [], name: "canica \(title) run 0",
+        progress: { try context.checkCancelled() }
+      ).networks.z
     } catch is NetworkError { return nil }
   }
 

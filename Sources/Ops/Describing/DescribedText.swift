@@ -55,7 +55,7 @@ struct DescribedText {
     self.origin = origin
     let known = corpora.map(\.spans)
     spans = known.contains { $0 == nil } ? nil : origin.map { known[$0.text]?[$0.token] ?? 0..<0 }
-    let tokenizer = try Tokenizer(folder: model.network.checkpoint.folder)
+    let tokenizer = try Tokenizer(model.network.checkpoint.files)
     var bytes: [Int32: [UInt8]] = [:]
     for token in sequences.tokens where bytes[token] == nil {
       bytes[token] = tokenizer.kind(of: token) == .control ? [] : tokenizer.bytes(of: token)
