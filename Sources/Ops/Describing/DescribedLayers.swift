@@ -294,7 +294,7 @@ struct DescribedLayers {
     let courses = Matrix<Float>(Matrix<Double>(activity.courses))
     return LayerDescription(
       layers: parts[part], sets: sets, facts: text.facts.map(\.fact.rawValue), courses: courses,
-      fitTokens: text.halves.fit.count, information: activity.information)
+      fitTokens: text.halves.fit.count, starts: text.sequences.offsets, information: activity.information)
   }
 
   /// The strongest events, one of a window, and samples from each quarter of the rest, strongest quarter first: tops alone

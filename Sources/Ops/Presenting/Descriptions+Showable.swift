@@ -117,10 +117,24 @@ extension Descriptions: Showable {
           rows: PlotAxis(noun), columns: PlotAxis("fact"), value: PlotAxis("R² on the other text"),
           rowCount: rows.count, columnCount: facts.count, values: rows.joined().map { max(0, $0) },
           rowNames: shown.map(label), columnNames: facts))
+    case "position": content = .lines(try positions(shown))
     case .some(let y):
-      throw Diagnostic("descriptions have no plot of \(y); there are y=auroc and y=facts", argument: "y", kind: .usage)
+      throw Diagnostic(
+        "descriptions have no plot of \(y); there are y=auroc, y=facts and y=position", argument: "y", kind: .usage)
     }
     return Figure(title: request.title, key: request.key, content)
+  }
+
+  /// The median over windows of the first eight courses at each place, in deviations of the course.
+  private func positions(_ shown: [Line]) throws -> LinePlot {
+    let series = try shown.prefix(8).map { line -> LinePlot.Series in
+      let part = try part(line.part)
+      let profile = CourseProfile(part, part.sets.firstIndex { $0.name == line.name } ?? 0)
+      let median = profile.medianByPlace
+      return LinePlot.Series(label(line), x: median.indices.map(Double.init), y: median)
+    }
+    return LinePlot(
+      x: PlotAxis("token of the window", isWhole: true), y: PlotAxis("median activity", unit: "sd"), series: series)
   }
 
   private func label(_ line: Line) -> String { "\(line.layers[0]):\(line.name)" }

@@ -14,6 +14,8 @@ public struct LayerDescription: Artifact {
   let courses: Matrix<Float>
   /// Tokens of the described text.
   let fitTokens: Int
+  /// First token of each window of both texts, and the end.
+  let starts: [Int]
   /// Of clusters: adjusted mutual information with each fact, on the text it is judged on.
   let information: [Double]?
 
@@ -110,6 +112,8 @@ extension LayerDescription {
     try writer.strings("name", sets.map(\.name), axis: "network")
     try writer.strings("asked", facts, axis: "fact")
     try writer.attribute("fit_tokens", .integer(fitTokens))
+    try writer.vector(
+      "window_start", starts.map(Int64.init), axis: "bound", meaning: "first token of each window, then the end")
     try courses.copy().withUnsafePointer { pointer, _ in
       try writer.array(
         "course", UnsafeBufferPointer(start: pointer, count: courses.count), shape: [courses.rows, courses.columns],
@@ -203,6 +207,7 @@ extension LayerDescription {
     let count = names.count
     facts = try reader.strings("asked")
     fitTokens = try reader.attribute("fit_tokens").intValue ?? 0
+    starts = try reader.array("window_start", as: Int64.self).map { Int($0) }
     let shape = try reader.shape("course")
     courses = Matrix(rows: shape[0], columns: shape[1])
     try reader.read("course", rows: 0..<shape[0], into: courses)

@@ -37,7 +37,7 @@ public final class Walk {
   private let batches: [Batch]
   private let rotation: RotationTables?
   private let cache: KeyValueCache?
-  private let scratch = Scratch()
+  private let scratch: Scratch
 
   /// - Parameters:
   ///   - layer: where to take up a walk; its states are then the caller's to fill in, with `states.assign`.
@@ -61,8 +61,22 @@ public final class Walk {
       bytes > limit
       ? try SpillFile.matrix(rows: sequences.tokens.count, columns: d, in: folder)
       : Matrix(rows: sequences.tokens.count, columns: d)
+    scratch = Scratch()
     batches = sequences.batches().map { Batch(sequences, $0, after: cache) }
     rotation = RotationTables(model.configuration, positions: past..<past + sequences.longest)
+  }
+
+  private init(copying other: Walk) {
+    (model, sequences, layer, cache) = (other.model, other.sequences, other.layer, nil)
+    (batches, rotation, scratch) = (other.batches, other.rotation, other.scratch)
+    states = other.states.copy()
+  }
+
+  /// A walk of its own that stands where this one stands. The two share their working memory, so that they move on by
+  /// turns, never at the same time.
+  public func branched() -> Walk {
+    precondition(cache == nil, "a branch of a walk that adds to a cache")
+    return Walk(copying: self)
   }
 
   /// Fills the states with the embeddings of the tokens.

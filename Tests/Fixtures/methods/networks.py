@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 import sklearn
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, t as student
 from sklearn.metrics import adjusted_mutual_info_score, roc_auc_score
 
 assert (np.__version__, scipy.__version__, sklearn.__version__) == ("2.4.6", "1.17.1", "1.9.1")
@@ -67,7 +67,11 @@ delta, z = log_odds(y1, y0, f, 10)
 levels = np.stack([rng.integers(0, 5, 50), rng.integers(0, 3, 50)])
 y = np.round(rng.standard_normal(50) + levels[0], 6)
 
+random, observed = np.round(rng.standard_normal(9), 6), np.array([0.1, 2.0, -5.0, 40.0])
+deviation = (observed - random.mean()) / (random.std(ddof=1) * np.sqrt(1 + 1 / len(random)))
+
 write("networks.txt", {
+    "random": random, "observed": observed, "student": 2 * student.sf(abs(deviation), len(random) - 1),
     "Z": Z, "S": S, "courses": standard @ np.linalg.pinv(S), "score": score, "positive": positive,
     "auroc": roc_auc_score(positive, score), "a": a, "b": b, "ami": adjusted_mutual_info_score(a, b), "p": p,
     "bh": false_discovery_control(p), "holm": holm(p), "y1": y1, "y0": y0, "f": f, "delta": delta, "z": z,

@@ -1,3 +1,4 @@
+import Foundation
 import Kernel
 import Numerics
 import Testing
@@ -161,5 +162,41 @@ private let start = """
     #expect(readable.allSatisfy { $0 > 0.98 && $0 < 1 })
     let means = try numbers("rows", "preserved")
     #expect(abs(means[1] - mean(Array(preserved.dropFirst(8)))) < 1e-12)
+  }
+}
+
+/// Pages for a browser: nothing to load, small, and all text spelled out.
+@Suite(.serialized) struct DescriptionPageTests {
+  let bench = ScriptBench()
+
+  @Test func everyNetworkHasAPageThatStandsByItself() throws {
+    let d: Descriptions = try bench.value("d", start + "d = describe nets cal model=m labels=kc layers=0 nulls=2")
+    let folder = bench.folder + "/pages"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    #expect(try d.export(ExportRequest(name: "d <b>", path: folder, form: ExportForm("html"))) == [])
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    #expect(names == ["index.html"] + (0..<8).map { "layer0-\($0).html" })
+    for name in names {
+      let page = try String(contentsOfFile: folder + "/" + name, encoding: .utf8)
+      #expect(page.utf8.count < 40_000, "\(name) has \(page.utf8.count) bytes")
+      #expect(!page.contains("<script") && !page.contains("http"))
+      // Words of the text cannot open an element.
+      #expect(!page.contains("d <b>"))
+      let opened = page.matches(of: #/<(svg|table|details|ul|p|h2)[ >]/#).count
+      let closed = page.matches(of: #/<\/(svg|table|details|ul|p|h2)>/#).count
+      #expect(opened == closed, "\(name)")
+    }
+    let index = try String(contentsOfFile: folder + "/index.html", encoding: .utf8)
+    #expect(names.dropFirst().allSatisfy { index.contains("href=\"\($0)\"") })
+  }
+
+  @Test func aProfileIsOfTheCourse() throws {
+    let d: Descriptions = try bench.value("d", start + "d = describe nets cal model=m layers=1 nulls=1")
+    let part = try d.part(0)
+    let profile = CourseProfile(part, 3)
+    #expect(profile.histogram(50).reduce(0, +) == 24 * 128)
+    #expect(abs(profile.autocorrelation(lags: 4)[0] - 1) < 1e-9)
+    #expect(profile.medianByPlace.count == 128)
+    for y in [nil, "facts", "position"] { _ = try d.figure(PlotRequest(name: "d", y: y)) }
   }
 }
