@@ -94,9 +94,11 @@ extension Descriptions: Showable {
   /// explains of each network; `y=position`: how active networks are along a window.
   public func figure(_ request: PlotRequest) throws -> Figure {
     let shown = try chosen(request.layers)
+    let title: String
     let content: Figure.Content
     switch request.y {
     case nil, "auroc":
+      title = "How well rules find the events of each \(noun) in another text"
       content = .bars(
         BarPlot(
           x: PlotAxis(noun), y: PlotAxis("AUROC of the rules"), names: shown.map(label),
@@ -105,6 +107,7 @@ extension Descriptions: Showable {
             .init("random sets of the layer, 95%", values: shown.map(\.randomLimit)),
           ]))
     case "facts":
+      title = "What each fact tells of each \(noun) in another text"
       var rows: [[Double]] = []
       var facts: [String] = []
       for part in Set(shown.map(\.part)).sorted() {
@@ -117,12 +120,14 @@ extension Descriptions: Showable {
           rows: PlotAxis(noun), columns: PlotAxis("fact"), value: PlotAxis("R² on the other text"),
           rowCount: rows.count, columnCount: facts.count, values: rows.joined().map { max(0, $0) },
           rowNames: shown.map(label), columnNames: facts))
-    case "position": content = .lines(try positions(shown))
+    case "position":
+      title = "How active \(noun)s are along a window"
+      content = .lines(try positions(shown))
     case .some(let y):
       throw Diagnostic(
         "descriptions have no plot of \(y); there are y=auroc, y=facts and y=position", argument: "y", kind: .usage)
     }
-    return Figure(title: request.title, key: request.key, content)
+    return Figure(title: title, key: request.key, content)
   }
 
   /// The median over windows of the first eight courses at each place, in deviations of the course.

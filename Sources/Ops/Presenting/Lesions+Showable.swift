@@ -95,11 +95,17 @@ extension Lesions: Showable {
   /// change of each beside random sets; of `mode=grow` curves.
   public func figure(_ request: PlotRequest) throws -> Figure {
     let chosen = try chosen(request.layers)
+    let title: String
     let content: Figure.Content
     switch request.y {
-    case nil where isGrown: content = .lines(curves(chosen))
-    case nil where !kinds.isEmpty, "class": content = .heatMap(try heatMap(chosen))
+    case nil where isGrown:
+      title = "What breaks while a layer loses its units"
+      content = .lines(curves(chosen))
+    case nil where !kinds.isEmpty, "class":
+      title = "What breaks without each \(noun)"
+      content = .heatMap(try heatMap(chosen))
     case nil, "total":
+      title = "What the loss of each \(noun) costs"
       content = .bars(
         BarPlot(
           x: PlotAxis(noun), y: PlotAxis("change of the loss", unit: "nat/token"), names: chosen.map(label),
@@ -110,7 +116,7 @@ extension Lesions: Showable {
     case .some(let y):
       throw Diagnostic("lesions have no plot of \(y); there are y=class and y=total", argument: "y", kind: .usage)
     }
-    return Figure(title: request.title, key: request.key, content)
+    return Figure(title: title, key: request.key, content)
   }
 
   private func label(_ index: Int) -> String {
