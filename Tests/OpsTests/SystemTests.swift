@@ -53,8 +53,8 @@ private let start = """
     #expect(zip(found.values, expected.values).allSatisfy { abs($0 - $1) < 1e-4 })
     for format in [ModelFormat.masked, .gguf] {
       #expect(throws: ModelError.self) { try model.network.export(to: folder + ".x", as: format) }
-      #expect(throws: ModelError.self) { try back.export(to: folder + ".x", as: format) }
     }
+    #expect(throws: ModelError.self) { try back.export(to: folder + ".x", as: .gguf) }
     // Backwards, too: the lowest block's derivative by what its output map reads, against a difference.
     try checkGradient(model.network)
   }
