@@ -90,6 +90,7 @@ interop: build venv
 	.venv/bin/python Tests/Fixtures/tokenizers/make_tokenizers.py into .build/interop-tokenizers 2000
 	PRN_TOKENIZERS=$(CURDIR)/.build/interop-tokenizers $(SWIFT) test --skip-build --filter TokenizerInteropTests
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)
+	.venv/bin/python Tests/Interop/models.py $(PRN)
 	.venv/bin/python Tests/Interop/jupyter.py $(PRN)
 	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 
