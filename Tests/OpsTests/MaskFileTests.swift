@@ -156,6 +156,6 @@ private let start = """
     #expect(refusal("x = mask s \(list) rate=20% model=m") == "scores and a file exclude each other")
     #expect(refusal("x = mask \(list) model=m protect=0") == "protect= has no effect on a mask that is there already")
     #expect(refusal("x = mask s rate=20% dataset=z") == "dataset= names a part of a file, and there is none")
-    #expect(refusal("x = mask s") == "mask needs a rate=, a threshold= or rates=")
+    #expect(refusal("x = mask s") == "mask needs a rate=, a threshold=, rates= or count=")
   }
 }
