@@ -97,7 +97,7 @@ struct RandomLesions: Sendable {
   func set(like lesion: NamedLesion, _ draw: Int) throws -> LesionSet {
     var stream = RandomLesions.stream(seed, lesion, draw)
     let pieces = try lesion.members.pieces.map { piece -> LesionSet.Piece in
-      let all = network.leftUnits(piece.module, layer: piece.layer)
+      let all = network.keptUnits(piece.module, layer: piece.layer)
       let out = Set(piece.units)
       let own = all.filter { out.contains($0) != isKept }
       guard let chosen = pools[piece.layer][piece.module]?.set(like: own, match, using: &stream) else {

@@ -401,17 +401,10 @@ struct LesionSurvey {
         let squares = zip(own.sumOfSquares, norms).map { $0 / Double(max(1, own.count)) * $1 }
         let width = configuration.featuresPerUnit(module.output.columns)
         let energy = Parallel.ranges(squares.count, of: width).map { squares[$0].reduce(0, +) }
-        pools[layer][module] = UnitPool(energy: energy, available: network.leftUnits(module, layer: layer))
+        pools[layer][module] = UnitPool(energy: energy, available: network.keptUnits(module, layer: layer))
         means[layer][module] = own.mean
       }
     }
     losses = try network.losses(states: walk.states, sequences, pulse: { try context.checkCancelled() })
-  }
-}
-
-extension LanguageModel {
-  /// Units of a module that no pruning has taken out.
-  func leftUnits(_ module: Module, layer: Int) -> [Int] {
-    pruning[layer]?[module].kept ?? Array(0..<configuration.units(module, layer: layer))
   }
 }

@@ -24,11 +24,9 @@ extension LanguageModel {
     for name in Self.carriedFiles + ownCode where checkpoint.files.contains(name) {
       try OutputFile.write(try checkpoint.files.bytes(name), to: folder + "/" + name)
     }
-    let map = JSON.object([
-      JSON.Member("unpruned", .text("numbers count the units of the unpruned model, in the order they have here")),
-      JSON.Member("blocks", unitMap(target.layers)),
-    ])
-    try OutputFile.write(map.serialized() + [UInt8(ascii: "\n")], to: folder + "/prn_units.json")
+    let map = UnitMap(self, target)
+    try OutputFile.write(map.json.serialized() + [UInt8(ascii: "\n")], to: folder + "/prn_units.json")
+    try options.writeMap?(map, folder)
     try OutputFile.write(Array(modelCard(target, options).utf8), to: folder + "/README.md")
     if !checkpoint.files.contains("tokenizer_config.json"), let name = tokenizerClass {
       let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
@@ -37,28 +35,14 @@ extension LanguageModel {
     }
   }
 
-  /// Neurons and heads of the unpruned model by their places in this one, block by block.
-  private func unitMap(_ layers: [Int]) -> JSON {
-    .array(
-      layers.map { layer in
-        let attention = keptUnits(.attention, layer)
-        let group = configuration.queriesPerUnit
-        return .object([
-          JSON.Member("block", .integer(layer)),
-          JSON.Member("kv_heads", .array(attention.map { .integer($0) })),
-          JSON.Member("heads", .array(attention.features(of: group).map { .integer($0) })),
-          JSON.Member("neurons", .array(keptUnits(.ffn, layer).map { .integer($0) })),
-        ])
-      })
-  }
-
-  private func keptUnits(_ module: Module, _ layer: Int) -> [Int] {
+  /// The structural units that a block has left, by their numbers in the unpruned model.
+  public func keptUnits(_ module: Module, layer: Int) -> [Int] {
     pruning[layer]?[module].kept ?? Array(0..<configuration.units(module, layer: layer))
   }
 
   /// The structural units that each of some blocks has left.
   func unitCounts(_ layers: [Int]) -> [PerModule<Int>] {
-    layers.map { layer in PerModule { keptUnits($0, layer).count } }
+    layers.map { layer in PerModule { keptUnits($0, layer: layer).count } }
   }
 
   /// What transformers 4 has to be told where no tokenizer_config.json says it: it guesses from the class of the model,
