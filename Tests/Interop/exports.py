@@ -9,7 +9,9 @@ difference exceeds 1e-4, when greedy texts differ, with transformers with a cach
 code of its own. Without llama-cpp-python the files are skipped by name. Tried with transformers 4.49.0 and 5.23.0 and
 llama-cpp-python 0.3.36.
 """
+import json
 import os
+import re
 import sys
 
 import numpy
@@ -18,6 +20,15 @@ from safetensors.numpy import load_file
 
 from peers import (difference, llama, llama_cpp, llama_greedy, llama_logits, transformers_greedy, transformers_logits,
                    transformers_model)
+
+
+def needed(folder):
+    """The class of transformers that runs the folder, or that its own class is made from."""
+    path = os.path.join(folder, "modeling_prn.py")
+    if os.path.exists(path):
+        return re.search(r"^from transformers import (\w+)Config", open(path).read(), re.MULTILINE)[1] + "Config"
+    with open(os.path.join(folder, "config.json")) as file:
+        return json.load(file)["architectures"][0]
 
 
 def check(folder):
@@ -31,6 +42,9 @@ def check(folder):
             return True
         model = llama(path, 64)
         found, made, kind = llama_logits(model, sequences), [llama_greedy(model, prompt, len(greedy))], "llama.cpp"
+    elif not hasattr(transformers, needed(folder)):
+        print(f"skipped {os.path.basename(folder)}: transformers {transformers.__version__} has no {needed(folder)}")
+        return True
     else:
         model = transformers_model(folder)
         found, kind = transformers_logits(model, sequences), type(model).__name__

@@ -69,7 +69,8 @@ struct TokenizerFixture {
 @Suite struct TokenizerTests {
   static let names = [
     "llama3", "qwen2", "gpt2", "llama2-legacy", "llama2-first", "llama2-always", "sentencepiece-llama",
-    "sentencepiece-plain", "tekken", "deepseek-llm", "deepseek-coder", "deepseek-3", "gpt2-files", "qwen2-files",
+    "sentencepiece-plain", "smollm", "tekken", "deepseek-llm", "deepseek-coder", "deepseek-3", "gpt2-files",
+    "qwen2-files",
     "sentencepiece-side", "sentencepiece-legacy",
   ]
 
@@ -132,8 +133,8 @@ struct TokenizerFixture {
     let styles = try Self.names.map { try TokenizerFixture($0).tokenizer.style }
     #expect(
       styles == [
-        .llama3, .qwen2, .gpt2, .sentencePiece, .sentencePiece, .other, .sentencePiece, .sentencePiece, .other,
-        .other, .other, .other, .gpt2, .qwen2, .sentencePiece, .sentencePiece,
+        .llama3, .qwen2, .gpt2, .sentencePiece, .sentencePiece, .other, .sentencePiece, .sentencePiece, .gpt2,
+        .other, .other, .other, .other, .gpt2, .qwen2, .sentencePiece, .sentencePiece,
       ])
   }
 

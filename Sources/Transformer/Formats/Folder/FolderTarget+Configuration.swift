@@ -11,6 +11,8 @@ extension FolderTarget {
       members["torch_dtype"] = .text("float32")
     }
     members["tie_word_embeddings"] = .bool(configuration.isTied)
+    // vLLM goes by it; transformers does without.
+    members["architectures"] = members["architectures"] ?? .array([.text(configuration.family.className)])
     keepRotation(&members)
     if layers.count < model.layers { keepLayers(&members, of: model) }
     if keepsFamily && configuration.blocks == layers.map({ model.configuration.blocks[$0] }) { return members.json }

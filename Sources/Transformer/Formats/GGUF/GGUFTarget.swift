@@ -29,6 +29,10 @@ struct GGUFTarget {
         reason: "as=gguf cannot write this model: a linear map stands for the blocks from \(block) on")
     }
     let layers = try model.presentBlocks()
+    guard layers.count <= 512 else {
+      throw ModelError.cannotExport(
+        reason: "as=gguf cannot write this model: llama.cpp reads 512 blocks, block \(layers[512]) is one more")
+    }
     self.layers = layers
     self.configuration = configuration
     self.align = align

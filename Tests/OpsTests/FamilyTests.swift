@@ -1,0 +1,83 @@
+import Foundation
+import Kernel
+import Testing
+
+@testable import Ops
+@testable import Transformer
+
+/// Every family under every kind of mask: what the ops make of it runs, counts what is stored, and predicts.
+@Suite(.serialized) struct FamilyTests {
+  private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/transformer").path
+  private static let letters: [Character] = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456")
+
+  /// The fixture's folder with a tokenizer of letters beside its weights, and a text of these.
+  private func prepare(_ name: String, in folder: String) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: Self.fixtures + "/" + name, toPath: folder + "/m")
+    let words = Self.letters.map(String.init) + ["\u{120}", "\u{10A}"]
+    let vocabulary = words.enumerated().map { "\"\($1)\": \($0)" }.joined(separator: ", ")
+    let tokenizer = """
+      {"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+       "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+       "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+       "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                 "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                 "vocab": {\(vocabulary)}, "merges": []}}
+      """
+    try tokenizer.write(toFile: folder + "/m/tokenizer.json", atomically: false, encoding: .utf8)
+    var state: UInt64 = 7
+    let text = (0..<4000).map { _ -> Character in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      let number = Int(state >> 40) % 70
+      return number < Self.letters.count ? Self.letters[number] : number < 66 ? " " : "\n"
+    }
+    try String(text).write(toFile: folder + "/t.txt", atomically: false, encoding: .utf8)
+  }
+
+  private static let all: [(String, String)] =
+    [
+      "llama", "gqa-tied", "llama3", "linear", "biased", "qwen2", "mistral-window", "phi3", "gpt2", "qwen3", "olmo2",
+      "chatglm3", "wide-groups",
+    ].map { ($0, "group") } + ["chatglm3", "qwen3", "olmo2", "phi3", "wide-groups"].map { ($0, "query") }
+
+  @Test("flap, obc, fang and canica prune every family", arguments: all)
+  func everyMethodPrunesEveryFamily(_ name: String, _ unit: String) throws {
+    let bench = ScriptBench()
+    let folder = bench.folder + "/in"
+    try prepare(name, in: folder)
+    let gate = name == "gpt2" ? "" : "ffn.gate,"
+    let text = """
+      m = load \(folder)/m gqa=\(unit)
+      cal = text \(folder)/t.txt model=m samples=32 length=16 seed=0
+      held = text \(folder)/t.txt model=m samples=8 length=16 take=order
+      acts = capture m cal sites=attn.heads,ffn.act keep=moments,gram
+      ctx = capture m cal sites=ffn.in,block.in,block.out keep=values
+      cl = kmeans ctx k=2 pca=4
+      S = taylor m cal by=cl
+      gr = assign S shared=1 how=exact
+      al = allocate ctx rate=10% how=clip
+      grouped = capture m cal sites=attn.heads,ffn.act keep=moments,gram by=cl groups=gr
+      seen = capture m cal sites=\(gate)ffn.up keep=values
+      p0 = prune m (mask (flap acts) rate=20%) comp=bias acts=acts
+      p1 = prune m (mask (obc acts) rate=30% scope=layer) comp=ls acts=acts
+      p2 = prune m (mask (obc grouped weight=context tau=30%) rates=al within=gr) comp=ls acts=grouped
+      p3 = prune m (mask (flap grouped weight=context tau=30%) rates=al within=gr) comp=bias acts=grouped
+      p4 = prune m (mask (score (canica seen components=2 per_run=16 seed=0) how=max_abs_z) rate=10%)
+      p5 = prune m (mask (saliency m cal) rate=20%)
+      dense = eval m held length=16
+
+      """ + (0..<6).map { "e\($0) = eval p\($0) held length=16\n" }.joined()
+    let dense: Report = try bench.value("dense", text)
+    for number in 0..<6 {
+      let (model, report): (Model, Report) = (try bench.value("p\(number)", text), try bench.value("e\(number)", text))
+      // Random models predict chance, pruned or not; a wrong graph would not.
+      #expect(abs(report.measurements[0].value / dense.measurements[0].value - 1) < 0.5, "p\(number)")
+      let left = try (0..<model.network.layers).reduce(0) { sum, layer in
+        let block = try model.network.loadBlock(layer)
+        return Module.allCases.reduce(sum) { $0 + block[$1].input.parameters + block[$1].output.parameters }
+      }
+      #expect(model.network.blockParameters == left && left < model.configuration.blockParameters, "p\(number)")
+    }
+  }
+}
