@@ -83,8 +83,8 @@ struct CanICA: Op {
   static let neuronSites: [Site] = gates + [.up]
 
   func check() throws -> Networks.Facts {
-    try $activations.require(keep: [.stream, .values], sites: .any([.up, .attentionHeads]), by: Self.name)
-    let sites = $activations.facts?.sites ?? []
+    try $activations.require(keep: Statistic.signals, sites: .any([.up, .attentionHeads]), by: Self.name)
+    let sites = $activations.facts?.sites(keeping: Statistic.signals) ?? []
     if sites.contains(.attentionHeads), CanICA.neuronSites.contains(where: sites.contains) {
       throw Diagnostic(
         "this capture has signals of heads and of neurons; canica takes one kind",
@@ -195,19 +195,21 @@ struct CanICA: Op {
   }
 
   /// What networks are made of: neurons, or attention units with a signal per query head.
-  var module: Module { activations.sites.contains(.attentionHeads) ? .attention : .ffn }
+  var module: Module { signalled.contains(.attentionHeads) ? .attention : .ffn }
+
+  private var signalled: [Site] { activations.sites(keeping: Statistic.signals) }
 
   private func signalCount(_ configuration: Configuration) -> Int {
     switch module {
     case .attention: configuration.queriesPerUnit
-    case .ffn: CanICA.neuronSites.count(where: activations.sites.contains)
+    case .ffn: CanICA.neuronSites.count(where: signalled.contains)
     }
   }
 
   /// Gate and up in the order in which a block reaches them, or the heads.
   private func signalSites(_ model: Model) throws -> [Site] {
     if module == .attention { return [.attentionHeads] }
-    let sites = CanICA.neuronSites.filter(activations.sites.contains)
+    let sites = CanICA.neuronSites.filter(signalled.contains)
     if model.configuration.family.isGated, sites.count < 2 {
       throw Diagnostic(
         "\(model.configuration.family.name) has a gate, whose signals belong to the networks too",

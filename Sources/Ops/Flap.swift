@@ -36,7 +36,7 @@ struct Flap: Op {
     try $activations.require(keep: [.moments], sites: .judged, by: Self.name)
     if weight != nil { try $activations.require(grouped: true, by: "weight=") }
     try criterion.check(weight, tau: tau)
-    if squareAttention { try $activations.requireHeads(for: "square_attention") }
+    if squareAttention { try $activations.requireHeads(for: "square_attention", keeping: [.moments]) }
     return Scores.Facts(grouping: weight == nil ? .plain : .grouped, layers: $activations.knownLayers)
   }
 
@@ -45,7 +45,7 @@ struct Flap: Op {
   }
 
   func run(_ context: any RunContext) throws -> Scores {
-    let captured = try CapturedLayers(activations)
+    let captured = try CapturedLayers(activations, keeping: [.moments])
     let grouped = try weight == nil ? nil : activations.grouping(weight, tau: tau)
     let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
       try criterion.scores(

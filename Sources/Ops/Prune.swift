@@ -112,7 +112,8 @@ struct Prune: Op {
     if pruning.removedParameters(model.configuration) == 0, masks.contains(where: { $0.requested != 0 }) {
       context.warn("the masks remove nothing of this model")
     }
-    let isStreamed = comp == .bias && (stream ?? (acts?.keep.contains(.moments) == true ? .dense : .pruned)) == .pruned
+    let keepsMoments = acts?.sites(keeping: [.moments]).isEmpty == false
+    let isStreamed = comp == .bias && (stream ?? (keepsMoments ? .dense : .pruned)) == .pruned
     if comp != .none { pruning = try compensated(pruning, isStreamed: isStreamed, context) }
     let combined = model.pruning.followed(by: pruning, model.configuration)
     return Model(

@@ -35,6 +35,15 @@ struct Score: Op {
     case sum
 
     static let ofNetworks: [How] = [.maxAbsZ, .count, .sum]
+
+    /// What a capture must keep for it, any one of these.
+    fileprivate var statistics: [Statistic] {
+      switch self {
+      case .wanda: [.moments]
+      case .leverage: [.gram]
+      default: Statistic.something
+      }
+    }
   }
 
   @Input("networks, or moments of attn.heads, ffn.act or both") var measured: Measured
@@ -61,8 +70,7 @@ struct Score: Op {
       if let layers = $measured.knownLayers { try checkSpan(layers) }
     }
     try $measured.require(
-      keep: how == .wanda ? [.moments] : how == .leverage ? [.gram] : isOfBlocks ? Statistic.something : [],
-      sites: isOfBlocks ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
+      keep: how.statistics, sites: isOfBlocks ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
     return Scores.Facts(
       grouping: .plain, layers: $measured.knownLayers, pieces: !isOfBlocks, blocks: isOfBlocks)
   }
@@ -97,7 +105,7 @@ struct Score: Op {
     case .activations(let captures): activations = captures
     }
     if how == .blockInfluence { return try blockInfluence(activations, context) }
-    let captured = try CapturedLayers(activations)
+    let captured = try CapturedLayers(activations, keeping: how.statistics)
     let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
       switch how {
       case .wanda, .magnitude:

@@ -33,7 +33,7 @@ struct NetworkSearch {
   func found() throws -> [ArtifactReference] {
     var found = try parts.map { try context.existingChild(part: "layers", parameters: parameters($0)) }
     let missing = parts.indices.filter { found[$0] == nil }
-    if activations.keep.contains(.values) {
+    if sites.allSatisfy({ activations.kept(of: $0).contains(.values) }) {
       for part in missing { found[part] = try publishedFromValues(part) }
     } else if isLayerwise {
       let walk = ResumableWalk(network: model.network, sequences: corpus.sequences, context: context)

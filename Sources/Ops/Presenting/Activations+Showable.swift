@@ -27,10 +27,8 @@ extension Activations: Showable {
 
   /// Standard deviation of each feature by layer, features sorted. `y=` chooses the site, by default the last.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    guard keep.contains(.moments) else {
-      throw Diagnostic("only a capture with keep=moments has a plot", kind: .usage)
-    }
-    let drawn = sites.filter { parts[$0] != nil }
+    let drawn = sites(keeping: [.moments])
+    guard !drawn.isEmpty else { throw Diagnostic("only a capture with keep=moments has a plot", kind: .usage) }
     guard let site = request.y.map({ word in drawn.first { $0.rawValue == word } }) ?? drawn.last else {
       throw Diagnostic(
         "the capture has no site `\(request.y ?? "")`",

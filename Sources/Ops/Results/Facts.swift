@@ -17,9 +17,9 @@ extension Corpus {
 }
 
 extension Activations {
-  public struct Facts: Codable, Sendable {
+  public struct Facts: SiteKeeping, Codable, Sendable {
     var sites: [Site]
-    var keep: [Statistic]
+    var keep: [Kept]
     /// Whether what is kept is divided by token clusters, and by groups of neurons.
     var clustered: Bool
     var grouped: Bool
