@@ -72,7 +72,7 @@ struct Text: Op {
 
   func run(_ context: any RunContext) throws -> Corpus {
     let name = path.map(\.path).joined(separator: ", ")
-    let files = try TextFiles(path)
+    let files = try reading("path") { try TextFiles(path) }
     let own = model.network.checkpoint.files
     let tokenizer = try Tokenizer(own)
     let pages = join == .pages ? try WikiText.pages(files) : []

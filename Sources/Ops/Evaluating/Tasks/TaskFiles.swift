@@ -54,7 +54,12 @@ struct TaskFiles {
 
   private mutating func add(_ records: [Record], of task: Task, areExamples: Bool) throws {
     for record in records {
-      guard task.recognises(record) else { throw Diagnostic("\(record.place) is no item of \(task.name)") }
+      guard task.recognises(record) else {
+        let lacking = records[0].names.filter { record[$0] == nil }.map { "`\($0)`" }.joined(separator: ", ")
+        throw Diagnostic(
+          "\(record.place) is no item of \(task.name)"
+            + (lacking.isEmpty ? "" : ": it lacks \(lacking), which line \(records[0].line) has"))
+      }
       let item = try task.item(record)
       if areExamples {
         examples[item.subject ?? "", default: []].append(item)
