@@ -136,7 +136,8 @@ struct Eval: Op {
   /// Multiple-choice tasks.
   private func taskReport(_ context: any RunContext) throws -> Report {
     let asked = TaskProtocol(
-      network: model.network, tokenizer: try tokenizer(), files: try reading("tasks") { try TaskFiles(tasks) }, limit: limit, shots: shots,
+      network: model.network, tokenizer: try tokenizer(), files: try reading("tasks") { try TaskFiles(tasks) },
+      limit: limit, shots: shots,
       bos: bos, length: try windowLength(length ?? model.configuration.positions, model.network))
     let versions = asked.files.subtasks.map { ($0.task.name, JSONValue.integer($0.task.version)) }
     let conditions: [String: JSONValue] = [

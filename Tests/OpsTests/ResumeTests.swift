@@ -59,6 +59,7 @@ private let networks =
     Stop(
       op: "preserve", done: 4,
       text: networks + "p = prune m (mask (score nets how=max_abs_z) rate=20%)\nx = preserve nets p few"),
+    Stop(op: "connect", done: 4, text: networks + "x = connect nets model=m test=few nulls=2"),
     Stop(op: "lesion", done: 300, text: networks + "x = lesion m few of=nets layers=5 nulls=99"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=flap rate=20%"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=wanda rate=20%"),
