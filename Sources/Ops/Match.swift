@@ -39,9 +39,7 @@ struct Match: Op {
     }
     let other = otherRun ?? run
     for (set, run, argument) in [(networks, run, "run"), (others, other, otherRun == nil ? "run" : "other_run")] {
-      guard run < set.settings.runs else {
-        throw Diagnostic("there is no run \(run); the networks have \(set.settings.runs) runs", argument: argument)
-      }
+      try set.require(run: run, argument: argument)
     }
     let pairs = try shared.enumerated().map { done, layers -> NetworkMatch in
       try context.progress(done, of: shared.count, "layer")

@@ -43,10 +43,10 @@ struct Preserve: Op {
     guard Structure(dense, model: "").spans == networks.structure.spans else {
       throw Diagnostic("the networks are of a model of other sizes", argument: "model")
     }
-    guard run < networks.settings.runs else {
-      throw Diagnostic("there is no run \(run); the networks have \(networks.settings.runs) runs", argument: "run")
-    }
-    let found = try PreservedNetworks(self, dense: dense, context).found()
+    try networks.require(run: run)
+    let found = try PreservedNetworks(
+      networks, run: run, dense: dense, pruned: model.network, sequences: text.sequences, context
+    ).found()
     let rows = found.enumerated().flatMap { part, values in values.enumerated().map { (part, $0, $1) } }
     // The first layer names a set of layers.
     let layers = networks.partLayers.map { Double($0[0]) }
