@@ -18,10 +18,14 @@ struct Describe: Op {
     """
 
   enum Course: String, Choice {
-    /// Dual regression of the standardised signals on the maps.
-    case regression
-    /// The mean of the raw signals of the key neurons.
-    case mean
+    case regression, mean
+
+    var meaning: String {
+      switch self {
+      case .regression: "dual regression of the standardised signals on the maps"
+      case .mean: "the mean of the raw signals of the key neurons"
+      }
+    }
   }
 
   @Input("networks, neuron groups, or token clusters") var networks: Described

@@ -18,26 +18,38 @@ struct Lesion: Op {
     """
 
   enum Mode: String, Choice {
-    /// Its units are taken out.
-    case each
-    /// All other units of its layers are taken out.
-    case only
-    /// Units are taken out by falling |z|, a twentieth of the layer after the other, and at random beside it.
-    case grow
+    case each, only, grow
+
+    var meaning: String {
+      switch self {
+      case .each: "its units are taken out"
+      case .only: "all other units of its layers are taken out"
+      case .grow:
+        "units are taken out by falling |z|, a twentieth of the layer after the other, and at random beside it"
+      }
+    }
   }
 
   enum Filling: String, Choice {
-    /// Nothing: what pruning does.
-    case zero
-    /// Their mean over the text: what they tell is gone, what they always add stays.
-    case mean
+    case zero, mean
+
+    var meaning: String {
+      switch self {
+      case .zero: "nothing: what pruning does"
+      case .mean: "their mean over the text: what they tell is gone, what they always add stays"
+      }
+    }
   }
 
   enum How: String, Choice {
-    /// Every lesion goes through the model.
-    case exact
-    /// One backward pass for all of them; of use from the second layer on.
-    case estimate
+    case exact, estimate
+
+    var meaning: String {
+      switch self {
+      case .exact: "every lesion goes through the model"
+      case .estimate: "one backward pass for all of them; of use from the second layer on"
+      }
+    }
   }
 
   @Input("the model") var model: Model

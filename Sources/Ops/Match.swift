@@ -15,10 +15,14 @@ struct Match: Op {
     """
 
   enum Rows: String, Choice {
-    /// One row per layer, or per set of layers analysed together: mean |correlation| and the shares of stable networks.
-    case layer
-    /// One row per network: its partner and their |correlation|.
-    case network
+    case layer, network
+
+    var meaning: String {
+      switch self {
+      case .layer: "one row per layer, or per set of layers analysed together"
+      case .network: "one row per network: its partner and their |correlation|"
+      }
+    }
   }
 
   @Input("networks") var networks: Networks

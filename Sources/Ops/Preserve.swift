@@ -16,10 +16,14 @@ struct Preserve: Op {
     """
 
   enum Rows: String, Choice {
-    /// One row per layer, or per set of layers analysed together.
-    case layer
-    /// One row per network.
-    case network
+    case layer, network
+
+    var meaning: String {
+      switch self {
+      case .layer: "one row per layer, or per set of layers analysed together"
+      case .network: "one row per network"
+      }
+    }
   }
 
   @Input("the networks, of the dense model") var networks: Networks
