@@ -18,26 +18,39 @@ struct CanICA: Op {
     """
 
   enum Reduction: String, Choice {
-    /// The samples of a run are stacked (the authors').
-    case concat
-    /// Each subject is reduced to directions without variances first: canonical correlations across subjects.
-    case cca
+    case concat, cca
+
+    var meaning: String {
+      switch self {
+      case .concat: "the samples of a run are stacked, as the authors do"
+      case .cca: "canonical correlations across samples first"
+      }
+    }
   }
 
   enum Analysis: String, Choice {
-    /// FastICA.
-    case fast
-    /// Whitened principal components as they are: the control that tells what ICA adds.
-    case none
+    case fast, none
+
+    var meaning: String {
+      switch self {
+      case .fast: "FastICA"
+      case .none: "the principal components as they are: the control"
+      }
+    }
   }
 
   enum Scaling: String, Choice {
-    /// Each signal has mean 0 and standard deviation 1 over the run.
     case zscore
-    /// The same, subject by subject.
     case zscorePerSubject = "zscore_per_subject"
-    /// Only the mean is taken off.
     case center
+
+    var meaning: String {
+      switch self {
+      case .zscore: "mean 0 and standard deviation 1 over the run"
+      case .zscorePerSubject: "the same, sample by sample"
+      case .center: "only the mean is taken off"
+      }
+    }
 
     var signalScale: SignalScale {
       switch self {
@@ -49,10 +62,14 @@ struct CanICA: Op {
   }
 
   enum Detail: String, Choice {
-    /// Maps, time courses and what follows.
-    case maps
-    /// Per neuron the largest |z|, the sum of squares and the number of networks it is key in.
-    case max
+    case maps, max
+
+    var meaning: String {
+      switch self {
+      case .maps: "maps, time courses and what follows"
+      case .max: "per neuron the largest |z| and where it is key"
+      }
+    }
   }
 
   @Input("gate and up signals of neurons, or attn.heads, kept as a stream or as values") var activations: Activations
@@ -61,7 +78,7 @@ struct CanICA: Op {
     "samples of a run; a smaller last run counts if it has half as many", unit: "sample",
     in: .atLeast(1))
   var perRun = 40
-  @Param("layers analysed together: each by itself, windows of so many, or all at once") var scope = LayerScope.layer
+  @Param("layers analysed together") var scope = LayerScope.layer
   @Param("seed of the random starts", in: .atLeast(0)) var seed = 0
   @Param("how samples are brought into one space") var reduce = Reduction.concat
   @Param("directions kept of each subject with reduce=cca; none for as many as components", in: .ifGiven(.atLeast(1)))

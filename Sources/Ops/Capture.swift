@@ -90,7 +90,7 @@ struct Capture: Op {
     }
     try corpus.requireTokenizer(of: model)
     let count = model.configuration.layers
-    let chosen = layers.ranges.isEmpty ? Array(0..<count) : try layers.layers(of: count, for: "layers")
+    let chosen = try layers.layersOrAll(of: count, for: "layers")
     let structure = Structure(model.network, model: $model.references[0].content)
     if let by { try checkBelonging(by.corpus, by.model, structure) }
     if let groups, groups.clusters.content != $by.references.first?.content {

@@ -15,8 +15,11 @@ struct Eval: Op {
     """
 
   enum Detail: String, Choice {
-    /// The loss of every target of running text.
     case tokens
+
+    var meaning: String {
+      "the loss of every target of running text"
+    }
   }
 
   @Input("the model to judge") var model: Model

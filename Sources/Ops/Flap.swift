@@ -20,7 +20,7 @@ struct Flap: Op {
   @Param("wifv: variance x squared weight norm; ifv: variance; wifn: weight x root mean square") var metric =
     FluctuationMetric.wifv
   @Param("square the attention scores, as the authors' program does") var squareAttention = false
-  @Param("flap: fluctuation as the authors' program accumulates it, window by window, instead of the variance")
+  @Param("how fluctuation is accumulated")
   var compat =
     Compat.none
   @Param("how token clusters count for each neuron group (F-FANG); none counts all tokens alike") var weight:
@@ -28,7 +28,16 @@ struct Flap: Op {
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
     Temperature.softness
 
-  enum Compat: String, Choice { case none, flap }
+  enum Compat: String, Choice {
+    case none, flap
+
+    var meaning: String {
+      switch self {
+      case .none: "as the variance, which the paper has"
+      case .flap: "window by window, as the authors' program does"
+      }
+    }
+  }
 
   init() {}
 

@@ -22,13 +22,24 @@ struct MakeMask: Op {
     case global
     /// Every layer loses the same share (FLAP's UL).
     case layer
+
+    var meaning: String {
+      switch self {
+      case .global: "all layers and modules compete, scores that need it standardised per layer first"
+      case .layer: "every layer loses the same share"
+      }
+    }
   }
 
   enum Unit: String, Choice {
-    /// A neuron or an attention unit.
-    case piece
-    /// All of a block: the residual stream passes it as it is.
-    case block
+    case piece, block
+
+    var meaning: String {
+      switch self {
+      case .piece: "a neuron or an attention unit"
+      case .block: "all of a block: the residual stream passes it as it is"
+      }
+    }
   }
 
   @Input("what to rank by") var scores: Scores?

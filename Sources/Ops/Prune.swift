@@ -17,10 +17,14 @@ struct Prune: Op {
     """
 
   enum Stream: String, Choice {
-    /// Means in the model as it was: FLAP's.
-    case dense
-    /// Means in the model that is already pruned, block after block: the CanICA authors'.
-    case pruned
+    case dense, pruned
+
+    var meaning: String {
+      switch self {
+      case .dense: "means in the model as it was (FLAP)"
+      case .pruned: "means in the model that is already pruned (CanICA)"
+      }
+    }
   }
 
   @Input("the model to prune") var model: Model

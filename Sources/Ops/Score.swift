@@ -17,22 +17,27 @@ struct Score: Op {
     """
 
   enum How: String, Choice {
-    /// Mean over outputs of |W| x root mean square of the input.
     case wanda
-    /// Norm of the column of W.
     case magnitude
-    /// Ridge leverage of the input: how much of it the others do not hold; needs a Gram matrix.
     case leverage
-    /// Of whole blocks: how much each turns the residual stream; needs `block.in` and `block.out`.
     case blockInfluence = "block_influence"
-    /// Independent uniform numbers: the control of every experiment.
     case random
-    /// Of networks: the largest |z| of a neuron over networks, runs and signals.
     case maxAbsZ = "max_abs_z"
-    /// Of networks: in how many of them |z| exceeds a threshold.
     case count
-    /// Of networks: the sum of z², which does not depend on the rotation ICA finds.
     case sum
+
+    var meaning: String {
+      switch self {
+      case .wanda: "mean over outputs of |W| x root mean square of the input"
+      case .magnitude: "norm of the unit's weights"
+      case .leverage: "ridge leverage of the input: how much of it the others do not hold; needs a Gram matrix"
+      case .blockInfluence: "how much the whole block turns the residual stream"
+      case .random: "independent uniform numbers: the control"
+      case .maxAbsZ: "of networks: the largest |z| of a neuron"
+      case .count: "of networks: in how many of them a neuron is key"
+      case .sum: "of networks: the sum of squared z, which does not depend on the rotation"
+      }
+    }
 
     static let ofNetworks: [How] = [.maxAbsZ, .count, .sum]
 

@@ -11,10 +11,14 @@ struct Text: Op {
   static let example = "m = load ./data/tiny-llama\ncal = text ./data/calibration.txt model=m samples=32 length=128"
 
   enum Take: String, Choice {
-    /// Windows at random starts, drawn as the papers' code draws them.
-    case random
-    /// Windows one after the other from the start.
-    case order
+    case random, order
+
+    var meaning: String {
+      switch self {
+      case .random: "windows at random starts, drawn as the papers' code draws them"
+      case .order: "windows one after the other from the start"
+      }
+    }
   }
   enum Join: String, Choice {
     /// The text as it is.
@@ -23,6 +27,14 @@ struct Text: Op {
     case papers
     /// WikiText's pages, each by itself, detokenised as lm-evaluation-harness does.
     case pages
+
+    var meaning: String {
+      switch self {
+      case .none: "the text as it is"
+      case .papers: "lines joined as the papers' code joins them"
+      case .pages: "WikiText's pages, each by itself, as lm-evaluation-harness reads them"
+      }
+    }
   }
 
   @External(

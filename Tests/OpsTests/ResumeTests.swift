@@ -11,6 +11,10 @@ private let start = """
   """
 private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl = kmeans ctx k=3 pca=8\n"
 
+private let moments = start + "a = capture m few sites=attn.heads,ffn.act keep=moments\n"
+private let grams = start + "a = capture m few sites=attn.heads,ffn.act keep=gram\n"
+private let factors = start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\n"
+
 private let networks =
   start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nnets = canica a components=4 per_run=8\n"
 
@@ -35,19 +39,11 @@ private let networks =
       op: "taylor", done: 64,
       text: start + "ctx = capture m cal sites=ffn.in keep=values\n"
         + "cl = kmeans ctx k=3 pca=8\nx = taylor m cal by=cl"),
-    Stop(op: "flap", done: 3, text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = flap a"),
-    Stop(
-      op: "obc", done: 3, text: start + "a = capture m few sites=attn.heads,ffn.act keep=gram\nx = obc a how=greedy"),
-    Stop(
-      op: "prune", done: 3,
-      text: start + "a = capture m few sites=attn.heads,ffn.act keep=gram\n"
-        + "x = prune m (mask (obc a) rate=20%) comp=ls acts=a"),
-    Stop(
-      op: "score", done: 3,
-      text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=wanda"),
-    Stop(
-      op: "score", done: 3,
-      text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=random seed=1"),
+    Stop(op: "flap", done: 3, text: moments + "x = flap a"),
+    Stop(op: "obc", done: 3, text: grams + "x = obc a how=greedy"),
+    Stop(op: "prune", done: 3, text: grams + "x = prune m (mask (obc a) rate=20%) comp=ls acts=a"),
+    Stop(op: "score", done: 3, text: moments + "x = score a how=wanda"),
+    Stop(op: "score", done: 3, text: moments + "x = score a how=random seed=1"),
     Stop(op: "ablate", done: 4, text: start + "x = ablate m cal"),
     Stop(op: "ablate", done: 16, text: start + "x = ablate m few order=greedy count=3 protect=ends"),
     Stop(
@@ -67,14 +63,8 @@ private let networks =
       op: "cascade", done: 3,
       text: start + "k = mask (saliency m few how=gate) rate=20%\n"
         + "x = cascade m few by=obc like=k target=dense"),
-    Stop(
-      op: "lowrank", done: 3,
-      text: start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\nx = lowrank m acts=g rate=20%"
-    ),
-    Stop(
-      op: "lowrank", done: 3,
-      text: start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\n"
-        + "x = lowrank m acts=g rate=20% update=stream"),
+    Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20%"),
+    Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20% update=stream"),
     Stop(
       op: "cascade", done: 2,
       text: context + "gr = assign (taylor m few by=cl) shared=1\n"

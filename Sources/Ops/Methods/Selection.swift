@@ -49,10 +49,14 @@ package struct ScoredLayer: Sendable {
 
 /// What a rate is a share of.
 package enum RateBase: String, Sendable, CaseIterable {
-  /// The linear parameters of all blocks (FLAP, FANG).
-  case block
-  /// All parameters, embeddings and head included (CanICA).
-  case total
+  case block, total
+
+  package var meaning: String {
+    switch self {
+    case .block: "the linear parameters of the blocks, as FLAP and FANG count"
+    case .total: "all parameters of the model, as CanICA counts"
+    }
+  }
 }
 
 /// Which units of a layer stay.

@@ -55,7 +55,7 @@ extension Descriptions: Showable {
     let (line, part, set) = try found(name)
     func text(_ value: Double) -> String { value.isNaN ? "unknown" : formatted((value * 1000).rounded() / 1000) }
     var rows: [(name: String, value: TableData.Cell)] = [
-      ("\(noun)", .text("\(LayerNetworks.title(line.layers)), \(noun) \(line.name), \(line.keys) key units")),
+      ("\(noun)", .text("\(LayerNetworks.title(part.layers)), \(noun) \(line.name), \(line.keys) key units")),
       ("found again", .text("other seed \(text(set.again)), other text \(text(set.otherText))")),
       ("active at", .text(set.words)),
       (
@@ -82,8 +82,8 @@ extension Descriptions: Showable {
           .text("\(place.before)[\(place.text)]\(place.after)")
         ))
     }
-    if line.layers.count > 1 {
-      let shares = zip(line.layers, set.spread).map { "\($0): \(percent($1))" }
+    if part.layers.count > 1 {
+      let shares = zip(part.layers, set.spread).map { "\($0): \(percent($1))" }
       let entropy = set.spread.reduce(0) { $0 - ($1 > 0 ? $1 * log($1) : 0) }
       rows.append(("layers", .text("\(shares.joined(separator: ", ")); \(formatted(exp(entropy))) effective")))
     }

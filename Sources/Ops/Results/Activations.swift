@@ -4,14 +4,16 @@ import Transformer
 
 /// What a capture keeps of each site.
 public enum Statistic: String, Choice, Codable {
-  /// Every token's activations.
-  case values
-  /// Mean and variance of every feature, per cluster when clusters are given.
-  case moments
-  /// Sums of products of all pairs of features, per group and cluster when those are given.
-  case gram
-  /// Nothing: whoever needs the signals walks the model again, layer by layer.
-  case stream
+  case values, moments, gram, stream
+
+  public var meaning: String {
+    switch self {
+    case .values: "the activations of every token"
+    case .moments: "mean and variance of every feature, per cluster with by="
+    case .gram: "sums of products of all pairs of features, per group and cluster with groups= and by="
+    case .stream: "nothing: whoever needs the signals walks the model again, layer by layer"
+    }
+  }
 }
 
 extension Site: Choice, Codable {}
