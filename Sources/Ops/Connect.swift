@@ -16,23 +16,25 @@ struct Connect: Op {
     """
 
   enum Edge: String, Choice {
-    case correlation
-    case partial
+    case correlation, partial
 
-    static let meanings = [
-      "correlation": "correlation of the courses",
-      "partial": "correlation that the other courses do not explain, with a shrunk covariance",
-    ]
+    var meaning: String {
+      switch self {
+      case .correlation: "correlation of the courses"
+      case .partial: "correlation that the other courses do not explain, with a shrunk covariance"
+      }
+    }
   }
 
   enum Sign: String, Choice {
-    case absolute
-    case pole
+    case absolute, pole
 
-    static let meanings = [
-      "absolute": "sizes of edges: the sign of a network is a convention",
-      "pole": "signed edges, each course with the sign in which its events are peaks",
-    ]
+    var meaning: String {
+      switch self {
+      case .absolute: "sizes of edges: the sign of a network is a convention"
+      case .pole: "signed edges, each course with the sign in which its events are peaks"
+      }
+    }
   }
 
   @Input("networks, found with keep=maps") var networks: Networks
@@ -69,9 +71,7 @@ struct Connect: Op {
   }
 
   func run(_ context: any RunContext) throws -> NetworkGraph {
-    guard run < networks.settings.runs else {
-      throw Diagnostic("there is no run \(run); the networks have \(networks.settings.runs) runs", argument: "run")
-    }
+    try networks.require(run: run)
     let A = sideBySide(
       try networks.partLayers.indices.map { part in
         try at(LayerNetworks.title(networks.partLayers[part])) {
@@ -109,9 +109,7 @@ struct Connect: Op {
   private func again(_ context: any RunContext) throws -> Matrix<Double>? {
     guard let model, let test else { return nil }
     try test.requireTokenizer(of: model)
-    guard networks.structure.model == $model.references.first?.content else {
-      throw Diagnostic("the networks were found in another model", argument: "model")
-    }
+    try networks.require(of: $model.references[0], argument: "model")
     let courses = TextCourses(
       networks: networks, run: run, model: model.network, sequences: test.sequences, context: context)
     return try edges(of: courses.found())

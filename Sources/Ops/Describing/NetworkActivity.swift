@@ -115,20 +115,10 @@ struct NetworkActivity: ActivitySource {
   private func foundAgain(_ k: Int, _ columns: [Matrix<Float>], rows: Range<Int>, _ title: String) throws
     -> Matrix<Double>?
   {
-    let settings = networks.settings
-    guard let contrast = Contrast(rawValue: settings.contrast), let order = UnmixingOrder(rawValue: settings.algorithm)
-    else { return nil }
-    let analysis = NetworkAnalysis(
-      components: k, scale: signals.scale,
-      rotation: settings.ica == CanICA.Analysis.none.rawValue
-        ? nil
-        : .init(
-          contrast: contrast, order: order, restarts: 1, seed: settings.seed + 1, tolerance: 1e-4,
-          maximumIterations: 300),
-      key: settings.key, keepsMaps: false)
+    guard let finder = networks.settings.finder(seedsOn: 1, components: k, scale: signals.scale) else { return nil }
     do {
-      return try analysis.networks(
-        of: columns.map { $0.rows(rows) }, subjects: [], name: "canica \(title) run 0",
+      return try finder.networks(
+        of: columns.map { $0.rows(rows) }, subjects: [], name: "\(finder.method) \(title) run 0",
         progress: { try context.checkCancelled() }
       ).networks.z
     } catch is NetworkError { return nil }

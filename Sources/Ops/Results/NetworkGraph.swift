@@ -68,22 +68,15 @@ public struct NetworkGraph: Artifact, InputValue {
     self.retest = retest
   }
 
-  private static let numbers: [(String, String, WritableKeyPath<Node, Double> & Sendable)] = [
-    ("strength", "sum of the edges", \.strength),
-    ("participation", "1 - sum over modules of squared shares of the positive edges", \.participation),
-    ("within_module_z", "strength inside the module, standardised there", \.withinModuleZ),
-  ]
-  private static let places: [(String, WritableKeyPath<Node, Int> & Sendable)] = [
-    ("layer", \.layer), ("network", \.network), ("module", \.module),
+  private static let columns: [Column<Node>] = [
+    .whole("layer", as: Int32.self, \.layer), .whole("network", as: Int32.self, \.network),
+    .whole("module", as: Int32.self, \.module), .number("strength", \.strength, "sum of the edges"),
+    .number("participation", \.participation, "1 - sum over modules of squared shares of the positive edges"),
+    .number("within_module_z", \.withinModuleZ, "strength inside the module, standardised there"),
   ]
 
   public func write(to writer: any ArtifactWriter) throws {
-    for (name, value) in Self.places {
-      try writer.vector(name, nodes.map { Int32($0[keyPath: value]) }, axis: "node")
-    }
-    for (name, meaning, value) in Self.numbers {
-      try writer.vector(name, nodes.map { $0[keyPath: value] }, axis: "node", meaning: meaning)
-    }
+    try writer.columns(Self.columns, of: nodes, axis: "node")
     try writer.array(
       "edges", edges.values, shape: [nodes.count, nodes.count], axes: ["node", "node_2"], meaning: edge)
     try writer.vector("null/q", nullQ, axis: "draw", meaning: "modularity with every course turned by itself")
@@ -106,16 +99,7 @@ public struct NetworkGraph: Artifact, InputValue {
     var nodes = [Node](
       repeating: Node(layer: 0, network: 0, module: 0, strength: 0, participation: 0, withinModuleZ: 0),
       count: shape[0])
-    for (name, value) in Self.places {
-      for (i, number) in try reader.array(name, as: Int32.self).enumerated() {
-        nodes[i][keyPath: value] = Int(number)
-      }
-    }
-    for (name, _, value) in Self.numbers {
-      for (i, number) in try reader.array(name, as: Double.self).enumerated() {
-        nodes[i][keyPath: value] = number
-      }
-    }
+    try reader.fill(&nodes, Self.columns)
     func number(_ name: String) throws -> Double { try reader.attribute(name).doubleValue ?? .nan }
     let edgesAgain = (try? reader.attribute("retest_edges"))?.doubleValue
     let kappa = (try? reader.attribute("retest_kappa"))?.doubleValue
