@@ -50,6 +50,10 @@ private let networks =
       op: "canica", done: 5,
       text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),
     Stop(
+      op: "autoencode", done: 3,
+      text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\n"
+        + "x = autoencode a components=4 active=2 per_run=8 epochs=2 rank=32"),
+    Stop(
       op: "describe", done: 2,
       text: networks + "x = describe nets cal model=m nulls=2"),
     Stop(

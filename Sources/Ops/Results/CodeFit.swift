@@ -19,7 +19,7 @@ struct CodeFit: Sendable, Equatable {
   /// What the code explains beyond as many principal components; held out.
   var gain: Double { pcaK - fvuHeld }
 
-  static let columns: [Column<CodeFit>] = [
+  private static let columns: [Column<CodeFit>] = [
     .number("fvu", \.fvu, "share of the variance not explained, training tokens"),
     .number("fvu_held", \.fvuHeld, "the same, held-out tokens"),
     .number("pca_active", \.pcaActive, "the same of as many principal components as networks are active at a token"),
@@ -38,6 +38,12 @@ struct CodeFit: Sendable, Equatable {
       \.fvu, \.fvuHeld, \.pcaActive, \.pcaK, \.rankKept, \.dead,
     ] { self[keyPath: place] = mean(runs.map { $0[keyPath: place] }) }
     activeShare = first.activeShare.indices.map { i in mean(runs.map { $0.activeShare[i] }) }
+  }
+
+  /// Nothing of networks that are no code.
+  static func write(_ rows: [CodeFit?], to writer: any ArtifactWriter, axis: String, in group: String) throws {
+    let fits = rows.compactMap { $0 }
+    if !fits.isEmpty { try writer.columns(columns, of: fits, axis: axis, in: group) }
   }
 
   /// - Returns: one of each row, or as many nils where there are none in the file.

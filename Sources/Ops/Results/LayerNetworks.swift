@@ -132,7 +132,7 @@ public struct LayerNetworks: Artifact {
     try perRun("search/converged", "1 = the turn fell below the tolerance") { UInt8($0.hasConverged ? 1 : 0) }
     try perRun("search/restart", "start that won") { Int32($0.restart) }
     try perRun("search/reseeds", "fresh starts after overflow") { Int32($0.reseeds) }
-    try writer.columns(CodeFit.columns, of: runs.compactMap(\.code), axis: "run", in: "search/")
+    try CodeFit.write(runs.map(\.code), to: writer, axis: "run", in: "search/")
     try perRun("search/dead", "signals without variance") { Int32($0.dead) }
     try perRun(
       "search/similarity", "mean |correlation| with the networks of the first run, paired one to one", \.similarity)

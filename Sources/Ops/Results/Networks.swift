@@ -177,7 +177,7 @@ extension Networks {
     try writer.vector("stats/without_key", withoutKey, axis: "part", meaning: "share of networks without a key \(axis)")
     try writer.vector("stats/stability", stability, axis: "part", meaning: "mean |correlation| with the first run")
     try writer.vector("stats/converged", converged, axis: "part", meaning: "share of runs that converged")
-    try writer.columns(CodeFit.columns, of: codes.compactMap { $0 }, axis: "part", in: "stats/")
+    try CodeFit.write(codes, to: writer, axis: "part", in: "stats/")
     try settings.write(to: writer)
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.preview(
