@@ -25,7 +25,7 @@ struct Eval: Op {
   @Input("the model to judge") var model: Model
   @Input("the text it must predict") var corpus: Corpus?
   @External(
-    "files with the items of tasks: piqa, hellaswag, winogrande, arc_easy, arc_challenge, openbookqa, boolq, mmlu",
+    "files with the items of tasks: \(Task.all.map(\.name).joined(separator: ", "))",
     files: TaskFiles.patterns, orFile: true, positional: false, required: false, list: true)
   var tasks
   @Param(

@@ -107,7 +107,7 @@ struct Lesion: Op {
       throw Diagnostic(
         "labels= takes what `kinds` makes, not clusters of values", hint: "give them as by=", argument: "labels")
     }
-    let targets = LesionTargets(text, labels: labels, by: by)
+    let targets = LesionTargets(text.sequences, labels: labels, by: by)
     let found = try LesionStudy(
       network: model.network, lesions: lesions(noun: sets.noun), noun: sets.noun, targets: targets, mode: mode,
       fillsMeans: with == .mean, how: how, draws: nulls, match: match, seed: seed, context: context

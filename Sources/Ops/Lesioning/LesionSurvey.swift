@@ -45,10 +45,3 @@ struct LesionSurvey {
     losses = try network.losses(states: walk.states, sequences, pulse: { try context.checkCancelled() })
   }
 }
-
-extension LanguageModel {
-  /// Units of a module that no pruning has taken out.
-  func leftUnits(_ module: Module, layer: Int) -> [Int] {
-    pruning[layer]?[module].kept ?? Array(0..<configuration.units(module, layer: layer))
-  }
-}

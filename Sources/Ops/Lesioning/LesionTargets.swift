@@ -11,8 +11,8 @@ struct LesionTargets: Sendable {
   /// Passages, when classes are kinds of text.
   private let passages: (cell: [Int32], kind: [Int])?
 
-  init(_ text: Corpus, labels: Clusters?, by: Clusters?) {
-    sequences = text.sequences
+  init(_ sequences: Sequences, labels: Clusters?, by: Clusters?) {
+    self.sequences = sequences
     if let labels, let own = labels.kinds {
       kinds = own.names
       source = { _ in labels.label[0] }

@@ -9,7 +9,8 @@ extension Family {
   /// LLaMA 1, 2, 3.x and Vicuna.
   public static let llama = likeLlama(
     "llama", modelTypes: ["llama"], className: "LlamaForCausalLM", queryBias: .whenTrue(["attention_bias"]),
-    outputBias: .whenTrue(["attention_bias"]), gateBias: .whenTrue(["mlp_bias"]), downBias: .whenTrue(["mlp_bias"]))
+    outputBias: .whenTrue(["attention_bias"]), gateBias: .whenTrue(["mlp_bias"]), downBias: .whenTrue(["mlp_bias"]),
+    hasHeadsThatDivide: true)
 
   public static let mistral = likeLlama(
     "mistral", modelTypes: ["mistral"], className: "MistralForCausalLM", sliding: .everywhere(fallback: 4096),
@@ -156,7 +157,8 @@ extension Family {
     norms: PerModule<String> = PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
     normsOutput: Bool = false, queryKeyNorm: QueryKeyNorm? = nil, sliding: SlidingRule = .never,
     scale: ScaleRule = .bySize,
-    defaultEpsilon: Double = 1e-6, defaultHeadSize: Int? = nil, defaultPositions: Int = 2048
+    defaultEpsilon: Double = 1e-6, defaultHeadSize: Int? = nil, defaultPositions: Int = 2048,
+    hasHeadsThatDivide: Bool = false
   ) -> Family {
     Family(
       name: name,
@@ -202,6 +204,7 @@ extension Family {
       defaultEpsilon: defaultEpsilon,
       defaultHeadSize: defaultHeadSize,
       defaultPositions: defaultPositions,
+      hasHeadsThatDivide: hasHeadsThatDivide,
       isTransposed: false)
   }
 }

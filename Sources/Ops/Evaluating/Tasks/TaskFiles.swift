@@ -41,10 +41,10 @@ struct TaskFiles {
       let name = (path as NSString).lastPathComponent
       guard let first = records.first else { throw Diagnostic("\(name) holds no items") }
       guard let task = Task.all.first(where: { $0.recognises(first) }) else { throw TaskFiles.unknown(first) }
-      if task.name != Task.mmlu.name, let other = seen.updateValue(name, forKey: task.name) {
+      if !task.isDivided, let other = seen.updateValue(name, forKey: task.name) {
         throw Diagnostic("\(task.name) is given twice: \(other) and \(name)")
       }
-      try add(records, of: task, areExamples: task.name == Task.mmlu.name && TaskFiles.isDev(name))
+      try add(records, of: task, areExamples: task.isDivided && TaskFiles.isDev(name))
     }
     if let left = labels.first(where: { !used.contains($0) }) {
       throw Diagnostic("\((left as NSString).lastPathComponent) has no items beside it to label")
@@ -82,7 +82,7 @@ struct TaskFiles {
   }
 
   /// `mmlu_dev.jsonl`, `anatomy_dev.csv`
-  private static func isDev(_ name: String) -> Bool {
+  static func isDev(_ name: String) -> Bool {
     name.split { !$0.isLetter && !$0.isNumber }.dropLast().last == "dev"
   }
 

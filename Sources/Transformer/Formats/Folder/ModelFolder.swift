@@ -41,24 +41,20 @@ extension LanguageModel {
   private func unitMap(_ layers: [Int]) -> JSON {
     .array(
       layers.map { layer in
-        let attention = keptUnits(.attention, layer)
+        let attention = leftUnits(.attention, layer: layer)
         let group = configuration.queriesPerUnit
         return .object([
           JSON.Member("block", .integer(layer)),
           JSON.Member("kv_heads", .array(attention.map { .integer($0) })),
           JSON.Member("heads", .array(attention.features(of: group).map { .integer($0) })),
-          JSON.Member("neurons", .array(keptUnits(.ffn, layer).map { .integer($0) })),
+          JSON.Member("neurons", .array(leftUnits(.ffn, layer: layer).map { .integer($0) })),
         ])
       })
   }
 
-  private func keptUnits(_ module: Module, _ layer: Int) -> [Int] {
-    pruning[layer]?[module].kept ?? Array(0..<configuration.units(module, layer: layer))
-  }
-
   /// The structural units that each of some blocks has left.
   func unitCounts(_ layers: [Int]) -> [PerModule<Int>] {
-    layers.map { layer in PerModule { keptUnits($0, layer).count } }
+    layers.map { layer in PerModule { leftUnits($0, layer: layer).count } }
   }
 
   /// What transformers 4 has to be told where no tokenizer_config.json says it: it guesses from the class of the model,
