@@ -62,6 +62,8 @@ public struct ParameterDeclaration: Sendable {
   public let words: BareWord
   /// Nil when the parameter must be given.
   public let defaultValue: Literal?
+  /// The same as steps record it.
+  public let recordedDefault: JSONValue?
   /// Whether it can also be given without its name, behind the inputs.
   public let isPositional: Bool
   /// Literals a call must refuse: of the wrong kind, or just outside the range.
@@ -193,6 +195,7 @@ extension Param: ErasedParameter {
     ParameterDeclaration(
       name: name, meaning: meaning, kind: Value.kind, unit: unit, range: range?.text, choices: Value.choices,
       choiceMeanings: Value.choiceMeanings, words: Value.words, defaultValue: defaultValue?.literal,
+      recordedDefault: defaultValue.map(\.canonical),
       isPositional: isPositional,
       illegal: Value.illegal + (range?.outside ?? []))
   }

@@ -24,13 +24,40 @@ extension ResultTable {
     let drawn = order.count == 1 ? varying : [last]
     let quantity = Agreement.quantity(of: drawn) ?? drawn.map(Self.spoken).joined(separator: ", ")
     let subject = order.count == 1 ? first : Self.spoken(last)
+    let title = Self.sentence("\(quantity) by layer") + (subject.isEmpty || subject == quantity ? "" : ", \(subject)")
+    if order.count > 8, let known = grid(last, layers, kinds, order) {
+      return Figure(
+        title: title, key: request.key,
+        .heatMap(
+          HeatMap(
+            rows: PlotAxis("layer"),
+            columns: PlotAxis(keys.filter { $0 != "layer" }.map(Self.spoken).joined(separator: ", ")),
+            value: PlotAxis(quantity), rowCount: known.layers.count, columnCount: order.count, values: known.values,
+            rowNames: known.layers.map(formatted), columnNames: order)))
+    }
     return Figure(
-      title: Self.sentence((subject.isEmpty || subject == quantity ? "" : "\(subject): ") + "\(quantity) by layer"),
-      key: request.key,
+      title: title, key: request.key,
       .lines(
         LinePlot(
           x: PlotAxis("layer", isWhole: true),
           y: PlotAxis(drawn.count == 1 || Agreement.quantity(of: drawn) != nil ? quantity : "value"), series: series)))
+  }
+}
+
+extension ResultTable {
+  /// A column as layers by the other keys.
+  private func grid(_ column: String, _ layers: [Double], _ kinds: [String], _ order: [String])
+    -> (layers: [Double], values: [Double])?
+  {
+    guard case .numbers(let values)? = self[column] else { return nil }
+    let known = layers.filter(\.isFinite).uniqued
+    let place = Dictionary(zip(zip(layers, kinds).map { Place(layer: $0, kind: $1) }, values)) { first, _ in first }
+    return (known, known.flatMap { layer in order.map { place[Place(layer: layer, kind: $0)] ?? .nan } })
+  }
+
+  private struct Place: Hashable {
+    let layer: Double
+    let kind: String
   }
 }
 

@@ -125,10 +125,12 @@ struct HTMLReport {
   private static func html(error: String) -> String { "<pre class=\"error\">\(SVG.escapedLines(error))</pre>\n" }
 
   /// A table whose words stay whole: one that is wider than the page scrolls.
-  static func html(_ table: TableData) -> String {
+  /// - Parameter isByItself: whether it stands in the page of another program, whose style does not know ours.
+  static func html(_ table: TableData, isByItself: Bool = false) -> String {
     let numeric = table.columns.indices.map(table.isNumeric)
     func cell(_ tag: String, _ text: String, _ column: Int) -> String {
-      let kind = numeric[column] ? " class=\"number\"" : text.utf8.count > 60 ? " class=\"long\"" : ""
+      var kind = numeric[column] ? " class=\"number\"" : text.utf8.count > 60 ? " class=\"long\"" : ""
+      if isByItself, !numeric[column] { kind += " style=\"text-align:left\"" }
       return "<\(tag)\(kind)>\(SVG.escaped(text))</\(tag)>"
     }
     var out = "<div class=\"wide\"><table><thead><tr>"
