@@ -38,7 +38,8 @@ struct ServeTests {
     let replies = events.filter { $0["event"]?.stringValue == "reply" }
     #expect(replies.map { $0["status"]?.stringValue } == ["ok", "ok"])
     let shown = events.filter { $0["event"]?.stringValue == "display" }.compactMap { $0["data"]?.objectValue }
-    #expect(shown.map { $0.keys.sorted() } == [["text/html", "text/plain"], ["image/svg+xml", "text/plain"]])
+    #expect(
+      shown.map { $0.keys.sorted() } == [["text/html", "text/plain"], ["image/png", "image/svg+xml", "text/plain"]])
     #expect(shown.first?["text/html"]?.stringValue?.contains(">llama</td>") == true)
     #expect(shown.last?["image/svg+xml"]?.stringValue?.hasPrefix("<svg") == true)
     // Lines of steps are no complaint: notebooks print those in red.

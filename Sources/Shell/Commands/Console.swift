@@ -118,7 +118,11 @@ final class Console: SessionObserver, @unchecked Sendable {
     case .figure(let figure):
       let figure = figure.printable
       let text = figure.text(TextPictureStyle(columns: 80, rows: 24, isUnicode: true, colour: .none))
-      return ["image/svg+xml": figure.svg, "text/plain": text]
+      // Jupyter draws no SVG of a notebook that somebody else carried out; a bitmap it does.
+      return [
+        "image/svg+xml": figure.svg, "image/png": Data(figure.drawing().png(scale: 1)).base64EncodedString(),
+        "text/plain": text,
+      ]
     }
   }
 

@@ -26,6 +26,12 @@ enum NumberText {
     return text
   }
 
+  /// A number of a table: with the decimals of its column, else six digits; counts have all of theirs.
+  static func number(_ value: Double, decimals: Int?) -> String {
+    if let decimals { return fixed(value, decimals) }
+    return value == value.rounded() && abs(value) < 1e15 ? fixed(value, 0) : significant(value, 6)
+  }
+
   /// All digits a program needs to read the same number back.
   static func exact(_ value: Double) -> String {
     nonFinite(value) ?? JSONValue.number(value).canonical
