@@ -17,7 +17,7 @@ mkdir -p "$pictures"
 
 # shoot URL FILE WIDTH HEIGHT
 shoot() {
-  "$chromium" --headless=new --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/chromium" \
+  "$chromium" --headless=new --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/.chromium" \
     --window-size="$3,$4" --virtual-time-budget=30000 --screenshot="$pictures/$2" "$1" 2>/dev/null
 }
 
@@ -27,13 +27,17 @@ cp -r "$root/notebooks" notebooks
 "$prn" run notebooks/masks.prn --report masks.html --quiet >/dev/null
 shoot "file://$work/masks.html" report.png 960 1000
 
-export HOME="$work" JUPYTER_DATA_DIR="$work/jupyter"
+rm -r .prn out masks.html
+export HOME="$work" JUPYTER_DATA_DIR="$work/.jupyter/data"
+settings=.jupyter/lab/user-settings/@jupyterlab/apputils-extension
+mkdir -p "$settings"
+echo '{"fetchNews":"false"}' >"$settings/notification.jupyterlab-settings"
 "$prn" kernel install
 "$prn" export notebooks/masks.prn to=masks.ipynb
 jupyter nbconvert --to notebook --execute --inplace masks.ipynb
 jupyter trust masks.ipynb
 jupyter lab --no-browser --ip 127.0.0.1 --port 8898 --IdentityProvider.token=prn --allow-root \
-  --LabApp.news_url=None --LabApp.collapse_left_area=True >lab.log 2>&1 &
+  >.lab.log 2>&1 &
 lab=$!
-until grep -q 'http://127.0.0.1:8898/lab' lab.log; do sleep 1; done
-shoot "http://127.0.0.1:8898/lab/tree/masks.ipynb?token=prn&reset" jupyterlab.png 1200 1200
+until grep -q 'http://127.0.0.1:8898/lab' .lab.log; do sleep 1; done
+shoot "http://127.0.0.1:8898/lab/tree/masks.ipynb?token=prn&reset" jupyterlab.png 1280 1180

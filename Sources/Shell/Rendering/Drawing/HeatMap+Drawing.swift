@@ -92,9 +92,7 @@ extension HeatMap {
       drawing.line(x + width, y, x + width + 4, y, Paint.axis)
       drawing.text(x + width + 7, y + 4, label, .tick)
     }
-    drawing.text(
-      x + width + tickWidth + 22, (area.top + area.bottom) / 2, Glyphs.cut(value.text, to: area.height + 40),
-      anchor: .middle, turn: -90)
+    area.drawUpright(value.text, x: x + width + tickWidth + 22, on: &drawing)
   }
 }
 
