@@ -24,7 +24,9 @@ class KernelTests(jupyter_kernel_test.KernelTests):
     kernel_name = "prn"
     language_name = "prn"
     file_extension = ".prn"
-    code_stderr = MODEL + "\nmk = mask (" + SCORES + ") threshold=0"
+    code_stderr = MODEL + """
+n = canica (capture m (text ./data/calibration.txt model=m samples=2 length=32) sites=ffn.gate,ffn.up keep=stream) \\
+  components=2 per_run=2 iterations=1"""
     completion_samples = [
         {"text": "mk = mas", "matches": {"mask"}},
         {"text": "flap x metr", "matches": {"metric="}},

@@ -125,6 +125,7 @@ import Testing
     #expect(NumberText.duration(41.24) == "41.2 s")
     #expect(NumberText.duration(185) == "3 min 05 s")
     #expect(NumberText.duration(7800) == "2 h 10 min")
+    #expect(NumberText.duration(30 * 86400) == "30 days")
     #expect(NumberText.fixed(-0.001, 2) == "0.00")
     #expect(NumberText.exact(.nan) == "nan")
   }
