@@ -66,6 +66,8 @@ struct Text: Op {
     return Corpus.Facts(whole: samples == nil)
   }
 
+  var idleParameters: Set<String> { samples == nil ? ["length", "take", "seed"] : [] }
+
   /// - Throws: when a parameter that cannot take effect is given.
   private func refuse(_ argument: String, _ isGiven: Bool, _ reason: String) throws {
     guard isGiven else { return }

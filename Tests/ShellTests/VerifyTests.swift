@@ -32,6 +32,34 @@ import Testing
     #expect(result.out == "content\tsame\nbytes\tsame\n", "\(result)")
   }
 
+  /// What a script gives by a parameter, and what means nothing beside it, is no part of the step.
+  @Test func whatHasNoEffectIsNotRecorded() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let script = """
+      m = load \(CommandTests.model)
+      held = text \(CommandTests.text) model=m samples=none length=16 take=order seed=3
+      again = text \(CommandTests.text) model=m
+      """
+    let made = try Program.run(["-c", script], in: folder)
+    #expect(made.status == 0 && made.err.split(separator: "\n").last?.contains("cached") == true, "\(made.err)")
+    #expect(try Program.run(["-q", "verify", "held"], in: folder).out == "content\tsame\nbytes\tsame\n")
+  }
+
+  /// What was left at its default is not given again: some calls would refuse it.
+  @Test func defaultsAreLeftOut() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let script = """
+      m = load \(CommandTests.model)
+      held = text \(CommandTests.text) model=m samples=4 length=32
+      cl = kmeans (capture m held sites=ffn.in keep=values) k=2 pca=4
+      gr = assign (taylor m held by=cl) shared=1
+      cost = lesion m held of=gr by=cl layers=0 nulls=0
+      """
+    #expect(try Program.run(["-q", "-c", script], in: folder).status == 0)
+    let result = try Program.run(["-q", "verify", "cost"], in: folder)
+    #expect(result.out == "content\tsame\nbytes\tsame\n", "\(result)")
+  }
+
   @Test func aSweepWrittenOtherwiseIsAnotherTable() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let script =

@@ -52,7 +52,7 @@ extension Networks: Showable {
       content = .heatMap(shares(chosen))
     case "time":
       title = "How networks of layer \(layer) come and go"
-      content = .lines(try courses(layer))
+      content = .heatMap(try courses(layer))
     case "membership":
       title = "In how many networks \(units) are key"
       content = .lines(membership(chosen))
@@ -104,17 +104,14 @@ extension Networks: Showable {
       columnNames: (0..<width).map { String($0 * places.count / width) })
   }
 
-  /// The first four networks of one layer over the first 128 tokens.
-  private func courses(_ layer: Int) throws -> LinePlot {
+  /// The networks of one layer over the first 128 tokens.
+  private func courses(_ layer: Int) throws -> HeatMap {
     let courses = try part(layer: layer).courses(run: 0)
     let tokens = min(128, courses.columns)
-    let series = (0..<min(4, courses.rows)).map { component in
-      LinePlot.Series(
-        "network \(component)", x: (0..<tokens).map(Double.init),
-        y: courses.row(component).prefix(tokens).map(Double.init))
-    }
-    return LinePlot(
-      x: PlotAxis("token", isWhole: true), y: PlotAxis("activity", unit: "standard deviations"), series: series)
+    return HeatMap(
+      rows: PlotAxis("network of layer \(layer)"), columns: PlotAxis("token"),
+      value: PlotAxis("activity", unit: "standard deviations"), scale: .diverging, rowCount: courses.rows,
+      columnCount: tokens, values: (0..<courses.rows).flatMap { courses.row($0).prefix(tokens).map(Double.init) })
   }
 
   /// The share of the variance that a code leaves unexplained on held-out tokens, by layer, beside principal components.

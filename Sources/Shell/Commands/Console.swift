@@ -112,11 +112,17 @@ final class Console: SessionObserver, @unchecked Sendable {
     case .text(let text): return ["text/plain": text.printable]
     case .table(_, let table):
       let table = table.printable
-      return ["text/plain": table.text(format, rowLimit: rowLimit), "text/html": HTMLReport.html(table)]
+      return [
+        "text/plain": table.text(format, rowLimit: rowLimit), "text/html": HTMLReport.html(table, isByItself: true),
+      ]
     case .figure(let figure):
       let figure = figure.printable
       let text = figure.text(TextPictureStyle(columns: 80, rows: 24, isUnicode: true, colour: .none))
-      return ["image/svg+xml": figure.svg, "text/plain": text]
+      // Jupyter draws no SVG of a notebook that somebody else carried out; a bitmap it does.
+      return [
+        "image/svg+xml": figure.svg, "image/png": Data(figure.drawing().png(scale: 1)).base64EncodedString(),
+        "text/plain": text,
+      ]
     }
   }
 
@@ -154,10 +160,13 @@ final class Console: SessionObserver, @unchecked Sendable {
   // MARK: - Everything else
 
   /// A line on standard error, whatever `--quiet` says.
-  func say(_ text: String) { sayPainted(text.printable) }
+  func say(_ text: String) { sayPainted(text.printable, isComplaint: false) }
 
-  private func sayPainted(_ text: String) {
-    if voice == .notebook { return event("stream", ["name": "stderr", "text": .string(text + "\n")]) }
+  /// - Parameter isComplaint: whether a notebook shows it in red.
+  private func sayPainted(_ text: String, isComplaint: Bool = true) {
+    if voice == .notebook {
+      return event("stream", ["name": isComplaint ? "stderr" : "stdout", "text": .string(text + "\n")])
+    }
     if voice == .none { return }
     progress.clear()
     try? err.write(text + "\n")
@@ -167,7 +176,9 @@ final class Console: SessionObserver, @unchecked Sendable {
   func remark(_ text: String) { if !isQuiet { say(text) } }
 
   /// A title between the lines of steps.
-  private func announce(_ title: String) { if !isQuiet { sayPainted(painted(title.printable, 36)) } }
+  private func announce(_ title: String) {
+    if !isQuiet { sayPainted(painted(title.printable, 36), isComplaint: false) }
+  }
 
   func warn(_ sentence: String) {
     guard warned.insert(sentence).inserted else { return }

@@ -53,7 +53,7 @@ struct Inspection {
       ("content", .text(info.reference.content)), ("file", .text(info.path)), ("size", .bytes(info.bytes)),
     ]
     if let stored = try store.find(key), stored.seconds > 0 { rows.append(("computed in", .seconds(stored.seconds))) }
-    for (name, label) in [("time", "computed at"), ("place", "written in"), ("host", "on")] {
+    for (name, label) in [("time", "computed at"), ("place", "written in"), ("host", "machine")] {
       if let text = info.made[name]?.stringValue { rows.append((label, .text(text))) }
     }
     for (name, value) in info.facts.sorted(by: { $0.key < $1.key }) {
@@ -61,19 +61,9 @@ struct Inspection {
     }
     for warning in info.warnings { rows.append(("warning", .text(warning))) }
     for ancestor in try store.ancestry(of: key).dropLast() {
-      let call = Inspection.call(ancestor.step)
-      rows.append(("made from", .text("\(ancestor.key.prefix(12))  \(call)")))
+      rows.append(("made from", .text("\(ancestor.content.prefix(8)) = \(ancestor.call)")))
     }
     return TableData(record: rows)
-  }
-
-  /// `capture keep=moments …`, the op with its parameters.
-  static func call(_ step: JSONValue) -> String {
-    let parameters = (step["parameters"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
-    let words = parameters.compactMap { name, value -> String? in
-      value == .null ? nil : "\(name)=\(value.asWritten)"
-    }
-    return ([step["op"]?.stringValue ?? ""] + words).joined(separator: " ")
   }
 
   /// The fields in which a name's value differs from the one it had before, one to a line.
@@ -85,7 +75,7 @@ struct Inspection {
           "no value of this workspace has been called `\(name)`",
           hint: "a sweep has a name only in its script; its cells are explained once they have names", kind: .usage)
       }
-      return "first computed \(bindings[0].time) by `\(Inspection.call(bindings[0].step))`"
+      return "first computed \(bindings[0].time) by `\(Ancestor.call(of: bindings[0].step))`"
     }
     let differences = try store.why(name)
     return differences.isEmpty
