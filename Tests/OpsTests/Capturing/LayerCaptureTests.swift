@@ -12,7 +12,8 @@ import Transformer
   private func parts(_ network: LanguageModel, origin: JSONValue) throws -> [Site: [ArtifactReference]] {
     try bench.run { [sequences] context in
       try LayerCapture(
-        network: network, sequences: sequences, sites: [.activation], keep: [.values, .moments], clusters: nil,
+        network: network, sequences: sequences, sites: [.activation], keep: [Kept(.values), Kept(.moments)],
+        clusters: nil,
         groups: nil, layers: [1, 3], origin: ["model": origin], context: context
       ).captured()
     }
