@@ -12,11 +12,12 @@ import Testing
     ("model", ["m", "cut"]), ("corpus", ["cal", "whole"]), ("activations", ["acts", "acts y=attn.heads"]),
     ("clusters", ["cl", "kinds_of"]), ("affinity", ["S"]), ("groups", ["gr"]),
     ("rates", ["al", "al x=complexity"]),
-    ("networks", ["nets", "nets layers=1", "nets y=time layers=0", "nets y=membership", "wide"]),
+    ("networks", ["nets", "nets layers=1", "nets y=time layers=0", "nets y=membership", "wide", "code y=gain"]),
     ("scores", ["s", "s y=attention", "blocks"]), ("mask", ["mk", "gone"]),
     ("report", ["dense", "by_kind", "by_kind by=label", "cost"]), ("texts", ["said"]),
     ("table", ["t", "t x=rate by=from", "overlap", "agree", "matched", "pairs", "kept"]),
     ("descriptions", ["d", "d y=facts", "d y=position"]), ("lesions", ["les", "les y=total"]),
+    ("graph", ["together", "together y=distance"]),
   ]
 
   static let script = """
@@ -54,6 +55,8 @@ import Testing
     d = describe nets cal model=m test=held labels=[kinds_cal, kinds_of] layers=0,1 nulls=4
     les = lesion m held of=nets labels=kinds_of layers=0 nulls=4
     kept = preserve nets cut held
+    together = connect nets nulls=4
+    code = autoencode stream components=4 active=2 per_run=8 epochs=4
     """
 
   @Test func everyTypeHasAPictureThatCanBeRead() throws {

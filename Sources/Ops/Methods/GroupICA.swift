@@ -34,6 +34,16 @@ package func sharedSubspace(
   return try sharedSubspace(found, components: k)
 }
 
+/// The k leading right singular vectors of Z, or as many as it has.
+package func leadingDirections(
+  _ Z: ScaledSignals, atMost k: Int, progress: () throws -> Void = {}
+) throws -> SharedSubspace {
+  let found = try rightSingularVectors(
+    of: Z.rows, Z.columns, tiles: Z.tiles, components: min(k, min(Z.rows, Z.columns) - 1),
+    block: { Z.tile($1, rows: $0) }, progress)
+  return try sharedSubspace(found, components: found.B.rows)
+}
+
 /// Canonical group step (Varoquaux et al. 2010): every subject is reduced to orthonormal directions, which drops their
 /// variances, and the group space is that of the stacked bases.
 ///

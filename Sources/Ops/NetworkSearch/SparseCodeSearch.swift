@@ -79,8 +79,7 @@ struct SparseCodeFinder: NetworkFinder {
     of signals: [Matrix<Float>], subjects: [Range<Int>], name: String, progress: @escaping () throws -> Void
   ) throws -> FoundNetworks {
     let Z = try ScaledSignals(signals, scale: scale, subjects: subjects)
-    let shared = try sharedSubspace(
-      Z, components: min(search.rank, min(Z.rows, Z.columns) - 1), progress: progress)
+    let shared = try leadingDirections(Z, atMost: search.rank, progress: progress)
     let all = Matrix<Float>(rows: Z.rows, columns: shared.B.rows)
     for columns in Z.tiles {
       all.add(Z.tile(columns) * Matrix<Float>(shared.B.columns(columns)).T)

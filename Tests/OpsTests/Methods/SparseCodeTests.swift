@@ -143,6 +143,16 @@ import Testing
     #expect(abs(lifted - reduced - outside) < 1e-4 * lifted)
   }
 
+  /// Signals that repeat each other span fewer directions than asked for; the code sees those there are.
+  @Test func signalsOfLowRankAreTakenAsTheyAre() throws {
+    let (X, _) = planted(tokens: 1100, units: 20, networks: 4)
+    let twice = Matrix<Float>(rows: 1100, columns: 40)
+    twice.columns(0..<20).assign(X)
+    twice.columns(20..<40).assign(X)
+    let fit = try #require(try found(finder(4, active: 2, rank: 60, epochs: 4), twice).code)
+    #expect(abs(fit.rankKept - 1) < 1e-4)
+  }
+
   @Test func equalSeedsGiveEqualBits() throws {
     let (X, _) = planted(tokens: 1100, units: 40, networks: 5)
     for decoder in SparseCodeSearch.Decoder.allCases {
