@@ -30,6 +30,9 @@ struct Capture: Op {
     if $groups.isGiven, !$by.isGiven {
       throw Diagnostic("groups= needs by=, the clusters the groups belong to", argument: "groups", kind: .usage)
     }
+    if $by.isGiven, keep.allSatisfy({ $0 != .moments && $0 != .gram }) {
+      throw Diagnostic("by= divides moments and Gram matrices, and none are kept", argument: "by", kind: .usage)
+    }
     if $groups.isGiven, !sites.contains(.activation) {
       throw Diagnostic("groups= divides neurons, so ffn.act must be among the sites", argument: "groups", kind: .usage)
     }

@@ -83,6 +83,9 @@ struct Lesion: Op {
           "mode=grow takes all units in their order, so \(name)= has no effect", argument: name, kind: .usage)
       }
     }
+    for (name, isGiven) in [("match", match != .energy), ("seed", seed != 0)] where isGiven && nulls == 0 {
+      throw Diagnostic("\(name)= is for random sets, and nulls=0 draws none", argument: name, kind: .usage)
+    }
     return NoFacts()
   }
 

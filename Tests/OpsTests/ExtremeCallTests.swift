@@ -72,6 +72,8 @@ private let start = """
     ("flap [capture m cal sites=ffn.act, capture m cal sites=attn.heads] square_attention=true", nil),
     ("obc (capture m cal sites=ffn.act keep=gram) head_score=sum", "head_score"),
     ("combine heads heads how=not", "masks"),
+    ("lesion m cal of=heads nulls=0 match=size", "match"), ("lesion m cal of=heads nulls=0 seed=1", "seed"),
+    ("capture m cal sites=ffn.act keep=stream by=(kmeans ends k=2 pca=4)", "by"),
     ("mask (flap (capture m cal sites=ffn.act)) rates=(allocate ends rate=20%) scope=global", "scope"),
   ])
   func aParameterThatCanDoNothingIsRefused(_ call: String, _ argument: String?) throws {

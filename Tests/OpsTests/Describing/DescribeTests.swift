@@ -106,6 +106,21 @@ private let start = """
     for set in try d.part(0).sets { #expect(abs(set.spread.reduce(0, +) - 1) < 1e-12) }
   }
 
+  /// Read back from the store, where a row knows its first and last layer only.
+  @Test func layersThatAreNoNeighboursKeepTheirNames() throws {
+    let text =
+      start + """
+        far = canica (capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,2) components=4 per_run=24 scope=global
+        d = describe far cal model=m nulls=1
+        """
+    let d: Descriptions = try bench.value("d", text)
+    let card = try #require(try d.table(ShowRequest(name: "d", network: "2:1")))
+    let shown = card.rows.map { row in row.map { "\($0)" }.joined(separator: " ") }.joined(separator: "\n")
+    #expect(shown.contains("layers 0-2"))
+    let shares = try d.part(0).sets[1].spread
+    #expect(shown.contains("0: \(percent(shares[0])), 2: \(percent(shares[1]))"), "\(shown)")
+  }
+
   @Test func oneAndTwoThreadsDescribeInTheSameBytes() throws {
     let text = start + "d = describe nets cal model=m test=held nulls=3\np = preserve nets m held"
     #expect(try ScriptBench.objects(of: text, threads: 1) == ScriptBench.objects(of: text, threads: 2))
