@@ -58,7 +58,7 @@ struct Capture: Op {
       throw Diagnostic(
         "\(site.rawValue) does not exist in \(model.configuration.family.name), which has no gate", argument: "sites")
     }
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     let count = model.configuration.layers
     let chosen = layers.ranges.isEmpty ? Array(0..<count) : try layers.layers(of: count, for: "layers")
     let structure = Structure(model.network, model: $model.references[0].content)

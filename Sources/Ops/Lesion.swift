@@ -90,7 +90,7 @@ struct Lesion: Op {
   }
 
   func run(_ context: any RunContext) throws -> Lesions {
-    try text.requireTokenizer(of: model)
+    try text.requireWindows(of: model)
     let reference = $text.references[0]
     if let model = of.model, model != $model.references[0].content {
       throw Diagnostic("the \(of.noun)s were made on another model", argument: "of")
