@@ -72,7 +72,7 @@ struct Ablate: Op {
   }
 
   func run(_ context: any RunContext) throws -> Scores {
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     let structure = Structure(model.network, model: $model.references[0].content)
     let blocks = (0..<structure.layers).filter { !structure.isAbsent(layer: $0) }
     guard corpus.sequences.targets.contains(where: { $0 >= 0 }) else {

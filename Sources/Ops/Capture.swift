@@ -30,7 +30,7 @@ struct Capture: Op {
     if $groups.isGiven, !$by.isGiven {
       throw Diagnostic("groups= needs by=, the clusters the groups belong to", argument: "groups", kind: .usage)
     }
-    if $by.isGiven, keep.allSatisfy({ $0 != .moments && $0 != .gram }) {
+    if $by.isGiven, facts.sites(keeping: [.moments, .gram]).isEmpty {
       throw Diagnostic("by= divides moments and Gram matrices, and none are kept", argument: "by", kind: .usage)
     }
     if $groups.isGiven, !sites.contains(.activation) {
@@ -91,7 +91,7 @@ struct Capture: Op {
       throw Diagnostic(
         "\(site.rawValue) does not exist in \(model.configuration.family.name), which has no gate", argument: "sites")
     }
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     let count = model.configuration.layers
     let chosen = try layers.layersOrAll(of: count, for: "layers")
     let structure = Structure(model.network, model: $model.references[0].content)

@@ -119,7 +119,7 @@ struct Cascade: Op {
   }
 
   func run(_ context: any RunContext) throws -> Model {
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     try model.requireSingleMaps(by: "cascade", argument: "model")
     let network = model.network
     let structure = Structure(model.network, model: $model.references[0].content)

@@ -58,7 +58,7 @@ struct Saliency: Op {
   }
 
   func run(_ context: any RunContext) throws -> Scores {
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     let sequences = corpus.sequences
     guard sequences.targets.contains(where: { $0 >= 0 }) else {
       throw Diagnostic("the text has no token that follows another", argument: "corpus")

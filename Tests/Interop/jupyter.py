@@ -38,7 +38,7 @@ n = canica (capture m (text ./data/calibration.txt model=m samples=2 length=32) 
     code_inspect_sample = "flap"
     code_display_data = [
         {"code": MODEL + "\nm", "mime": "text/html"},
-        {"code": "plot (" + SCORES + ")", "mime": "image/svg+xml"},
+        {"code": MODEL + "\nplot m", "mime": "image/svg+xml"},
     ]
 
 
