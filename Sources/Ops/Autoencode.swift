@@ -83,6 +83,12 @@ struct Autoencode: Op {
         "run \(index) has \(run.samples) samples, so that none is held out with hold=\(hold)",
         hint: "give each run more samples, or hold out more of them", argument: "hold")
     }
+    for (index, run) in runs.enumerated() where components > run.tokens.count / 2 {
+      throw Diagnostic(
+        "run \(index) has \(run.tokens.count) tokens, too few to learn \(components) networks from",
+        hint: "ask for components=\(max(1, run.tokens.count / 2)) at most, or give each run more samples",
+        argument: "components")
+    }
     source.warnOfLeftOut(runs, corpus, perRun: perRun, context)
     let search = NetworkSearch(
       activations: activations, model: model, corpus: corpus, module: source.module, sites: sites, runs: runs,

@@ -141,13 +141,12 @@ package struct CodeTraining: Sendable, Equatable {
   ) rethrows -> (epochs: Int, gain: Double) {
     var order = Array(0..<tokens)
     let batches = Parallel.ranges(tokens, of: batch)
-    let steps = epochs * batches.count
     var losses = [held()]
     for done in 0..<epochs {
       var stream = RandomStream(seed: seed, name: "\(name) epoch \(done)")
       stream.shuffle(&order)
       for (place, range) in batches.enumerated() {
-        let left = Double(steps - done * batches.count - place) / Double(steps)
+        let left = 1 - (Double(done) + Double(place) / Double(batches.count)) / Double(epochs)
         try step(Array(order[range]), rate * min(1, left / 0.3))
       }
       try epoch(done)

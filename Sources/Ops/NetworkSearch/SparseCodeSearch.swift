@@ -93,7 +93,7 @@ struct SparseCodeFinder: NetworkFinder {
     }
     let X = all.gathering(rows: tokens(false))
     let other = all.gathering(rows: tokens(true))
-    guard 2 * components <= X.rows else { throw NetworkError.tooManyComponents(asked: components, largest: X.rows / 2) }
+    guard components <= X.rows / 2 else { throw NetworkError.tooManyComponents(asked: components, largest: X.rows / 2) }
     let data = CodeData(Z: Z, basis: shared.B, all: all, X: X, held: other, name: name, progress: progress)
     var fit = CodeFit()
     fit.rankKept = shared.explained.reduce(0, +)
