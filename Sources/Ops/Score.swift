@@ -62,7 +62,8 @@ struct Score: Op {
     }
     try $measured.require(
       keep: how == .wanda ? [.moments] : how == .leverage ? [.gram] : isOfBlocks ? Statistic.something : [],
-      sites: isOfBlocks ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
+      sites: isOfBlocks ? .ends : .judged, grouped: how == .leverage ? false : nil, by: "how=\(how.rawValue)",
+      argument: "measured")
     return Scores.Facts(
       grouping: .plain, layers: $measured.knownLayers, pieces: !isOfBlocks, blocks: isOfBlocks)
   }

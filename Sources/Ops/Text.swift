@@ -51,7 +51,7 @@ struct Text: Op {
       try refuse("seed", seed != 0 && take == .order, "windows in order have no random starts")
       try refuse("join", join == .pages, "pages stay whole, and samples= cuts windows")
     }
-    return Corpus.Facts(whole: samples == nil)
+    return Corpus.Facts(whole: samples == nil, pages: join == .pages)
   }
 
   /// - Throws: when a parameter that cannot take effect is given.
@@ -72,7 +72,8 @@ struct Text: Op {
 
   func run(_ context: any RunContext) throws -> Corpus {
     let name = path.map(\.path).joined(separator: ", ")
-    let files = try TextFiles(path)
+    // As bytes, as tokens and where they stand, with room to grow.
+    let files = try TextFiles(path, memory: context.memoryLimit / 8)
     let own = model.network.checkpoint.files
     let tokenizer = try Tokenizer(own)
     let pages = join == .pages ? try WikiText.pages(files) : []
