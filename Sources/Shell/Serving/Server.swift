@@ -33,6 +33,7 @@ final class Server {
   /// - Returns: the exit code.
   func run() -> Int32 {
     requests.listen()
+    session.holdNames()
     console.event("ready", ["version": .string(Version.number), "workspace": .string(store.root)])
     while let request = requests.next() {
       guard let type = request["type"]?.stringValue else {
