@@ -85,13 +85,13 @@ struct Cascade: Op {
         "weight= weighs the tokens group by group", hint: "add groups=", argument: "weight", kind: .usage)
     }
     try criterion.check(weight, tau: tau)
-    if by != .flap, metric != .wifv {
+    if by != .flap, $metric.isGiven {
       throw Diagnostic("metric= belongs to by=flap", argument: "metric", kind: .usage)
     }
-    if damp != 0.01, by != .obc, comp != .ls {
+    if $damp.isGiven, by != .obc, comp != .ls {
       throw Diagnostic("damp= belongs to by=obc or comp=ls", argument: "damp", kind: .usage)
     }
-    if by != .obc, how != .oneshot { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
+    if by != .obc, $how.isGiven { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
     return Model.Facts(layers: $model.facts?.layers)
   }
 

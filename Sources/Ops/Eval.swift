@@ -68,8 +68,22 @@ struct Eval: Op {
     {
       throw Diagnostic("\(twice.element.name) is asked for twice", argument: "metric", kind: .usage)
     }
-    try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
+    if hasTasks { try requireMetrics(of: [.items]) }
+    if let isPaged = $corpus.facts(of: Corpus.self).first??.pages { try checkText(isPaged: isPaged) }
     return NoFacts()
+  }
+
+  /// - Throws: when something was asked for that this kind of text has not.
+  private func checkText(isPaged: Bool) throws {
+    try requireMetrics(of: [isPaged ? .pages : .windows])
+    if !isPaged, bos != .tokenizer {
+      throw Diagnostic(
+        "bos= has no effect on running text, which has its start already",
+        hint: "make pages with `text … join=pages`", argument: "bos", kind: .usage)
+    }
+    for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isPaged && isGiven {
+      throw Diagnostic("\(name)= is for running text, and these are pages", argument: name, kind: .usage)
+    }
   }
 
   /// - Throws: when a figure was asked for that no report of these kinds has.
@@ -77,7 +91,8 @@ struct Eval: Op {
     for metric in metric where metric.kinds.isDisjoint(with: kinds) {
       throw Diagnostic(
         "\(metric.name) is a figure of \(metric.kinds.contains(.items) ? "tasks" : "pages")",
-        hint: metric.kinds.contains(.items) ? "give tasks=" : "make pages with `text … join=pages`", argument: "metric")
+        hint: metric.kinds.contains(.items) ? "give tasks=" : "make pages with `text … join=pages`", argument: "metric",
+        kind: .usage)
     }
   }
 
@@ -97,12 +112,7 @@ struct Eval: Op {
 
   /// Running text in windows.
   private func windowReport(_ corpus: Corpus, _ context: any RunContext) throws -> Report {
-    try requireMetrics(of: [.windows])
-    if bos != .tokenizer {
-      throw Diagnostic(
-        "bos= has no effect on running text, which has its start already",
-        hint: "make pages with `text … join=pages`", argument: "bos")
-    }
+    try checkText(isPaged: false)
     let windows = try WindowProtocol(
       model.network, corpus, length: length, keepsTokens: keep.contains(.tokens),
       labels: try labels.first.map { file in
@@ -120,10 +130,7 @@ struct Eval: Op {
 
   /// Pages in rolling windows.
   private func pageReport(_ corpus: Corpus, _ sizes: [Corpus.PageSize], _ context: any RunContext) throws -> Report {
-    try requireMetrics(of: [.pages])
-    for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
-      throw Diagnostic("\(name)= is for running text, and these are pages", argument: name)
-    }
+    try checkText(isPaged: true)
     let pages = PageProtocol(
       network: model.network, corpus: corpus, sizes: sizes, length: try windowLength(length, model.network),
       tokenizer: try tokenizer(), bos: bos)

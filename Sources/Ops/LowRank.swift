@@ -106,7 +106,7 @@ struct LowRank: Op {
         argument: needsCapture ? "how" : "acts", kind: .usage)
     }
     if how == .whiten {
-      try $acts.require(keep: [.gram], sites: .all(sites), by: "how=whiten", argument: "acts")
+      try $acts.require(keep: [.gram], sites: .all(sites), grouped: false, by: "how=whiten", argument: "acts")
     }
     return Model.Facts(layers: $model.facts?.layers)
   }

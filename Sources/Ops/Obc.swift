@@ -31,7 +31,8 @@ struct OBC: Op {
     try criterion.check(weight, tau: tau)
     if headScore != .block { try $activations.requireHeads(for: "head_score", keeping: [.gram]) }
     let isGrouped = $activations.facts(of: Activations.self).contains { $0?.grouped == true }
-    return Scores.Facts(grouping: isGrouped ? .grouped : .plain, layers: $activations.knownLayers)
+    return Scores.Facts(
+      grouping: isGrouped ? .grouped : .plain, layers: $activations.knownLayers, comparesLayers: how == .oneshot)
   }
 
   private var criterion: Criterion { .obc(.init(how: how, damping: damp.value, headScore: headScore)) }

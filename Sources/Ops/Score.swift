@@ -75,7 +75,8 @@ struct Score: Op {
       if let layers = $measured.knownLayers { try checkSpan(layers) }
     }
     try $measured.require(
-      keep: how.statistics, sites: isOfBlocks ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
+      keep: how.statistics, sites: isOfBlocks ? .ends : .judged, grouped: how == .leverage ? false : nil,
+      by: "how=\(how.rawValue)", argument: "measured")
     return Scores.Facts(
       grouping: .plain, layers: $measured.knownLayers, pieces: !isOfBlocks, blocks: isOfBlocks)
   }

@@ -63,7 +63,7 @@ struct Text: Op {
       try refuse("seed", seed != 0 && take == .order, "windows in order have no random starts")
       try refuse("join", join == .pages, "pages stay whole, and samples= cuts windows")
     }
-    return Corpus.Facts(whole: samples == nil)
+    return Corpus.Facts(whole: samples == nil, pages: join == .pages)
   }
 
   var idleParameters: Set<String> { samples == nil ? ["length", "take", "seed"] : [] }
@@ -86,7 +86,8 @@ struct Text: Op {
 
   func run(_ context: any RunContext) throws -> Corpus {
     let name = path.map(\.path).joined(separator: ", ")
-    let files = try reading("path") { try TextFiles(path) }
+    // As bytes, as tokens and where they stand, with room to grow.
+    let files = try reading("path") { try TextFiles(path, memory: context.memoryLimit / 8) }
     let own = model.network.checkpoint.files
     let tokenizer = try Tokenizer(own)
     let pages = join == .pages ? try WikiText.pages(files) : []

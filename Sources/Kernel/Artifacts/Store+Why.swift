@@ -26,14 +26,13 @@ public struct StepDifference: Sendable, Equatable {
 }
 
 extension Store {
-  /// What differs between the value a name has and the one it had before; empty when it had none before.
+  /// What differs between the value a name has, or had `back` bindings ago, and the one before; empty when there was none.
   ///
   /// A changed input is followed to the step that made it, so that what is named is what somebody changed.
-  public func why(_ name: String) throws -> [StepDifference] {
-    let former = try bindings(of: name)
+  public func why(_ name: String, back: Int = 0) throws -> [StepDifference] {
+    let former = try bindings(of: name).dropLast(back)
     guard let current = former.last else { throw StoreFailure.missingName(name).diagnostic }
-    guard former.count > 1 else { return [] }
-    return try differences(from: former[former.count - 2].step, to: current.step)
+    return try former.dropLast().last.map { try differences(from: $0.step, to: current.step) } ?? []
   }
 
   /// What differs between two steps, given as what their keys are hashes of.

@@ -7,11 +7,11 @@ extension Input {
   /// - Parameters:
   ///   - keep: what every capture must keep; any one of these will do.
   ///   - sites: where every capture must have looked.
-  ///   - grouped: whether some capture must be divided by neuron groups.
+  ///   - grouped: whether some capture must be divided by neuron groups; false when none may be, nil when either will do.
   ///   - consumer: who asks: an op, or a parameter such as `how=wanda`.
   ///   - argument: what to give differently.
   func require(
-    keep: [Statistic] = [], sites: SiteNeed? = nil, grouped: Bool = false, by consumer: String,
+    keep: [Statistic] = [], sites: SiteNeed? = nil, grouped: Bool? = nil, by consumer: String,
     argument: String = "activations"
   ) throws {
     func refused(_ problem: String, hint: String) -> Diagnostic {
@@ -38,7 +38,10 @@ extension Input {
           hint: "capture with keep=\(lacking.map { Kept(first, of: $0).rawValue }.joined(separator: ","))")
       }
     }
-    if grouped, !captures.isEmpty, captures.allSatisfy({ $0?.grouped == false }) {
+    if grouped == false, captures.contains(where: { $0?.grouped == true }) {
+      throw refused("ungrouped Gram matrices", hint: "capture with keep=gram and without groups=")
+    }
+    if grouped == true, !captures.isEmpty, captures.allSatisfy({ $0?.grouped == false }) {
       throw refused("a capture divided by neuron groups", hint: "capture with by= and groups=")
     }
   }

@@ -13,6 +13,8 @@ extension Corpus {
   public struct Facts: Codable, Sendable {
     /// Whether the text is not cut into windows.
     var whole: Bool
+    /// Whether pages are told apart.
+    var pages: Bool?
   }
 }
 
@@ -47,6 +49,8 @@ extension Scores {
     var grouping: Grouping.Kind?
     /// Blocks of the model.
     var layers: Int?
+    /// Whether units of different layers compare.
+    var comparesLayers: Bool?
     /// Whether units are judged, and whether whole blocks are.
     var pieces = true
     var blocks = false

@@ -298,19 +298,10 @@ final class Console: SessionObserver, @unchecked Sendable {
     remark(stepLine(name, "\(step.type) \(step.summary)", step.bytes, "cached"))
   }
 
-  /// Columns of step lines widen when something longer comes, within reason.
-  private var nameWidth = 8
-  private var whatWidth = 56
+  private var columns = StepColumns()
 
   private func stepLine(_ name: String, _ what: String, _ bytes: Int, _ tail: String) -> String {
-    nameWidth = max(nameWidth, min(DisplayWidth.of(name), 32))
-    // On a terminal a step takes one line, however narrow it is.
-    let room = err.isTerminal ? max(16, err.size.columns - nameWidth - DisplayWidth.of(tail) - 16) : .max
-    let what = DisplayWidth.cut(what, to: room, mark: "~")
-    whatWidth = max(whatWidth, min(DisplayWidth.of(what), 80))
-    return DisplayWidth.padded(name, to: nameWidth, right: false) + "  "
-      + DisplayWidth.padded(what, to: min(whatWidth, room), right: false) + "  "
-      + DisplayWidth.padded(NumberText.bytes(bytes), to: 8, right: true) + "   " + tail
+    columns.line(name, what, bytes, tail, width: err.isTerminal ? err.size.columns : nil)
   }
 
   private func finished(
@@ -407,18 +398,4 @@ final class Console: SessionObserver, @unchecked Sendable {
   static func milliseconds(_ seconds: Double) -> JSONValue { .number((seconds * 1000).rounded() / 1000) }
 
   static func oneLine(_ text: String) -> String { text.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
-}
-
-/// Lets an event of each kind through once per interval.
-struct Throttle {
-  let interval: Double
-  private var last: [Int: Double] = [:]
-  init(interval: Double) { self.interval = interval }
-
-  mutating func allows(_ kind: Int, _ always: Bool) -> Bool {
-    let now = ProcessInfo.processInfo.systemUptime
-    guard always || now - (last[kind] ?? -.infinity) >= interval else { return false }
-    last[kind] = now
-    return true
-  }
 }

@@ -67,17 +67,13 @@ struct Inspection {
   }
 
   /// The fields in which a name's value differs from the one it had before, one to a line.
-  func why(_ name: String) throws -> String {
-    let bindings = try store.bindings(of: name)
-    guard bindings.count > 1 else {
-      if bindings.isEmpty {
-        throw Diagnostic(
-          "no value of this workspace has been called `\(name)`",
-          hint: "a sweep has a name only in its script; its cells are explained once they have names", kind: .usage)
-      }
-      return "first computed \(bindings[0].time) by `\(Ancestor.call(of: bindings[0].step))`"
-    }
-    let differences = try store.why(name)
+  /// - Parameter text: `mk`, or `mk@-1` for what it was bound to before.
+  func why(_ text: String) throws -> String {
+    guard let bound = BoundName(text), case let bindings = try store.bindings(of: bound.name).dropLast(bound.back),
+      let first = bindings.first
+    else { throw Diagnostic("no value of this workspace has been called `\(text)`", kind: .usage) }
+    if bindings.count == 1 { return "first computed \(first.time) by `\(Ancestor.call(of: first.step))`" }
+    let differences = try store.why(bound.name, back: bound.back)
     return differences.isEmpty
       ? "nothing differs from the value before" : differences.map(\.text).joined(separator: "\n")
   }

@@ -6,15 +6,25 @@ import Kernel
 struct JupyterKernel {
   let environment: [String: String]
 
-  /// - Parameter prefix: where a Python environment is; nil for the user's own kernels.
+  /// - Parameters:
+  ///   - prefix: where a Python environment is; nil for the user's own kernels.
+  ///   - isForced: whether files that are not as some prn writes them may be replaced.
   /// - Returns: the folder of the kernel.
-  func install(prefix: String?) throws -> String {
+  func install(prefix: String?, isForced: Bool) throws -> String {
     let folder = data(prefix) + "/kernels/prn"
     let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "prn"
     let specification: JSONValue = [
       "argv": ["python3", .string(folder + "/prn_kernel.py"), "-f", "{connection_file}"],
       "display_name": "prn", "language": "prn", "interrupt_mode": "signal", "env": ["PRN": .string(program)],
     ]
+    for (name, opening) in [("prn_kernel.py", jupyterBridge.prefix(40)), ("kernel.json", "{\"argv\":[\"python3\",")] {
+      let path = folder + "/" + name
+      guard !isForced, let there = FileManager.default.contents(atPath: path) else { continue }
+      guard String(decoding: there, as: UTF8.self).hasPrefix(opening) else {
+        throw Diagnostic(
+          "\(path) is there, and is not as prn wrote it", hint: "move it, or replace it with --force", kind: .usage)
+      }
+    }
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       for (name, text) in [("prn_kernel.py", jupyterBridge), ("kernel.json", specification.canonical + "\n")] {

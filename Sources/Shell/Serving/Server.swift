@@ -33,6 +33,7 @@ final class Server {
   /// - Returns: the exit code.
   func run() -> Int32 {
     requests.listen()
+    session.holdNames()
     func list(_ words: some Sequence<String>) -> JSONValue { .array(words.sorted().map(JSONValue.string)) }
     console.event(
       "ready",

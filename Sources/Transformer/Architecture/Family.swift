@@ -139,7 +139,8 @@ public enum SlidingRule: Sendable, Equatable {
 
 /// The numbers read from config.json.
 public enum Quantity: String, CaseIterable, Sendable {
-  case layers, hiddenSize, heads, keyValueHeads, headSize, neurons, vocabulary, positions, epsilon, ropeTheta, ropeRatio
+  case layers, hiddenSize, heads, keyValueHeads, headSize, neurons, vocabulary, positions, epsilon, ropeTheta,
+    ropeRatio, rotatedShare
 }
 
 /// A model family as data: what its configuration keys and tensors are called, and which axis is which.

@@ -12,6 +12,7 @@ private let start = """
   cl = kmeans wide k=2 pca=4
   gr = assign (taylor m cal by=cl)
   parted = capture m cal sites=ffn.act keep=moments,gram by=cl groups=gr
+  wholes = capture m cal sites=ffn.act keep=gram
   mk = mask (score parted how=random) rate=20%
 
   """
@@ -45,6 +46,11 @@ private let start = """
     ("canica wide", "canica needs ffn.up or attn.heads, and this capture looks at ffn.in"),
     ("prune m mk comp=bias acts=acts", "comp=bias needs the moments of the activations, and this capture does not"),
     ("prune m mk comp=ls acts=acts", "comp=ls needs the Gram matrix of the activations, and this capture does not"),
+    ("score parted how=leverage", "how=leverage needs ungrouped Gram matrices"),
+    ("mask (obc wholes how=greedy) rate=20%", "these scores order the units of each layer by themselves"),
+    ("mask (obc wholes how=greedy) threshold=0", "these scores order the units of each layer by themselves"),
+    ("mask (flap parted weight=context) rate=20% scope=layer", "these scores were weighted group by group"),
+    ("mask (obc parted) rate=20% scope=layer", "these scores were weighted group by group"),
     ("prune m mk comp=ls acts=parted", "the mask was not made group by group, so the refit needs the ungrouped"),
   ])
   func whatACaptureLacksIsToldBeforeAnythingRuns(_ call: String, _ sentence: String) throws {
