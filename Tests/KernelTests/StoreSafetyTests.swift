@@ -120,6 +120,26 @@ import Testing
     #expect(try workspace.store().check().map(\.kind) == [.damaged])
   }
 
+  /// One process makes a workspace while others look at it: they find nothing, half of it, or all.
+  @Test func aWorkspaceCanBeOpenedWhileItIsMade() throws {
+    let workspace = workspace
+    let lock = NSLock()
+    nonisolated(unsafe) var problems: Set<String> = []
+    for round in 0..<40 {
+      let root = "\(workspace.folder)/\(round)"
+      DispatchQueue.concurrentPerform(iterations: 4) { thread in
+        for _ in 0..<(thread == 0 ? 1 : 200) {
+          let problem = diagnostic {
+            let store = try Store(workspace: root, types: [:])
+            if thread == 0 { try store.record(["event": "statement"]) }
+          }
+          if let problem { lock.withLock { _ = problems.insert(problem.summary) } }
+        }
+      }
+    }
+    #expect(problems == [])
+  }
+
   @Test func aWorkspaceWhoseOwnFileIsDamagedIsToldFromNone() throws {
     try workspace.store().bind(
       "x", to: workspace.store().perform(recipe(seed: 1), observer: StepListener()).handle.reference)

@@ -85,8 +85,12 @@ public final class Store: StepStore, @unchecked Sendable {
   private func checkFormat() throws {
     guard try Files.exists(root) else { return }
     guard try Files.isFolder(root) else { throw StoreFailure.notAWorkspace(path: root) }
-    let text = try Files.text(root + "/workspace.json")
-    if text == nil, try isBlank() { return }
+    var text = try Files.text(root + "/workspace.json")
+    if text == nil {
+      if try isBlank() { return }
+      // Another process may have made it between the two looks; the file comes before all else.
+      text = try Files.text(root + "/workspace.json")
+    }
     guard let value = text.flatMap({ try? JSONValue(parsing: $0) }), value["format"] == "prn-workspace",
       let version = value["version"]?.intValue
     else {
