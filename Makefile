@@ -90,7 +90,7 @@ interop: build venv
 	$(SWIFT) build --build-tests
 	rm -rf .build/interop && mkdir -p .build/interop
 	PRN_INTEROP=$(CURDIR)/.build/interop $(SWIFT) test --skip-build --filter 'TransformerTests.Export' >.build/interop.log
-	.venv/bin/python Tests/Fixtures/transformer/interop.py .build/interop/*
+	.venv/bin/python Tests/Interop/exports.py .build/interop/*
 	.venv/bin/python Tests/Fixtures/tokenizers/make_tokenizers.py into .build/interop-tokenizers 2000
 	PRN_TOKENIZERS=$(CURDIR)/.build/interop-tokenizers $(SWIFT) test --skip-build --filter TokenizerInteropTests
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)

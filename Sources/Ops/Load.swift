@@ -14,6 +14,10 @@ struct Load: Op {
     "a folder with config.json, safetensors files and a tokenizer, or a GGUF file", files: modelFiles,
     further: { Checkpoint.indexed(in: $0) }, orFile: true, advice: { Load.advice($0) }) var path
   @Param("in what products are computed: floats, or bfloat16 with sums in floats") var precision = Precision.float32
+  @Param(
+    "an attention unit: a key-value head with its query heads, or one query head of every key-value head",
+    later: true)
+  var gqa = AttentionUnit.group
 
   init() {}
 
@@ -30,12 +34,12 @@ struct Load: Op {
   /// is told when it is loaded.
   func check() throws -> Model.Facts {
     let checkpoint = path.first.flatMap { try? Checkpoint($0.path) }
-    return Model.Facts(layers: checkpoint.flatMap { try? Configuration($0.config) }?.layers)
+    return Model.Facts(layers: checkpoint.flatMap { try? Configuration($0.config, attentionUnit: gqa) }?.layers)
   }
 
   func run(_ context: any RunContext) throws -> Model {
     guard let source = path.first else { throw Diagnostic("load needs a path", argument: "path") }
-    let network = try LanguageModel(source.path, precision: precision)
+    let network = try LanguageModel(source.path, precision: precision, attentionUnit: gqa)
     network.checkpoint.warnings.forEach(context.warn)
     if !precision.isNative {
       context.warn(

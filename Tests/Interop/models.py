@@ -10,25 +10,20 @@ by more than it says. Without llama-cpp-python or peft the parts that need them 
 Tried with transformers 5.24.0, llama-cpp-python 0.3.36 and peft 0.21.2.
 """
 import os
-import subprocess
 import sys
 import tempfile
 
-import h5py
-import numpy
 import torch
 import transformers
 
-try:
-    import llama_cpp
-except ImportError:
-    llama_cpp = None
+from peers import (ROOT, Prn, claim, difference, failures, llama, llama_cpp, llama_greedy, llama_logits, llama_quantised,
+                   perplexity, transformers_greedy, transformers_logits, transformers_model)
+
 try:
     import peft
 except ImportError:
     peft = None
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 PROMPT = "Once upon a time"
 WINDOW = 128
 SCRIPT = """
@@ -43,81 +38,7 @@ uneven_loss = eval uneven held
 even_text = generate even ["{prompt}"] tokens=24
 uneven_text = generate uneven ["{prompt}"] tokens=24
 """
-failures = []
-
-
-def claim(holds, text):
-    print(("ok   " if holds else "BAD  ") + text, flush=True)
-    if not holds:
-        failures.append(text)
-
-
-class Prn:
-    def __init__(self, program, folder):
-        self.program, self.folder, self.count = program, folder, 0
-
-    def run(self, script):
-        self.count += 1
-        path = f"{self.folder}/{self.count}.prn"
-        with open(path, "w") as file:
-            file.write(script)
-        subprocess.run([self.program, "--workspace", self.folder + "/workspace", "--progress", "none", "run", path],
-                       check=True, stdout=subprocess.DEVNULL)
-
-    def open(self, name):
-        return h5py.File(f"{self.folder}/workspace/vars/main/{name}.h5")
-
-    def perplexity(self, name):
-        return float(self.open(name)["metric/value"][0])
-
-    def evaluated(self, path):
-        """The perplexity of a model by its path, on the same windows."""
-        self.run(f"x = load {path}\nheld = text {ROOT}/data/test.txt model=x samples=24 length={WINDOW} take=order\n"
-                 "x_loss = eval x held\n")
-        return self.perplexity("x_loss")
-
-
-def perplexity(logits, windows):
-    """exp of the mean loss of every token of a window but the first."""
-    losses = [torch.nn.functional.cross_entropy(torch.as_tensor(row[:-1], dtype=torch.float64),
-                                                torch.as_tensor(window[1:], dtype=torch.long))
-              for row, window in zip(logits, windows)]
-    return float(torch.stack(losses).mean().exp())
-
-
-def transformers_model(folder):
-    trusted = os.path.exists(folder + "/modeling_prn.py")
-    return transformers.AutoModelForCausalLM.from_pretrained(
-        folder, torch_dtype=torch.float32, trust_remote_code=trusted).eval()
-
-
-def transformers_logits(model, windows):
-    with torch.no_grad():
-        return [model(torch.tensor([window]), use_cache=False).logits[0].numpy() for window in windows]
-
-
-def llama(path):
-    return llama_cpp.Llama(path, n_ctx=512, logits_all=True, type_k=0, type_v=0, verbose=False)
-
-
-def llama_logits(model, windows):
-    result = []
-    for window in windows:
-        model.reset()
-        model.eval(window)
-        result.append(numpy.array(model.scores[: len(window)]))
-    return result
-
-
-def greedy(model, prompt, count):
-    """Token by token, the likeliest; the sampler of llama.cpp is not asked."""
-    model.reset()
-    model.eval(prompt)
-    made = []
-    while len(made) < count:
-        made.append(int(model.scores[model.n_tokens - 1].argmax()))
-        model.eval(made[-1:])
-    return made
+HELD = "text {root}/data/test.txt model=x samples=24 length=128 take=order"
 
 
 def tuned(folder, target, windows, kind):
@@ -145,7 +66,7 @@ def tuned(folder, target, windows, kind):
 
 
 def main(program, folder):
-    prn = Prn(os.path.abspath(program), folder)
+    prn, held = Prn(program, folder), HELD.format(root=ROOT)
     prn.run(SCRIPT.format(root=ROOT, prompt=PROMPT) + "".join(
         f"export {name} to={folder}/{name}-{kind}{'.gguf type=f32' if kind == 'gguf' else ' as=' + kind}\n"
         for name, kinds in (("even", ("hf", "uniform", "masked", "gguf")), ("uneven", ("hf", "uniform", "gguf")))
@@ -156,17 +77,14 @@ def main(program, folder):
     prompt = tokenizer.encode(PROMPT)
 
     for name, kinds in (("even", ("hf", "uniform", "masked")), ("uneven", ("hf", "uniform"))):
-        wanted, own = prn.perplexity(name + "_loss"), prn.open(name + "_text")["token/id"][...].tolist()
+        wanted, own = prn.figure(name + "_loss"), prn.open(name + "_text")["token/id"][...].tolist()
         for kind in kinds:
             model = transformers_model(f"{folder}/{name}-{kind}")
             logits = transformers_logits(model, windows)
             found = perplexity(logits, windows)
             claim(abs(found / wanted - 1) < 1e-4, f"{name} {kind}: perplexity {found:.5f}, prn {wanted:.5f} "
                                                   f"({type(model).__name__})")
-            # Without a mask generate() takes tokens that are the padding's for padding, such as <s> where both are 0.
-            made = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-                                  max_new_tokens=24, do_sample=False, pad_token_id=0)
-            made = made[0, len(prompt):].tolist()[:len(own)]
+            made = transformers_greedy(model, prompt, len(own))
             claim(made == own, f"{name} {kind}: greedy text of transformers is prn's")
         if llama_cpp is None:
             print("skipped: llama-cpp-python is not installed")
@@ -175,24 +93,22 @@ def main(program, folder):
         file = llama(path)
         claim(file.tokenize(PROMPT.encode(), add_bos=True, special=True) == prompt, f"{name} gguf: tokens of the prompt")
         numbers = llama_logits(file, windows)
-        error = max(abs(a - b).max() / abs(b).max() for a, b in zip(numbers, logits))
+        error = difference(numbers, logits)
         claim(error < 1e-4, f"{name} gguf: logits of llama.cpp and transformers differ by {error:.1e}")
         found = perplexity(numbers, windows)
         claim(abs(found / wanted - 1) < 1e-3, f"{name} gguf: perplexity {found:.5f}, prn {wanted:.5f}")
-        claim(greedy(file, prompt, len(own)) == own, f"{name} gguf: greedy text of llama.cpp is prn's")
+        claim(llama_greedy(file, prompt, len(own)) == own, f"{name} gguf: greedy text of llama.cpp is prn's")
         text = file.create_completion(prompt, max_tokens=len(own), temperature=0, repeat_penalty=1)["choices"][0]["text"]
         said = prn.open(name + "_text")["text/continuation"][0].decode()
         claim(text.strip() == said.strip(), f"{name} gguf: create_completion at temperature 0 says the same")
-        found = prn.evaluated(path)
+        found = prn.evaluated(path, held)
         claim(abs(found / wanted - 1) < 1e-5, f"{name} gguf: read back by prn, perplexity {found:.5f}")
         for word, number in (("Q8_0", 7), ("Q4_K_M", 15)):
-            parameters = llama_cpp.llama_model_quantize_default_params()
-            parameters.ftype = number
             copy = f"{folder}/{name}-{word}.gguf"
-            status = llama_cpp.llama_model_quantize(path.encode(), copy.encode(), parameters)
-            theirs, ours = perplexity(llama_logits(llama(copy), windows), windows), prn.evaluated(copy)
+            done = llama_quantised(path, copy, number)
+            theirs, ours = perplexity(llama_logits(llama(copy), windows), windows), prn.evaluated(copy, held)
             # llama.cpp rounds what enters a quantised map, too.
-            claim(status == 0 and abs(ours / theirs - 1) < 0.02,
+            claim(done and abs(ours / theirs - 1) < 0.02,
                   f"{name} {word}: perplexity {ours:.4f} in prn, {theirs:.4f} in llama.cpp")
 
     if peft is None:
@@ -201,7 +117,7 @@ def main(program, folder):
         for name in ("even-uniform", "uneven-hf"):
             merged = tuned(f"{folder}/{name}", f"{folder}/{name}-merged", windows, name)
             wanted, found = perplexity(transformers_logits(merged, windows), windows), prn.evaluated(
-                f"{folder}/{name}-merged")
+                f"{folder}/{name}-merged", held)
             claim(abs(found / wanted - 1) < 1e-4, f"{name}: merged and read back by prn, perplexity {found:.5f}, "
                                                   f"transformers {wanted:.5f}")
     prn.run(f"x = load {folder}/uneven-hf\nacts = capture x (text {ROOT}/data/calibration.txt model=x samples=4 length=64) "

@@ -240,6 +240,37 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: left) && FileManager.default.fileExists(atPath: unknown))
   }
 
+  /// A disk with room for one export, where the system lets us have one.
+  @Test(arguments: ["to=./disk/out as=hf", "to=./disk/out as=uniform", "to=./disk/m.gguf"])
+  func aFullDiskLeavesTheOldExportWhole(_ target: String) throws {
+    let disk = folder + "/disk"
+    try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+    guard mount("tmpfs", disk, "tmpfs", 0, "size=64m") == 0 else { return }
+    defer { umount2(disk, Int32(MNT_DETACH)) }
+    func files() throws -> [String: Data] {
+      let names = try FileManager.default.subpathsOfDirectory(atPath: disk).filter { $0 != "filler" }
+      return Dictionary(
+        uniqueKeysWithValues: names.compactMap { name in
+          FileManager.default.contents(atPath: disk + "/" + name).map { (name, $0) }
+        })
+    }
+    #expect(try prn("export p \(target)").status == 0)
+    let before = try files()
+    #expect(!before.isEmpty)
+    // Half of what an export takes is left.
+    let taken = before.values.reduce(0) { $0 + $1.count }
+    var room = statvfs()
+    #expect(statvfs(disk, &room) == 0)
+    let filler = Int(room.f_bavail * room.f_bsize) - taken / 2
+    #expect(FileManager.default.createFile(atPath: disk + "/filler", contents: Data(count: filler)))
+    let again = try prn("p = prune m mk\nexport p \(target)")
+    #expect(again.status == 1 && again.err.contains("No space left"), "\(again.err)")
+    #expect(try files() == before)
+    try FileManager.default.removeItem(atPath: disk + "/filler")
+    #expect(try prn("export p \(target)").status == 0)
+    #expect(Set(try files().keys) == Set(before.keys))
+  }
+
   @Test func aScriptMayLoadWhatItExportsAndRunAgain() throws {
     let script = "export p to=./pruned as=masked\nagain = load ./pruned\nshow again.parameters"
     for _ in 0..<2 { #expect(try prn(script).status == 0) }

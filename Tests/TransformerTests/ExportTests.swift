@@ -4,7 +4,7 @@ import Testing
 
 @testable import Transformer
 
-/// Exported folders, read back by our own loader. `Tests/Fixtures/transformer/interop.py` reads them with transformers.
+/// Exported folders, read back by our own loader. `Tests/Interop/exports.py` reads them with others.
 @Suite struct ExportTests {
   private func roundTrip(_ model: LanguageModel, _ format: ModelFormat) throws -> LanguageModel {
     let folder = try TemporaryFolder()
@@ -231,42 +231,67 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
   }
 
-  /// Material for `interop.py`: set PRN_INTEROP to a folder, run this test, then the script on what it holds.
-  @Test(.enabled(if: interopFolder != nil)) func foldersForTransformers() throws {
+  /// Material for `Tests/Interop/exports.py`: set PRN_INTEROP to a folder, run this test, then the script on what it holds.
+  @Test(.enabled(if: interopFolder != nil)) func modelsForOthers() throws {
     let root = try #require(interopFolder)
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
-    // transformers has no class for chatglm3.
-    for fixture in ModelFixture.all where fixture.name != "chatglm3" {
+    for fixture in ModelFixture.all {
       let whole = try fixture.model()
-      let sequences = try fixture.sequences()
-      let prunings = [
-        ("plain", somePruning(whole.configuration)),
+      var models = [
+        ("whole", Pruning.none), ("plain", somePruning(whole.configuration)),
         ("compensated", somePruning(whole.configuration, compensated: true)),
+        ("neurons", somePruning(whole.configuration).keepingAttention(true)),
         ("depth", withoutBlocks([0], whole.configuration)), ("bridge", bridge(over: 1, whole.configuration)),
-      ]
-      for (kind, pruning) in prunings {
+      ].map { ($0, whole, $1) }
+      if whole.configuration.queriesPerUnit > 1 {
+        let queries = try fixture.model(.float32, .query)
+        models.append(("query", queries, somePruning(queries.configuration)))
+      }
+      for (kind, whole, pruning) in models {
         let model = try whole.pruned(by: pruning)
-        for format in folderFormats {
+        for format in ModelFormat.all {
+          // transformers has no class for chatglm3.
+          if fixture.name == "chatglm3", format.name == "masked" { continue }
           let folder = "\(root)/\(fixture.name)-\(kind)-\(format.name)"
           try? FileManager.default.removeItem(atPath: folder)
           do {
-            try model.export(to: folder, as: format)
+            if format.suffixes.isEmpty {
+              try model.export(to: folder, as: format)
+            } else {
+              try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+              try model.export(to: folder + "/model.gguf", as: format, .init(type: .f32))
+            }
           } catch ModelError.cannotExport {
+            try? FileManager.default.removeItem(atPath: folder)
             continue
           }
-          let logits = try model.logits(sequences)
-          let tokens = (0..<sequences.count).flatMap { i -> [Float] in
-            let own = sequences.tokens[sequences[i]].map(Float.init)
-            return own + Array(repeating: -1, count: sequences.longest - own.count)
-          }
-          try Safetensors.write(
-            [
-              TensorSource("tokens", type: .f32, shape: [sequences.count, sequences.longest]) { try $0.append(tokens) },
-              TensorSource("logits", type: .f32, shape: [logits.rows, logits.columns]) { try $0.append(logits.values) },
-            ], to: folder + "/prn-check.safetensors")
+          try writeCheck(model, try fixture.sequences(), to: folder + "/prn-check.safetensors")
         }
       }
     }
+  }
+
+  private func writeCheck(_ model: LanguageModel, _ sequences: Sequences, to path: String) throws {
+    let logits = try model.logits(sequences)
+    let tokens = (0..<sequences.count).flatMap { i -> [Float] in
+      let own = sequences.tokens[sequences[i]].map(Float.init)
+      return own + Array(repeating: -1, count: sequences.longest - own.count)
+    }
+    let (decoder, text) = (try Decoder(model, memory: .max), KeyValueCache(capacity: 10))
+    var added = Array(sequences.tokens[sequences[0]].prefix(4))
+    var greedy: [Float] = []
+    for _ in 0..<6 {
+      let next = try decoder.logits(adding: added, to: text)
+      let best = try #require(next.indices.max { next[$0] < next[$1] })
+      greedy.append(Float(best))
+      added = [Int32(best)]
+    }
+    try Safetensors.write(
+      [
+        TensorSource("tokens", type: .f32, shape: [sequences.count, sequences.longest]) { try $0.append(tokens) },
+        TensorSource("logits", type: .f32, shape: [logits.rows, logits.columns]) { try $0.append(logits.values) },
+        TensorSource("greedy", type: .f32, shape: [greedy.count]) { try $0.append(greedy) },
+      ], to: path)
   }
 }
 

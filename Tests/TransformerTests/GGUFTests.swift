@@ -78,6 +78,57 @@ import Testing
     }
   }
 
+  /// ggml's reference: in each block of 32 numbers d = max |x| / 127, kept in half precision, and q = round(x / d).
+  @Test("what is written in blocks reads back as the rules say", arguments: GGUFType.written)
+  func writtenNumbersFollowTheRules(_ type: GGUFType) throws {
+    let folder = try TemporaryFolder()
+    var random = RandomStream(seed: 3, name: "blocks")
+    var numbers = (0..<3 * 64).map { _ in Float(random.gaussian()) }
+    numbers[0...31] = ArraySlice(repeating: 0, count: 32)
+    numbers[40] = 1000
+    try GGUFWriter(metadata: [], tensors: [.init("x", type, [3, 64]) { try $0(numbers) }]).write(
+      to: folder.path + "/x.gguf", pulse: {})
+    let mapping = try MappedFile(path: folder.path + "/x.gguf")
+    let header = try GGUFHeader(mapping.slice(0..<mapping.count), file: mapping.name)
+    #expect(header.tensors[ByteString("x")]?.shape == [3, 64])
+    let expected: [Float] =
+      switch type {
+      case .q80:
+        Parallel.ranges(numbers.count, of: 32).flatMap { block -> [Float] in
+          let scale = (numbers[block].map(abs).max() ?? 0) / 127
+          return numbers[block].map { scale == 0 ? 0 : ($0 * (1 / scale)).rounded() * Float(Float16(scale)) }
+        }
+      case .f16: numbers.map { Float(Float16($0)) }
+      case .bf16:
+        numbers.map { number in
+          let bits = number.bitPattern
+          return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+        }
+      default: numbers
+      }
+    #expect(try TensorFile(mapping, tensors: header.tensors).read(ByteString("x")) == expected)
+  }
+
+  /// Rows of the output maps become multiples of `align`, as far as the unpruned model's reach, and nothing else changes.
+  @Test("align= pads pruned maps with zeros", arguments: [1, 8, 32])
+  func alignPadsWithZeros(_ align: Int) throws {
+    let fixture = ModelFixture(name: "wide-groups")
+    let whole = try fixture.model()
+    var pruning = Pruning.keepingAll(whole.configuration)
+    pruning.blocks[1].attention.keep[0] = false
+    for neuron in 0..<11 { pruning.blocks[1].ffn.keep[neuron] = false }
+    let model = try whole.pruned(by: pruning)
+    let folder = try TemporaryFolder()
+    let remarks = try model.export(to: folder.path + "/m.gguf", as: .gguf, .init(type: .f32, align: align))
+    let back = try LanguageModel(folder.path + "/m.gguf")
+    // 13 neurons of 24 are left, and one group of two, 12 columns.
+    #expect(back.configuration.units(.ffn, layer: 1) == [1: 13, 8: 16, 32: 24][align])
+    #expect(back.configuration.units(.attention, layer: 1) == [1: 1, 8: 2, 32: 2][align])
+    #expect(remarks.contains { $0.contains("no multiple of 32") })
+    let sequences = try fixture.sequences()
+    #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < 1e-5)
+  }
+
   @Test("what GGUF says of a tokenizer makes the same tokenizer", arguments: TokenizerTests.names)
   func tokenizersReadBack(_ name: String) throws {
     let fixture = try TokenizerFixture(name)

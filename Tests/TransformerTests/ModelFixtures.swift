@@ -9,8 +9,9 @@ struct ModelFixture: CustomTestStringConvertible {
   let name: String
 
   /// Those whose graph is LLaMA's.
-  static let likeLlama = ["llama", "gqa-tied", "llama3", "linear", "biased", "qwen2", "mistral-window", "phi3"].map(
-    Self.init)
+  static let likeLlama = [
+    "llama", "gqa-tied", "llama3", "linear", "biased", "qwen2", "mistral-window", "phi3", "wide-groups",
+  ].map(Self.init)
   /// Those whose graph only their own class has.
   static let others = ["gpt2", "qwen3", "olmo2", "chatglm3"].map(Self.init)
   static let all = likeLlama + others
@@ -18,8 +19,8 @@ struct ModelFixture: CustomTestStringConvertible {
   var testDescription: String { name }
   var folder: String { projectFolder + "/Tests/Fixtures/transformer/" + name }
 
-  func model(_ precision: Precision = .float32) throws -> LanguageModel {
-    try LanguageModel(folder, precision: precision)
+  func model(_ precision: Precision = .float32, _ unit: AttentionUnit = .group) throws -> LanguageModel {
+    try LanguageModel(folder, precision: precision, attentionUnit: unit)
   }
 
   func sequences() throws -> Sequences {

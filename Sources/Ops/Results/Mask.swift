@@ -44,7 +44,8 @@ public struct Mask: Artifact, InputValue {
   public var removedParameters: Int {
     keep.modules().reduce(0) { sum, module in
       (0..<structure.layers).reduce(sum) {
-        $0 + dropped(module, layer: $1).count * structure.parametersPerUnit[module]
+        let left = structure.left(module, layer: $1).count
+        return $0 + structure.parameters(of: dropped(module, layer: $1).count, among: left, module)
       }
     }
   }

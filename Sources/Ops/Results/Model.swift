@@ -36,6 +36,7 @@ public struct Model: Artifact, InputValue {
     let parameters =
       "\(counted(network.totalParameters)) parameters"
       + (network.precision == .float32 ? "" : ", in \(network.precision.rawValue)")
+      + (configuration.attentionUnit == .group ? "" : ", units of a query head per group")
     guard !pruning.blocks.isEmpty else { return "\(shape), \(parameters)" }
     let absent = pruning.absentBlocks
     let bridged = pruning.bridgedBlocks
@@ -73,6 +74,7 @@ public struct Model: Artifact, InputValue {
 }
 
 extension Precision: Choice {}
+extension AttentionUnit: Choice {}
 
 // MARK: - The file
 
@@ -86,14 +88,17 @@ extension Model {
     try writer.attribute("source_sha256", .string(source))
     try writer.attribute("comp", .string(compensation))
     try writer.attribute("precision", .string(network.precision.rawValue))
+    if configuration.attentionUnit != .group {
+      try writer.attribute("gqa", .string(configuration.attentionUnit.rawValue))
+    }
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.text("config", String(decoding: JSON.object(checkpoint.config.members).serialized(), as: UTF8.self))
-    for (name, module) in [("d_ff", Module.ffn), ("kv_heads", .attention)] {
-      let left = (0..<configuration.layers).map { layer in
-        pruning[layer]?[module].kept.count ?? configuration.units(module, layer: layer)
-      }
-      try writer.vector(name, left.map(Int32.init), axis: "layer")
+    func left(_ module: Module) -> [Int] {
+      (0..<configuration.layers).map { pruning[$0]?[module].kept.count ?? configuration.units(module, layer: $0) }
     }
+    try writer.vector("d_ff", left(.ffn).map(Int32.init), axis: "layer")
+    let heads = left(.attention).map(configuration.heads)
+    try writer.vector("kv_heads", heads.map { Int32($0.keyValues) }, axis: "layer")
     let names = checkpoint.tensorNames.map(\.description).sorted()
     let infos = try names.map { try checkpoint.info(ByteString($0)) }
     try writer.strings("tensor/name", names, axis: "tensor")
@@ -120,7 +125,8 @@ extension Model {
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
     let checkpoint = try Checkpoint(reader.source(content: source))
     let precision = (try? reader.attribute("precision"))?.stringValue.flatMap(Precision.init(rawValue:)) ?? .float32
-    let whole = try LanguageModel(checkpoint: checkpoint, precision: precision)
+    let unit = (try? reader.attribute("gqa"))?.stringValue.flatMap(AttentionUnit.init(rawValue:)) ?? .group
+    let whole = try LanguageModel(checkpoint: checkpoint, precision: precision, attentionUnit: unit)
     pruning = try Pruning(from: reader, structure: Structure(whole, model: ""))
     network = try whole.pruned(by: pruning)
   }

@@ -22,6 +22,8 @@ public struct Structure: Sendable, Equatable {
   let isLeft: PerModule<[[Bool]]>
   /// Parameters that go with one unit: `d d_h (2g + 2)` of attention, `3d` of a gated feed-forward part.
   public let parametersPerUnit: PerModule<Int>
+  /// Parameters that go with the last unit: keys and values, where attention units share them.
+  let sharedParameters: PerModule<Int>
   /// Columns of the output map that belong to one unit: `g d_h` of attention, 1 of the feed-forward part.
   public let columnsPerUnit: PerModule<Int>
   /// Linear parameters that each block still has.
@@ -42,6 +44,7 @@ public struct Structure: Sendable, Equatable {
     units = PerModule { module in layers.map { configuration.units(module, layer: $0) } }
     isLeft = PerModule { module in pruning.blocks.map { $0[module].keep } }
     parametersPerUnit = PerModule(configuration.parametersPerUnit)
+    sharedParameters = PerModule(configuration.sharedParameters)
     columnsPerUnit = PerModule { configuration.featuresPerUnit($0.output.columns) }
     blockParameters = layers.map {
       configuration.linearParameters(layer: $0) - pruning.blocks[$0].removedParameters(configuration)
@@ -70,8 +73,13 @@ public struct Structure: Sendable, Equatable {
   /// Linear parameters of all blocks before anything was pruned away.
   var unprunedBlockParameters: Int {
     Module.allCases.reduce(blockParameters.reduce(0, +)) { sum, module in
-      sum + isLeft[module].joined().count { !$0 } * parametersPerUnit[module]
+      isLeft[module].reduce(sum) { $0 + parameters(of: $1.count { !$0 }, among: $1.count, module) }
     }
+  }
+
+  /// Parameters that go with some of the units of a module of a block.
+  func parameters(of gone: Int, among units: Int, _ module: Module) -> Int {
+    gone * parametersPerUnit[module] + (gone > 0 && gone == units ? sharedParameters[module] : 0)
   }
 
   /// Columns of the output map that belong to some units.
@@ -111,6 +119,9 @@ public struct Structure: Sendable, Equatable {
     for module in Module.allCases {
       try writer.attribute("\(module.axis)_parameters", .integer(parametersPerUnit[module]))
     }
+    if sharedParameters.attention > 0 {
+      try writer.attribute("shared_parameters", .integer(sharedParameters.attention))
+    }
     try writer.attribute("columns_per_unit", .integer(columnsPerUnit.attention))
     try writer.attribute("total_parameters", .integer(totalParameters))
     try writeSpans(to: writer)
@@ -142,6 +153,7 @@ public struct Structure: Sendable, Equatable {
     blockParameters = try reader.array("structure/block_parameters", as: Int64.self).map(Int.init)
     parametersPerUnit = try PerModule { try number("\($0.axis)_parameters") }
     columnsPerUnit = PerModule(attention: try number("columns_per_unit"), ffn: 1)
+    sharedParameters = PerModule(attention: (try? number("shared_parameters")) ?? 0, ffn: 0)
     totalParameters = try number("total_parameters")
     let names = try reader.strings("structure/tensor/name")
     let modules = try reader.strings("structure/tensor/module")

@@ -47,8 +47,9 @@ struct GradientScores {
       let lines = saliency(
         rule, branch.weight(role), gradient: gradient, squares: squares, of: role.rows == .model ? .columns : .rows)
       try requireNumbers(lines, role.rawValue, shown.layer)
-      let space = role.rows == .model ? role.columns : role.rows
-      return zip(sums, summed(lines, by: branch.configuration.featuresPerUnit(space))).map(+)
+      let width = branch.configuration.featuresPerUnit(role.rows == .model ? role.columns : role.rows)
+      // Keys and values that all units share belong to none.
+      return width == 0 ? sums : zip(sums, summed(lines, by: width)).map(+)
     }
   }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Ops
 
 /// Writes a value for other programs: tables and figures as files, models through the value itself, anything as the
 /// script that makes it again.
@@ -150,7 +151,24 @@ struct Exporter {
     // Of a file that is gone by now the script cannot be written; the model can.
     let script = try? ReplayScript(store: store, catalog: session.catalog).text(of: reference.key, name: name)
     let lines = script.map { ["```", $0.trimmingCharacters(in: .newlines), "```", ""] } ?? []
-    return lines + ["- key in the store: `\(reference.key)`"]
+    return lines + ["- key in the store: `\(reference.key)`"] + reports(on: reference)
+  }
+
+  /// What was measured of a value, as far as the workspace has names for it.
+  private func reports(on reference: ArtifactReference) -> [String] {
+    let named = (try? store.names()) ?? []
+    return named.compactMap { name in
+      guard let key = try? store.key(of: name), let info = try? store.info(key), info.type == Report.type else {
+        return nil
+      }
+      let inputs = (info.step["inputs"]?.objectValue ?? [:]).values.flatMap { $0.arrayValue ?? [$0] }
+      guard
+        inputs.contains(where: {
+          $0.stringValue == reference.content || $0["content"]?.stringValue == reference.content
+        })
+      else { return nil }
+      return "- measured, `\(name)`: \(info.summary) (key `\(key)`)"
+    }
   }
 
   /// The file of a value whose file holds all of it. Links to parts would lead nowhere from another place.

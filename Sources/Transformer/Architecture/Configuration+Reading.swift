@@ -1,8 +1,9 @@
 extension Configuration {
   /// Reads config.json.
   ///
+  /// - Parameter unit: what is taken out of attention as a whole.
   /// - Throws: an error naming the field that is missing, out of range or not understood.
-  public init(_ fields: JSONFields) throws {
+  public init(_ fields: JSONFields, attentionUnit unit: AttentionUnit = .group) throws {
     let modelType = try fields.text("model_type")
     guard let family = Family.all.first(where: { $0.modelTypes.contains(modelType) }) else {
       throw ModelError.unknownArchitecture(
@@ -24,7 +25,12 @@ extension Configuration {
     self.family = family
     self.hiddenSize = hidden
     self.headSize = headSize
-    self.queriesPerUnit = heads / keyValueHeads
+    self.attentionUnit = unit
+    if unit == .query, heads == keyValueHeads, heads > 1 {
+      throw fields.error(
+        family.keys[.keyValueHeads]?.first ?? "", "is the number of heads, so gqa=query has none to share keys")
+    }
+    self.queriesPerUnit = unit == .group ? heads / keyValueHeads : keyValueHeads
     self.vocabularySize = try size(.vocabulary)
     self.positions = positions
     self.epsilon = Float(try fields.number(family.keys[.epsilon] ?? [], or: family.defaultEpsilon))
@@ -32,8 +38,10 @@ extension Configuration {
     self.rotary = try Self.rotary(fields, family: family, headSize: headSize, positions: positions)
     self.isTied = try fields.optionalBool("tie_word_embeddings") ?? family.isTiedByDefault
     let layers = try size(.layers)
-    let uniform = BlockSizes(units: PerModule(attention: keyValueHeads, ffn: try size(.neurons, or: 4 * hidden)))
-    self.blocks = try Self.blocks(fields, family: family, count: layers, uniform: uniform, group: queriesPerUnit)
+    let uniform = BlockSizes(
+      units: PerModule(attention: heads / queriesPerUnit, ffn: try size(.neurons, or: 4 * hidden)))
+    self.blocks = try Self.blocks(
+      fields, family: family, count: layers, uniform: uniform, unit: unit, queriesPerUnit: queriesPerUnit)
     self.attentionScales = try Self.attentionScales(fields, family, headSize: headSize, count: layers)
     // A window that holds the longest sequence shuts nothing out.
     self.windows = try Self.windows(fields, family, count: layers).map { $0.flatMap { $0 < positions ? $0 : nil } }
@@ -41,7 +49,7 @@ extension Configuration {
   }
 
   private static func blocks(
-    _ fields: JSONFields, family: Family, count: Int, uniform: BlockSizes, group: Int
+    _ fields: JSONFields, family: Family, count: Int, uniform: BlockSizes, unit: AttentionUnit, queriesPerUnit: Int
   ) throws -> [BlockSizes] {
     func biases(layer: JSONFields) throws -> Set<LinearRole> {
       var found: Set<LinearRole> = []
@@ -61,13 +69,21 @@ extension Configuration {
       throw fields.error(key, "has \(entries.count) entries for \(count) layers")
     }
     return try entries.map { layer in
-      let units = PerModule(attention: try layer.natural("kv_heads"), ffn: try layer.natural("ffn"))
-      guard try layer.natural("heads") == units.attention * group else {
-        throw layer.error("heads", "must be \(group) times kv_heads")
+      let (heads, keyValueHeads) = (try layer.natural("heads"), try layer.natural("kv_heads"))
+      let units = unit == .group ? keyValueHeads : heads / queriesPerUnit
+      guard heads == units * queriesPerUnit, (keyValueHeads == 0) == (units == 0),
+        unit == .group || units == 0 || keyValueHeads == queriesPerUnit
+      else {
+        throw layer.error(
+          "heads",
+          unit == .query
+            ? "and kv_heads must be multiples of \(queriesPerUnit) and \(queriesPerUnit) with gqa=query"
+            : "must be \(queriesPerUnit) times kv_heads; gqa=query loads groups that lost query heads")
       }
-      var sizes = BlockSizes(units: units, biases: try biases(layer: layer))
+      var sizes = BlockSizes(
+        units: PerModule(attention: units, ffn: try layer.natural("ffn")), biases: try biases(layer: layer))
       sizes.bridges = try layer.flag("bridge")
-      guard !sizes.bridges || units.attention == 0 else {
+      guard !sizes.bridges || units == 0 else {
         throw layer.error("bridge", "needs a block without heads")
       }
       return sizes
@@ -223,8 +239,8 @@ extension Configuration {
 extension Configuration {
   /// Reads config.json of a folder, and looks whether the head is tied as it says: a head that the file holds beside the
   /// embedding table counts, as in transformers, when its numbers are its own.
-  public init(_ checkpoint: Checkpoint) throws {
-    try self.init(checkpoint.config)
+  public init(_ checkpoint: Checkpoint, attentionUnit: AttentionUnit = .group) throws {
+    try self.init(checkpoint.config, attentionUnit: attentionUnit)
     guard isTied else { return }
     let layout = TensorLayout(self) { checkpoint.contains(ByteString($0)) }
     let own = ByteString(layout.ownHead)

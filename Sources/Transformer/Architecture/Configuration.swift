@@ -1,6 +1,21 @@
+/// What is taken out of attention as a whole.
+public enum AttentionUnit: String, Sendable, CaseIterable {
+  /// A key-value head with the query heads that share it.
+  case group
+  /// One query head of every key-value head. Keys and values stay as long as a unit does, so that wide groups narrow
+  /// evenly.
+  case query
+}
+
+/// The heads of one block.
+public struct HeadCounts: Sendable, Equatable {
+  public let queries: Int
+  public let keyValues: Int
+}
+
 /// The sizes of one block.
 public struct BlockSizes: Sendable, Equatable {
-  /// Structural units of each module: attention groups (key-value heads) and neurons.
+  /// Structural units of each module: attention units and neurons.
   public var units: PerModule<Int>
   /// The linear maps that have a bias in the checkpoint.
   public var biases: Set<LinearRole>
@@ -20,7 +35,8 @@ public struct Configuration: Sendable {
   public let hiddenSize: Int
   /// d_h, features per head.
   public let headSize: Int
-  /// g, how many query heads share one key-value head; such a group is the unit of attention pruning.
+  public let attentionUnit: AttentionUnit
+  /// Query heads of an attention unit: g, those that share a key-value head, or one for each key-value head.
   public let queriesPerUnit: Int
   /// One entry per block. They differ only in models that were already pruned.
   public internal(set) var blocks: [BlockSizes]
@@ -55,7 +71,12 @@ public struct Configuration: Sendable {
 
   public func size(_ space: Space, layer: Int) -> Int {
     guard let module = space.module else { return hiddenSize }
-    return units(module, layer: layer) * featuresPerUnit(space)
+    return size(space, units: units(module, layer: layer))
+  }
+
+  /// The width of a space, not the residual stream, in a block with so many units.
+  func size(_ space: Space, units: Int) -> Int {
+    units == 0 ? 0 : sharedFeatures(space) + units * featuresPerUnit(space)
   }
 
   /// Inputs of a linear map of the unpruned model.
@@ -63,14 +84,39 @@ public struct Configuration: Sendable {
     role == .output && blocks[layer].bridges ? hiddenSize : size(role.columns, layer: layer)
   }
 
-  /// Features that one structural unit has in a space; 0 in the residual stream, which belongs to none.
+  /// Features that one structural unit has in a space; 0 in the residual stream, which belongs to none, and of keys and
+  /// values that all units share.
   public func featuresPerUnit(_ space: Space) -> Int {
     switch space {
     case .model: 0
     case .queries: queriesPerUnit * headSize
-    case .keyValues: headSize
+    case .keyValues: attentionUnit == .group ? headSize : 0
     case .neurons: 1
     }
+  }
+
+  /// Features of a space that stay as long as any unit does.
+  private func sharedFeatures(_ space: Space) -> Int {
+    space == .keyValues && attentionUnit == .query ? queriesPerUnit * headSize : 0
+  }
+
+  /// The features of a space that belong to the units at these positions, ascending; shared ones belong to any.
+  func features(_ space: Space, of positions: [Int]) -> [Int] {
+    let shared = sharedFeatures(space)
+    return shared > 0 ? Array(0..<(positions.isEmpty ? 0 : shared)) : positions.features(of: featuresPerUnit(space))
+  }
+
+  /// The heads of a block with so many attention units.
+  public func heads(units: Int) -> HeadCounts {
+    HeadCounts(
+      queries: units * queriesPerUnit, keyValues: attentionUnit == .group ? units : units == 0 ? 0 : queriesPerUnit)
+  }
+
+  /// Query heads as checkpoints have them, all of a key-value head side by side, by their places here, where those of a
+  /// unit stand side by side; nil when both are the same.
+  func storedHeads(units: Int) -> [Int]? {
+    guard attentionUnit == .query, units > 1, queriesPerUnit > 1 else { return nil }
+    return (0..<queriesPerUnit).flatMap { group in (0..<units).map { $0 * queriesPerUnit + group } }
   }
 
   /// The same model written as another family, with other sizes.
@@ -112,6 +158,11 @@ extension Configuration {
   /// Weights of the linear maps of one block, biases left out: what the rates of FLAP and FANG refer to.
   public func linearParameters(layer: Int) -> Int {
     roles.reduce(0) { $0 + size($1.rows, layer: layer) * columns(of: $1, layer: layer) }
+  }
+
+  /// Weights of a block's linear maps that go with the last unit of a module only.
+  public func sharedParameters(_ module: Module) -> Int {
+    roles.filter { $0.module == module }.reduce(0) { $0 + hiddenSize * sharedFeatures($1.rows) }
   }
 
   /// `linearParameters` of all blocks.

@@ -6,23 +6,21 @@ extension Attention {
   ///
   ///     dV = Pᵀ dO     dP = dO Vᵀ     dS = P ∘ (dP - rowsum(P ∘ dP)) / √d_h     dQ = dS K     dK = dSᵀ Q
   ///
-  /// Keys and values collect from all query heads of their unit. P is computed again, tile by tile. No sequence goes on
+  /// Keys and values collect from all query heads that share them. P is computed again, tile by tile. No sequence goes on
   /// after another.
   ///
   /// - Parameters:
   ///   - dHeads: tokens × heads headSize.
   ///   - result: tokens × (heads + 2 keyValueHeads) headSize, overwritten; still rotated.
   func gradient(_ queryKeyValue: Matrix<Float>, _ dHeads: Matrix<Float>, into result: Matrix<Float>) {
-    // One task per sequence and unit: it alone writes the unit's keys and values.
-    let group = heads / keyValueHeads
+    // One task per sequence and key-value head: it alone writes the gradient of those keys and values.
     Parallel.forEach(spans.count * keyValueHeads) { task in
-      let (span, unit) = (spans[task / keyValueHeads], task % keyValueHeads)
-      let first = unit * group
+      let (span, group) = (spans[task / keyValueHeads], queryHeads(of: task % keyValueHeads))
       let collected = keysAndValues(result)
-      key(collected, first).rows(span.queries).clear()
-      value(collected, first).rows(span.queries).clear()
+      key(collected, group[0]).rows(span.queries).clear()
+      value(collected, group[0]).rows(span.queries).clear()
       for tile in tiles(of: span) {
-        for head in first..<first + group { addGradient(queryKeyValue, dHeads, tile.of(head: head), to: result) }
+        for head in group { addGradient(queryKeyValue, dHeads, tile.of(head: head), to: result) }
       }
     }
   }

@@ -16,6 +16,8 @@ struct Attention: Sendable {
   let spans: [AttentionSpan]
   let heads: Int
   let keyValueHeads: Int
+  /// Heads of a unit stand side by side: either share a key-value head, or have one each.
+  private let unit: AttentionUnit
   let headSize: Int
   /// How many keys a query sees at most, its own included.
   let window: Int?
@@ -40,8 +42,9 @@ struct Attention: Sendable {
   init(_ block: Block, _ spans: [AttentionSpan], _ pool: ScorePool) {
     self.spans = spans
     self.pool = pool
-    keyValueHeads = block[.attention].units.count
-    heads = keyValueHeads * block.configuration.queriesPerUnit
+    let counts = block.configuration.heads(units: block[.attention].units.count)
+    (heads, keyValueHeads) = (counts.queries, counts.keyValues)
+    unit = block.configuration.attentionUnit
     headSize = block.configuration.headSize
     window = block.configuration.window(block.layer)
     scale = block.configuration.attentionScale(block.layer)
@@ -108,12 +111,20 @@ struct Attention: Sendable {
   }
 
   func key(_ keysAndValues: Matrix<Float>, _ head: Int) -> Matrix<Float> {
-    self.head(keysAndValues, head * keyValueHeads / heads)
+    self.head(keysAndValues, group(of: head))
   }
 
   func value(_ keysAndValues: Matrix<Float>, _ head: Int) -> Matrix<Float> {
-    self.head(keysAndValues, keyValueHeads + head * keyValueHeads / heads)
+    self.head(keysAndValues, keyValueHeads + group(of: head))
   }
+
+  /// The key-value head of a query head.
+  private func group(of head: Int) -> Int {
+    unit == .group ? head * keyValueHeads / heads : head % keyValueHeads
+  }
+
+  /// The query heads that share a key-value head.
+  func queryHeads(of group: Int) -> [Int] { (0..<heads).filter { self.group(of: $0) == group } }
 }
 
 extension Attention.Tile {

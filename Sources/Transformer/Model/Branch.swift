@@ -47,8 +47,8 @@ public struct Branch: Sendable {
     }
   }
 
-  /// Columns that a number of units has in a space, side by side.
-  public func columns(_ space: Space) -> Int { units.count * configuration.featuresPerUnit(space) }
+  /// Columns that the units have in a space, side by side.
+  public func columns(_ space: Space) -> Int { configuration.size(space, units: units.count) }
 
   /// Rows of `input` (columns of its result) that hold one of its maps; empty when the family lacks it.
   public func rows(of role: LinearRole) -> Range<Int> {
@@ -74,15 +74,13 @@ public struct Branch: Sendable {
   }
 
   /// The features of `space` that belong to the units at these positions.
-  private func features(_ space: Space, _ positions: [Int]) -> [Int] {
-    positions.features(of: configuration.featuresPerUnit(space))
-  }
+  private func features(_ space: Space, _ positions: [Int]) -> [Int] { configuration.features(space, of: positions) }
 
   /// Rows of the stacked input maps that belong to the units at these positions, `units` of them in all.
   private func inputRows(_ positions: [Int], of units: Int) -> [Int] {
     var start = 0
     return configuration.inputRoles(module).flatMap { role -> [Int] in
-      defer { start += units * configuration.featuresPerUnit(role.rows) }
+      defer { start += configuration.size(role.rows, units: units) }
       return features(role.rows, positions).map { start + $0 }
     }
   }
@@ -161,13 +159,33 @@ extension Branch {
         ? factors.inner : factors.inner.spread(columns: features(role.columns, units), of: size(role.columns)))
   }
 
+  /// This branch with its query heads as checkpoints have them.
+  func inStoredOrder() -> Branch {
+    guard module == .attention, let heads = configuration.storedHeads(units: units.count) else { return self }
+    return withQueries(heads.features(of: configuration.headSize))
+  }
+
+  /// The branch of which this one is what the checkpoint has, its query heads in the order of units.
+  func inOrderOfUnits() -> Branch {
+    guard module == .attention, let heads = configuration.storedHeads(units: units.count) else { return self }
+    return withQueries(heads.indices.sorted { heads[$0] < heads[$1] }.features(of: configuration.headSize))
+  }
+
+  /// The features of the query heads in another order.
+  private func withQueries(_ order: [Int]) -> Branch {
+    Branch(
+      configuration: configuration, module: module, units: units, norm: norm,
+      outputNorms: outputNorms { weight, space in space == .queries ? order.map { weight[$0] } : weight },
+      input: input.keeping(rows: order + Array(order.count..<input.outputs)), output: output.keeping(columns: order))
+  }
+
   /// This branch at the sizes of one with `count` units, zeros where a unit is missing.
   func spread(to count: Int) -> Branch {
-    let rows = configuration.inputRoles(module).reduce(0) { $0 + count * configuration.featuresPerUnit($1.rows) }
+    let rows = configuration.inputRoles(module).reduce(0) { $0 + configuration.size($1.rows, units: count) }
     return Branch(
       configuration: configuration, module: module, units: Array(0..<count), norm: norm,
       outputNorms: outputNorms { weight, space in
-        var whole = [Float](repeating: 0, count: count * configuration.featuresPerUnit(space))
+        var whole = [Float](repeating: 0, count: configuration.size(space, units: count))
         for (value, place) in zip(weight, features(space, units)) { whole[place] = value }
         return whole
       },
@@ -185,7 +203,7 @@ extension Branch {
 
   private func spreadOutput(to count: Int) -> LinearMap {
     let space = module.output.columns
-    return output.spread(columns: features(space, units), of: count * configuration.featuresPerUnit(space))
+    return output.spread(columns: features(space, units), of: configuration.size(space, units: count))
   }
 }
 

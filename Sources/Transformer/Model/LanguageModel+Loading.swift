@@ -25,7 +25,8 @@ extension LanguageModel {
       configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
       norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
       input: LinearMap(try weights(input, layer), bias: try bias(input, layer), precision: precision),
-      output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision))
+      output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision)
+    ).inOrderOfUnits()
   }
 
   /// A branch of which no unit is left: its weights need not be read.

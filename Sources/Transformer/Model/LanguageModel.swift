@@ -14,12 +14,15 @@ public struct LanguageModel: Sendable {
   /// right shape.
   ///
   /// - Throws: an error naming the file, field or tensor at fault.
-  public init(_ path: String, precision: Precision = .float32) throws {
-    try self.init(checkpoint: Checkpoint(path), precision: precision)
+  public init(_ path: String, precision: Precision = .float32, attentionUnit: AttentionUnit = .group) throws {
+    try self.init(checkpoint: Checkpoint(path), precision: precision, attentionUnit: attentionUnit)
   }
 
-  public init(checkpoint: Checkpoint, pruning: Pruning = .none, precision: Precision = .float32) throws {
-    let configuration = try Configuration(checkpoint)
+  public init(
+    checkpoint: Checkpoint, pruning: Pruning = .none, precision: Precision = .float32,
+    attentionUnit: AttentionUnit = .group
+  ) throws {
+    let configuration = try Configuration(checkpoint, attentionUnit: attentionUnit)
     let layout = TensorLayout(configuration) { checkpoint.contains(ByteString($0)) }
     for slot in layout.slots {
       guard checkpoint.contains(ByteString(slot.name)) else {
@@ -85,7 +88,8 @@ public struct LanguageModel: Sendable {
     return roles.reduce(whole) { left, role in
       left
         - (isBias
-          ? branch.removed.count * configuration.featuresPerUnit(role.rows)
+          ? configuration.size(role.rows, units: branch.keep.count)
+            - configuration.size(role.rows, units: branch.kept.count)
           : branch.removedParameters(of: role, configuration))
     }
   }

@@ -114,9 +114,9 @@ public struct LinearMap: Sendable {
 
   // MARK: Narrowing
 
-  /// The outputs named by `rows`, ascending.
+  /// The outputs named by `rows`; those of one part before those of the next.
   func keeping(rows: [Int]) -> LinearMap {
-    guard rows.count < outputs else { return self }
+    guard rows != Array(0..<outputs) else { return self }
     let kept = ranges.map { range, part in
       let own = rows.filter(range.contains).map { $0 - range.lowerBound }
       return Part(
@@ -128,7 +128,7 @@ public struct LinearMap: Sendable {
 
   /// The inputs named by `columns`, in that order.
   func keeping(columns: [Int]) -> LinearMap {
-    guard columns.count < inputs else { return self }
+    guard columns != Array(0..<inputs) else { return self }
     let kept = parts.map {
       Part(outer: $0.outer?.weight, inner: $0.inner.weight.gathering(columns: columns), precision: precision)
     }

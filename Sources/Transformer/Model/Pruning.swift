@@ -53,7 +53,7 @@ extension BranchPruning {
   /// Weights of one linear map that are gone.
   func removedParameters(of role: LinearRole, _ configuration: Configuration) -> Int {
     func size(_ space: Space, _ units: Int) -> Int {
-      space.module == nil ? configuration.hiddenSize : units * configuration.featuresPerUnit(space)
+      space.module == nil ? configuration.hiddenSize : configuration.size(space, units: units)
     }
     let left = (size(role.rows, kept.count), size(role.columns, kept.count))
     return size(role.rows, keep.count) * size(role.columns, keep.count)

@@ -1,5 +1,5 @@
 /// Where the structural units of a module stand in one tensor of a checkpoint: unit `u` takes `width` positions of
-/// `axis`, from `start + u · width` on.
+/// `axis`, from `start + u · width` on. A unit with heads in several groups has a span in each.
 public struct UnitSpan: Sendable, Equatable {
   public let layer: Int
   public let module: Module
@@ -40,11 +40,15 @@ extension LanguageModel {
   /// A linear map narrows where its rows or its columns are made of units; its bias goes with its rows.
   private func spans(of role: LinearRole, in stored: StoredLinear, _ layer: Int) -> [UnitSpan] {
     let name = layout.linear(stored, layer)
-    func span(_ tensor: String, _ space: Space, axis: Int, start: Int) -> UnitSpan? {
-      guard space.module != nil else { return nil }
-      return UnitSpan(
-        layer: layer, module: role.module, tensor: name + tensor, axis: axis, start: start,
-        width: configuration.featuresPerUnit(space))
+    func span(_ tensor: String, _ space: Space, axis: Int, start: Int) -> [UnitSpan] {
+      let groups = space == .queries && configuration.attentionUnit == .query ? configuration.queriesPerUnit : 1
+      let width = configuration.featuresPerUnit(space) / groups
+      guard width > 0 else { return [] }
+      return (0..<groups).map { group in
+        UnitSpan(
+          layer: layer, module: role.module, tensor: name + tensor, axis: axis,
+          start: start + group * configuration.units(role.module, layer: layer) * width, width: width)
+      }
     }
     let isTransposed = configuration.family.isTransposed
     let first = layout.rows(of: role, in: stored, layer: layer).lowerBound
@@ -52,7 +56,7 @@ extension LanguageModel {
     return [
       span(".weight", role.rows, axis: isTransposed ? 1 : 0, start: first),
       span(".weight", role.columns, axis: isTransposed ? 0 : 1, start: 0),
-      hasBias ? span(".bias", role.rows, axis: 0, start: first) : nil,
-    ].compactMap { $0 }
+      hasBias ? span(".bias", role.rows, axis: 0, start: first) : [],
+    ].flatMap { $0 }
   }
 }

@@ -97,10 +97,10 @@ def byte_level(vocab, pattern=None, normalizer=None, ignore_merges=False, added=
     if normalizer:
         tokenizer.normalizer = normalizer
     if isinstance(pattern, list):
-        digits = [] if pattern[0].startswith(r"\p{N}") else [pre_tokenizers.Digits(individual_digits=True)]
+        digits = [] if pattern[:1] == [r"\p{N}{1,3}"] else [pre_tokenizers.Digits(individual_digits=True)]
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Split(Regex(part), "isolated") for part in pattern] + digits
-            + [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+            + [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not pattern)]
         )
     elif pattern:
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -331,6 +331,7 @@ def main():
     write("qwen2", byte_level(620, QWEN2, normalizers.NFC(), added=[end, naive, special("<s>", lstrip=True,
                                                                                      rstrip=True)]), strings)
     write("gpt2", byte_level(560, added=[special("<|end_of_text|>")]), strings)
+    write("smollm", byte_level(560, [], added=[special("<|endoftext|>"), special("<|im_start|>")]), strings)
     write("tekken", byte_level(560, TEKKEN, added=[special("<s>")]), strings)
     for name, pattern in DEEPSEEK.items():
         write(name, byte_level(560, pattern, added=[special("<s>")]), strings)

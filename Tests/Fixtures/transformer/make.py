@@ -43,6 +43,8 @@ MODELS = {
     "phi3": lambda: Phi3ForCausalLM(Phi3Config(**SIZES, num_key_value_heads=2, pad_token_id=None)),
     "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**SIZES, num_key_value_heads=2, pad_token_id=None)),
     "chatglm3": ChatGLM,
+    "wide-groups": lambda: LlamaForCausalLM(LlamaConfig(
+        **SIZES | dict(hidden_size=24, num_attention_heads=6), num_key_value_heads=2, attention_bias=True)),
 }
 
 

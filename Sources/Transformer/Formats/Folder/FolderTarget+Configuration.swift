@@ -24,11 +24,13 @@ extension FolderTarget {
       members[key] = .bool(configuration.blocks.contains { !$0.biases.isDisjoint(with: stored.roles) })
     }
     if let key = family.layerSizes {
-      let sizes = Family.sizes(configuration.blocks, queriesPerUnit: configuration.queriesPerUnit, key: key)
+      let heads = configuration.blocks.map { configuration.heads(units: $0.units.attention) }
+      let sizes = Family.sizes(configuration.blocks, heads: heads, key: key)
       for member in sizes { members[member.key.text] = member.value }
     } else if let block = configuration.blocks.first, widths != .whole {
+      let heads = configuration.heads(units: block.units.attention)
       let numbers: [(Quantity, Int)] = [
-        (.heads, block.units.attention * configuration.queriesPerUnit), (.keyValueHeads, block.units.attention),
+        (.heads, heads.queries), (.keyValueHeads, heads.keyValues),
         (.headSize, configuration.headSize), (.neurons, block.units.ffn),
       ]
       for (quantity, number) in numbers {
@@ -82,13 +84,12 @@ extension FolderTarget {
 
 extension Family {
   /// What config.json of the class with sizes per block says of them, and where the class is.
-  static func sizes(_ blocks: [BlockSizes], queriesPerUnit: Int, key: String) -> [JSON.Member] {
-    let entries = blocks.map { block in
+  static func sizes(_ blocks: [BlockSizes], heads: [HeadCounts], key: String) -> [JSON.Member] {
+    let entries = zip(blocks, heads).map { block, heads in
       let bridge = block.bridges ? [JSON.Member("bridge", .bool(true))] : []
       return JSON.object(
         [
-          JSON.Member("heads", .integer(block.units.attention * queriesPerUnit)),
-          JSON.Member("kv_heads", .integer(block.units.attention)),
+          JSON.Member("heads", .integer(heads.queries)), JSON.Member("kv_heads", .integer(heads.keyValues)),
           JSON.Member("ffn", .integer(block.units.ffn)),
           JSON.Member("qkv_bias", .bool(block.biases.contains(.query))),
           JSON.Member("o_bias", .bool(block.biases.contains(.output))),

@@ -92,6 +92,11 @@ struct FolderTarget {
 
   /// The weights of one block as they are written.
   func block(_ layer: Int, of model: LanguageModel) throws -> Block {
+    let block = try wide(layer, of: model)
+    return Block(configuration: block.configuration, layer: layer, branches: block.branches.map { $0.inStoredOrder() })
+  }
+
+  private func wide(_ layer: Int, of model: LanguageModel) throws -> Block {
     switch widths {
     case .own: return try model.loadBlock(layer)
     case .even:
@@ -163,7 +168,7 @@ private struct Place {
         "the \(family.name) class has no place for the compensation biases of this model; prune with comp=none or comp=ls"
     }
     if case .even = widths, family.hasHeadsThatDivide, let block = blocks.first {
-      let heads = block.units.attention * source.queriesPerUnit
+      let heads = source.heads(units: block.units.attention).queries
       guard heads > 0, source.hiddenSize.isMultiple(of: heads) else {
         return "the \(family.name) class needs a number of heads that divides \(source.hiddenSize), not \(heads)"
       }

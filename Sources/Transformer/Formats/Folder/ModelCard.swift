@@ -8,7 +8,8 @@ extension LanguageModel {
     let isRemote = family.codeFile != nil
     let trust = isRemote ? ", trust_remote_code=True" : ""
     let rows = zip(target.layers, unitCounts(target.layers)).map {
-      "| \($0) | \($1.attention * configuration.queriesPerUnit) | \($1.attention) | \($1.ffn) |"
+      let heads = configuration.heads(units: $1.attention)
+      return "| \($0) | \(heads.queries) | \(heads.keyValues) | \($1.ffn) |"
     }
     let server =
       isRemote
@@ -36,7 +37,7 @@ extension LanguageModel {
       \(options.origin.isEmpty ? "" : "\n## Where it comes from\n\n" + options.origin.joined(separator: "\n") + "\n")
       ## What is left
 
-      `prn_units.json` says which heads and neurons of the unpruned model these are.
+      `prn_units.json` and `prn_units.h5` say which heads and neurons of the unpruned model these are.
 
       | block | heads | key-value heads | neurons |
       |---|---|---|---|

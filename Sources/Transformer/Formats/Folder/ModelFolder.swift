@@ -24,32 +24,15 @@ extension LanguageModel {
     for name in Self.carriedFiles + ownCode where checkpoint.files.contains(name) {
       try OutputFile.write(try checkpoint.files.bytes(name), to: folder + "/" + name)
     }
-    let map = JSON.object([
-      JSON.Member("unpruned", .text("numbers count the units of the unpruned model, in the order they have here")),
-      JSON.Member("blocks", unitMap(target.layers)),
-    ])
-    try OutputFile.write(map.serialized() + [UInt8(ascii: "\n")], to: folder + "/prn_units.json")
+    let map = UnitMap(self, target)
+    try OutputFile.write(map.json.serialized() + [UInt8(ascii: "\n")], to: folder + "/prn_units.json")
+    try options.writeMap?(map, folder)
     try OutputFile.write(Array(modelCard(target, options).utf8), to: folder + "/README.md")
     if !checkpoint.files.contains("tokenizer_config.json"), let name = tokenizerClass {
       let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
       try OutputFile.write(
         config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
     }
-  }
-
-  /// Neurons and heads of the unpruned model by their places in this one, block by block.
-  private func unitMap(_ layers: [Int]) -> JSON {
-    .array(
-      layers.map { layer in
-        let attention = leftUnits(.attention, layer: layer)
-        let group = configuration.queriesPerUnit
-        return .object([
-          JSON.Member("block", .integer(layer)),
-          JSON.Member("kv_heads", .array(attention.map { .integer($0) })),
-          JSON.Member("heads", .array(attention.features(of: group).map { .integer($0) })),
-          JSON.Member("neurons", .array(leftUnits(.ffn, layer: layer).map { .integer($0) })),
-        ])
-      })
   }
 
   /// The structural units that each of some blocks has left.

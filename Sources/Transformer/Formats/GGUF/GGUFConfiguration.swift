@@ -2,6 +2,8 @@
 struct GGUFConfiguration {
   let architecture: GGUFArchitecture
   let json: JSON
+  /// What attention units all blocks are made of.
+  let attentionUnit: AttentionUnit
 
   private let header: GGUFHeader
   private let stored: TensorFile
@@ -28,11 +30,13 @@ struct GGUFConfiguration {
     guard headSize > 0, try numbers.integer("attention.value_length") ?? headSize == headSize else {
       throw numbers.error("attention.value_length", "must be attention.key_length")
     }
-    let group = heads[0] / groups[0]
-    for layer in 0..<layers where heads[layer] != group * groups[layer] || group == 0 {
+    let perGroup = heads[0] / groups[0]
+    attentionUnit = (0..<layers).allSatisfy { heads[$0] == perGroup * groups[$0] } ? .group : .query
+    for layer in 0..<layers
+    where !heads[layer].isMultiple(of: groups[layer]) || attentionUnit == .query && groups[layer] != groups[0] {
       throw numbers.error(
         "attention.head_count",
-        "gives block \(layer) \(heads[layer]) query heads over \(groups[layer]) key-value heads; all blocks must have as many per key-value head as block 0"
+        "gives block \(layer) \(heads[layer]) query heads over \(groups[layer]) key-value heads; all blocks must have as many per key-value head as block 0, or as many key-value heads"
       )
     }
     let blocks = (0..<layers).map { layer in
@@ -43,7 +47,7 @@ struct GGUFConfiguration {
             stored.tensors[ByteString(GGUFArchitecture.linear($0.roles, layer) + ".bias")] != nil
           }.flatMap(\.roles)))
     }
-    let isUniform = blocks.allSatisfy { $0.units == blocks[0].units }
+    let isUniform = blocks.allSatisfy { $0.units == blocks[0].units } && Set(heads).count == 1
     guard isUniform || architecture.turnsNeighbours else {
       throw numbers.error("attention.head_count", "or feed_forward_length differs between blocks")
     }
@@ -61,9 +65,12 @@ struct GGUFConfiguration {
     add(.layers, .integer(layers))
     add(.hiddenSize, .integer(hidden))
     // A class may want heads that share the stream, which pruned ones no longer do.
-    let isShared = !isUniform && hidden.isMultiple(of: headSize * group)
-    add(.heads, .integer(isShared ? hidden / headSize : heads.max() ?? 1))
-    add(.keyValueHeads, .integer(isShared ? hidden / headSize / group : groups.max() ?? 1))
+    let widest = (0..<layers).max { heads[$0] < heads[$1] } ?? 0
+    let divisor = attentionUnit == .group ? perGroup : groups[0]
+    let isShared = !isUniform && hidden.isMultiple(of: headSize * divisor)
+    let whole = isShared ? hidden / headSize : heads[widest]
+    add(.heads, .integer(whole))
+    add(.keyValueHeads, .integer(attentionUnit == .group ? whole / perGroup : groups[0]))
     add(family.groupingKey, .bool(true))
     add(.headSize, .integer(headSize))
     add(.neurons, .integer(neurons.max() ?? 1))
@@ -91,7 +98,10 @@ struct GGUFConfiguration {
     try numbers.rotation(family, headSize: headSize, positions: positions, stored).forEach {
       add($0.key.text, $0.value)
     }
-    if let key = family.layerSizes { members += Family.sizes(blocks, queriesPerUnit: group, key: key) }
+    if let key = family.layerSizes {
+      let counts = (0..<layers).map { HeadCounts(queries: heads[$0], keyValues: groups[$0]) }
+      members += Family.sizes(blocks, heads: counts, key: key)
+    }
     for (role, key) in [("bos", "bos"), ("eos", "eos")] {
       if let id = try header.integer("tokenizer.ggml.\(key)_token_id") { add("\(role)_token_id", .integer(id)) }
     }

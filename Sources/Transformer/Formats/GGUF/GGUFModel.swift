@@ -14,7 +14,9 @@ struct GGUFModel {
     let settings = try GGUFConfiguration(header, stored)
     let configuration: Configuration
     let fields = try JSONFields(settings.json, file: mapping.name)
-    do { configuration = try Configuration(fields) } catch let error as FieldError {
+    do { configuration = try Configuration(fields, attentionUnit: settings.attentionUnit) } catch let error
+      as FieldError
+    {
       throw GGUFError.value(file: mapping.name, key: error.field, problem: error.problem)
     }
 

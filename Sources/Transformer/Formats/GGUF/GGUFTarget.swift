@@ -91,8 +91,8 @@ struct GGUFTarget {
       ("\(name).embedding_length", .count(configuration.hiddenSize)),
       ("\(name).block_count", .count(layers.count)),
       ("\(name).feed_forward_length", perBlock { $0.ffn }),
-      ("\(name).attention.head_count", perBlock { $0.attention * configuration.queriesPerUnit }),
-      ("\(name).attention.head_count_kv", perBlock { $0.attention }),
+      ("\(name).attention.head_count", perBlock { configuration.heads(units: $0.attention).queries }),
+      ("\(name).attention.head_count_kv", perBlock { configuration.heads(units: $0.attention).keyValues }),
       ("\(name).attention.key_length", .count(configuration.headSize)),
       ("\(name).attention.value_length", .count(configuration.headSize)),
       ("\(name).attention.layer_norm_rms_epsilon", .number(configuration.epsilon)),
@@ -135,7 +135,7 @@ struct GGUFTarget {
       let block = try model.loadBlock(layers[place])
       return Block(
         configuration: configuration, layer: layers[place],
-        branches: PerModule { block[$0].padded(to: units[place][$0]) })
+        branches: PerModule { block[$0].padded(to: units[place][$0]).inStoredOrder() })
     }
     for place in layers.indices {
       for module in Module.allCases {
@@ -178,7 +178,7 @@ struct GGUFTarget {
     let layer = layers[place]
     let name = GGUFArchitecture.linear([role], place)
     func size(_ space: Space) -> Int {
-      space.module.map { units[place][$0] * configuration.featuresPerUnit(space) } ?? configuration.hiddenSize
+      space.module.map { configuration.size(space, units: units[place][$0]) } ?? configuration.hiddenSize
     }
     let (rows, columns) = (size(role.rows), size(role.columns))
     let pruning = model.pruning[layer]?[role.module]

@@ -65,6 +65,7 @@ private let surgery = """
                   norms = {name: norm for name in ("q_norm", "k_norm") if (norm := getattr(attention, name, None))}
                   layer.self_attn = NoAttention(attention, adds, **maps, **norms)
               else:
+                  attention.num_key_value_groups = size["heads"] // size["kv_heads"]
                   for name, value in maps.items():
                       setattr(attention, name, value)
               mlp.intermediate_size = size["ffn"]
