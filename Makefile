@@ -4,7 +4,7 @@
 # make check    format, lint and the fast tests: before every commit
 # make torture  kills, signals, full disks and fuzzed inputs, for an hour at most
 # make smollm2  fetch a real language model of 135 million parameters
-# make bench docs install interop clean
+# make bench docs screenshots install interop clean
 
 SHELL := /bin/sh
 PREFIX ?= /usr/local
@@ -26,7 +26,7 @@ define tests
 [ "$$(cat .build/status)" = 0 ] || { echo "--- failed" >&2; grep '^✘' .build/tests.log >&2; exit 1; }
 endef
 
-.PHONY: all build demo test check smollm2 format bench torture docs install interop clean deps toolchain venv
+.PHONY: all build demo test check smollm2 format bench torture docs screenshots install interop clean deps toolchain venv
 
 all: build
 
@@ -75,6 +75,10 @@ torture: build
 docs: build
 	@mkdir -p docs
 	$(PRN) docs > docs/ops.md.new && mv docs/ops.md.new docs/ops.md
+
+# Needs chromium, and a Python on the path with jupyterlab, nbconvert and ipykernel.
+screenshots: build
+	docs/make/screenshots.sh $(PRN)
 
 install: toolchain deps
 	$(SWIFT) build -c release --product prn --static-swift-stdlib

@@ -1,25 +1,32 @@
 extension Source {
   /// Line and column of a byte offset, both from 1; columns count characters.
   public func position(of offset: Int) -> (line: Int, column: Int) {
-    let bytes = text.utf8
-    let end = bytes.index(bytes.startIndex, offsetBy: min(max(0, offset), bytes.count))
-    let before = bytes[..<end]
-    let line = before.count { $0 == 0x0A } + 1
-    let start = before.lastIndex(of: 0x0A).map { bytes.index(after: $0) } ?? bytes.startIndex
-    return (line, text[start..<end].count + 1)
+    let offset = min(max(0, offset), text.utf8.count)
+    // The first line that starts behind the offset.
+    var (low, high) = (0, lineStarts.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if lineStarts[middle] <= offset { low = middle + 1 } else { high = middle }
+    }
+    let start = lineStarts[low - 1]
+    return (low, (isASCII ? offset - start : bytes(start..<offset).count) + 1)
   }
 
   /// The text of a line (from 1) without its line end, and the byte offset of its start.
   func line(_ number: Int) -> (text: String, start: Int) {
-    var start = 0
-    for (index, line) in text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
-      if index + 1 == number {
-        let text = String(decoding: line, as: UTF8.self)
-        return (text.hasSuffix("\r") ? String(text.dropLast()) : text, start)
-      }
-      start += line.count + 1
-    }
-    return ("", start)
+    guard lineStarts.indices.contains(number - 1) else { return ("", 0) }
+    let start = lineStarts[number - 1]
+    let end = number < lineStarts.count ? lineStarts[number] - 1 : text.utf8.count
+    let line = bytes(start..<end)
+    return (line.hasSuffix("\r") ? String(line.dropLast()) : line, start)
+  }
+
+  /// The text of a range of bytes.
+  func bytes(_ range: Range<Int>) -> String {
+    let bytes = text.utf8
+    let range = range.clamped(to: 0..<bytes.count)
+    let start = bytes.index(bytes.startIndex, offsetBy: range.lowerBound)
+    return String(decoding: bytes[start..<bytes.index(start, offsetBy: range.count)], as: UTF8.self)
   }
 }
 
@@ -27,11 +34,7 @@ extension Span {
   /// `flap.prn:7`.
   public var place: String { "\(source.name):\(source.position(of: range.lowerBound).line)" }
   /// The source text it covers.
-  public var text: String {
-    let bytes = Array(source.text.utf8)
-    let clamped = range.clamped(to: 0..<bytes.count)
-    return String(decoding: bytes[clamped], as: UTF8.self)
-  }
+  public var text: String { source.bytes(range) }
 }
 
 extension Diagnostic {

@@ -62,11 +62,23 @@ public final class Source: Sendable, Hashable {
   public let text: String
   /// Folder against which `include` is resolved.
   public let folder: String
+  /// The byte offsets at which lines start.
+  let lineStarts: [Int]
+  /// Whether characters are bytes.
+  let isASCII: Bool
 
   public init(name: String, text: String, folder: String = ".") {
     self.name = name
     self.text = text
     self.folder = folder
+    var starts = [0]
+    var isASCII = true
+    for (offset, byte) in text.utf8.enumerated() {
+      if byte == 0x0A { starts.append(offset + 1) }
+      if byte >= 0x80 { isASCII = false }
+    }
+    lineStarts = starts
+    self.isASCII = isASCII
   }
 
   public static func == (a: Source, b: Source) -> Bool { a === b }

@@ -199,7 +199,8 @@ final class StepRunner: StepObserver {
       if short.isEmpty { continue }
       parts += source.declaration.isNamed ? [source.declaration.name + "=" + short.joined(separator: ",")] : short
     }
-    for parameter in step.bound.signature.parameters {
+    let idle = step.bound.op.idleParameters
+    for parameter in step.bound.signature.parameters where !idle.contains(parameter.name) {
       guard let bound = step.bound.parameters[parameter.name], bound.recorded != nil, let literal = bound.literal,
         literal != .none
       else { continue }

@@ -20,8 +20,8 @@ public final class Session {
   public var options: Options
   /// The names of this session.
   public internal(set) var environment = Environment()
-  /// What the names of the workspace were bound to when this session first saw them, oldest first. Another process may
-  /// bind them anew meanwhile; here they keep their values until `synchronize`.
+  /// What the names of the workspace were bound to when this session began or first used them, oldest first. Another
+  /// process may bind them anew meanwhile; here they keep their values until `synchronize`.
   private var seen: [String: [String]] = [:]
   /// Statements evaluated so far, as typed.
   public private(set) var history: [String] = []
@@ -37,25 +37,30 @@ public final class Session {
     self.observer = observer
     self.meta = meta
     self.options = options
-    if options.seesStoredNames { see() }
   }
 
-  private func see() {
+  /// From now on all names of the workspace keep the values they have. A session that is not held sees each name as it is
+  /// when it is first used.
+  public func holdNames() {
+    guard options.seesStoredNames else { return }
     seen = Dictionary(uniqueKeysWithValues: ((try? store.names()) ?? []).map { ($0, (try? store.keys(of: $0)) ?? []) })
   }
 
   /// The keys a name of the workspace was bound to, as this session sees it.
-  func storedKeys(of name: String) -> [String] {
+  /// - Throws: when they cannot be read.
+  func storedKeys(of name: String) throws -> [String] {
     if let known = seen[name] { return known }
     // What this session binds is counted by its environment.
-    guard environment.depth(name) == 0, let keys = try? store.keys(of: name), !keys.isEmpty else { return [] }
+    guard environment.depth(name) == 0 else { return [] }
+    let keys = try store.keys(of: name)
+    if keys.isEmpty { return [] }
     seen[name] = keys
     return keys
   }
 
   /// This session binds a name; the same value bound again is one binding.
   func binds(_ name: String, to key: String) {
-    if environment.depth(name) == 0, storedKeys(of: name).last == key { seen[name]?.removeLast() }
+    if environment.depth(name) == 0, (try? storedKeys(of: name).last) == key { seen[name]?.removeLast() }
   }
 
   /// The names that another process has bound to another value than they have here.
@@ -79,7 +84,8 @@ public final class Session {
     let changed = reboundElsewhere
     // Their values are in the store, which is looked at anew.
     for name in environment.names where environment[name]?.handle != nil { environment.drop(name) }
-    see()
+    seen = [:]
+    holdNames()
     return changed
   }
 
@@ -169,7 +175,7 @@ struct StoreNames: StoredNames {
 
   func names() -> [String] { (try? store.names()) ?? [] }
   func value(named name: String, back: Int) -> ArtifactHandle? {
-    guard let key = session.storedKeys(of: name).dropLast(back).last else { return nil }
+    guard let key = try? session.storedKeys(of: name).dropLast(back).last else { return nil }
     return (try? store.find(key)?.handle) ?? nil
   }
   func family(_ handle: ArtifactHandle) -> PlanValue.Family? {
@@ -177,8 +183,8 @@ struct StoreNames: StoredNames {
     return (try? handle.load() as? Sweep)?.family(handle, in: store)
   }
   func problem(named name: String) -> Diagnostic? {
-    guard let key = session.storedKeys(of: name).last else { return nil }
     do {
+      guard let key = try session.storedKeys(of: name).last else { return nil }
       if try store.find(key) != nil { return nil }
     } catch { return explained(error, op: name) }
     return Diagnostic(

@@ -7,6 +7,13 @@ public enum Precision: String, CaseIterable, Sendable {
   /// others the same numbers take longer.
   case bfloat16 = "bf16"
 
+  public var meaning: String {
+    switch self {
+    case .float32: "single precision"
+    case .bfloat16: "weights and inputs rounded to 8 bits of mantissa, sums in single precision"
+    }
+  }
+
   /// What a weight takes in memory, with its rounded form beside it.
   public var bytesPerWeight: Int { self == .float32 ? 4 : 6 }
 

@@ -15,16 +15,25 @@ struct Ablate: Op {
     """
 
   enum Order: String, Choice {
-    /// Each block alone is left out; its score is the perplexity without it.
-    case oneshot
-    /// The block that harms least goes, then the next without it; the score is the rank.
-    case greedy
+    case oneshot, greedy
+
+    var meaning: String {
+      switch self {
+      case .oneshot: "each block alone is left out; its score is the perplexity without it"
+      case .greedy: "the block that harms least goes, then the next without it; the score is the rank"
+      }
+    }
   }
 
   enum Protection: String, Choice {
-    case nothing
-    /// The first and the last of the blocks that are left.
-    case ends
+    case nothing, ends
+
+    var meaning: String {
+      switch self {
+      case .nothing: "no block"
+      case .ends: "the first and the last of the blocks that are left"
+      }
+    }
   }
 
   @Input("the model") var model: Model
@@ -63,7 +72,7 @@ struct Ablate: Op {
   }
 
   func run(_ context: any RunContext) throws -> Scores {
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     let structure = Structure(model.network, model: $model.references[0].content)
     let blocks = (0..<structure.layers).filter { !structure.isAbsent(layer: $0) }
     guard corpus.sequences.targets.contains(where: { $0 >= 0 }) else {

@@ -17,14 +17,16 @@ struct Assign: Op {
     """
 
   enum How: String, Choice {
-    /// The optimum of the transportation problem.
-    case exact
-    /// The authors' code: the largest remaining score whose group has room goes first.
-    case greedy
-    /// Equal groups at random: the ablation.
-    case random
-    /// One group of all that is not shared: the ablation that only keeps the shared neurons.
-    case single
+    case exact, greedy, random, single
+
+    var meaning: String {
+      switch self {
+      case .exact: "the optimum of the transportation problem"
+      case .greedy: "the largest remaining score whose group has room goes first"
+      case .random: "equal groups at random: the control"
+      case .single: "one group of all that is not shared"
+      }
+    }
   }
 
   @Input("cluster-neuron scores, from taylor") var affinity: Affinity

@@ -18,26 +18,39 @@ struct CanICA: Op {
     """
 
   enum Reduction: String, Choice {
-    /// The samples of a run are stacked (the authors').
-    case concat
-    /// Each subject is reduced to directions without variances first: canonical correlations across subjects.
-    case cca
+    case concat, cca
+
+    var meaning: String {
+      switch self {
+      case .concat: "the samples of a run are stacked, as the authors do"
+      case .cca: "canonical correlations across samples first"
+      }
+    }
   }
 
   enum Analysis: String, Choice {
-    /// FastICA.
-    case fast
-    /// Whitened principal components as they are: the control that tells what ICA adds.
-    case none
+    case fast, none
+
+    var meaning: String {
+      switch self {
+      case .fast: "FastICA"
+      case .none: "the principal components as they are: the control"
+      }
+    }
   }
 
   enum Scaling: String, Choice {
-    /// Each signal has mean 0 and standard deviation 1 over the run.
     case zscore
-    /// The same, subject by subject.
     case zscorePerSubject = "zscore_per_subject"
-    /// Only the mean is taken off.
     case center
+
+    var meaning: String {
+      switch self {
+      case .zscore: "mean 0 and standard deviation 1 over the run"
+      case .zscorePerSubject: "the same, sample by sample"
+      case .center: "only the mean is taken off"
+      }
+    }
 
     var signalScale: SignalScale {
       switch self {
@@ -48,20 +61,13 @@ struct CanICA: Op {
     }
   }
 
-  enum Detail: String, Choice {
-    /// Maps, time courses and what follows.
-    case maps
-    /// Per neuron the largest |z|, the sum of squares and the number of networks it is key in.
-    case max
-  }
-
   @Input("gate and up signals of neurons, or attn.heads, kept as a stream or as values") var activations: Activations
   @Param("networks of a run", in: .atLeast(1)) var components = 128
   @Param(
     "samples of a run; a smaller last run counts if it has half as many", unit: "sample",
     in: .atLeast(1))
   var perRun = 40
-  @Param("layers analysed together: each by itself, windows of so many, or all at once") var scope = LayerScope.layer
+  @Param("layers analysed together") var scope = LayerScope.layer
   @Param("seed of the random starts", in: .atLeast(0)) var seed = 0
   @Param("how samples are brought into one space") var reduce = Reduction.concat
   @Param("directions kept of each subject with reduce=cca; none for as many as components", in: .ifGiven(.atLeast(1)))
@@ -75,27 +81,12 @@ struct CanICA: Op {
   @Param("largest number of steps", in: .atLeast(1)) var iterations = 300
   @Param("how signals are put on one scale") var scale = Scaling.zscore
   @Param("size of z above which a neuron counts as key in a network", in: .above(0)) var key = 3.0
-  @Param("what to store") var keep = Detail.maps
+  @Param("what to store") var keep = NetworkDetail.maps
 
   init() {}
 
-  static let gates: [Site] = [.gateBefore, .gate]
-  static let neuronSites: [Site] = gates + [.up]
-
   func check() throws -> Networks.Facts {
-    try $activations.require(keep: [.stream, .values], sites: .any([.up, .attentionHeads]), by: Self.name)
-    let sites = $activations.facts?.sites ?? []
-    if sites.contains(.attentionHeads), CanICA.neuronSites.contains(where: sites.contains) {
-      throw Diagnostic(
-        "this capture has signals of heads and of neurons; canica takes one kind",
-        hint: "capture them separately, and score both sets of networks together", argument: "activations",
-        kind: .usage)
-    }
-    if CanICA.gates.allSatisfy(sites.contains) {
-      throw Diagnostic(
-        "this capture has the gate before and after the activation function; canica takes one of them",
-        argument: "activations", kind: .usage)
-    }
+    try NetworkSource.require($activations, by: Self.name)
     try checkIdle()
     return Networks.Facts(layers: $activations.facts?.layers)
   }
@@ -121,12 +112,13 @@ struct CanICA: Op {
   func estimate() throws -> Resources {
     let configuration = try activations.loadModel().configuration
     let corpus = try activations.loadCorpus()
-    let runs = tokenRuns(corpus)
+    let source = NetworkSource(activations: activations)
+    let runs = source.runs(corpus, perRun: perRun, perSubject: perSubject)
     let longest = runs.map(\.tokens.count).max() ?? 0
     // More components than a run has tokens are refused by `run`, which names the run.
     let components = min(components, longest)
     let signals = try scope.parts(of: activations.layers).map { layers in
-      layers.reduce(0) { $0 + signalCount(configuration) * activations.structure.units[module][$1] }
+      layers.reduce(0) { $0 + source.signalCount(configuration) * activations.structure.units[source.module][$1] }
     }
     let (all, widest) = (signals.reduce(0, +), signals.max() ?? 0)
     let block = 4 * (activations.structure.blockParameters.max() ?? 0)
@@ -147,13 +139,15 @@ struct CanICA: Op {
   func run(_ context: any RunContext) throws -> Networks {
     let model = try activations.loadModel()
     let corpus = try activations.loadCorpus()
-    let sites = try signalSites(model)
-    let runs = tokenRuns(corpus)
-    try checkRuns(runs, corpus, context)
+    let source = NetworkSource(activations: activations)
+    let sites = try source.sites(model)
+    let runs = source.runs(corpus, perRun: perRun, perSubject: perSubject)
+    try checkRuns(runs)
+    source.warnOfLeftOut(runs, corpus, perRun: perRun, context)
     // Which layers are analysed together says more than the scope they came from.
     let search = NetworkSearch(
-      activations: activations, model: model, corpus: corpus, module: module, sites: sites, runs: runs,
-      parts: try scope.parts(of: activations.layers), isLayerwise: scope == .layer, analysis: analysis,
+      activations: activations, model: model, corpus: corpus, module: source.module, sites: sites, runs: runs,
+      parts: try scope.parts(of: activations.layers), isLayerwise: scope == .layer, finder: finder,
       recorded: recordedParameters.filter { $0.key != "scope" }, context: context)
     let references = try search.found()
     let found = try references.map { try LayerNetworks(from: context.open($0)) }
@@ -162,19 +156,11 @@ struct CanICA: Op {
       structure: activations.structure, settings: settings(runs.count, sites), layers: activations.layers,
       parts: references, of: found, calibration: activations.calibration,
       open: context.open)
-    let share = mean(networks.withoutKey)
-    if share > CanICA.tolerableShare {
-      context.warn(
-        "\(percent(share)) of the networks have no \(module.axis) with |z| above \(formatted(key)): nothing in them stands out; ask for more components or a lower key="
-      )
-    }
+    networks.warnOfKeyless(context)
     return networks
   }
 
-  /// The share of networks without a key neuron above which the search is warned about.
-  private static let tolerableShare = 0.2
-
-  private var analysis: NetworkAnalysis {
+  private var finder: NetworkAnalysis {
     NetworkAnalysis(
       components: components, scale: scale.signalScale,
       subjectComponents: reduce == .cca ? subjectComponents ?? components : nil,
@@ -189,61 +175,14 @@ struct CanICA: Op {
   private func settings(_ runs: Int, _ sites: [Site]) -> Networks.Settings {
     Networks.Settings(
       components: components, runs: runs, perRun: perRun, seed: seed, sites: sites.map(\.rawValue),
-      scope: scope.name, reduce: reduce.rawValue, ica: ica.rawValue, contrast: contrast.rawValue,
-      algorithm: algorithm.rawValue,
+      scope: scope.name,
+      search: .independence(
+        reduce: reduce.rawValue, ica: ica.rawValue, contrast: contrast.rawValue, algorithm: algorithm.rawValue),
       scale: scale.rawValue, keep: keep.rawValue, key: key)
   }
 
-  /// What networks are made of: neurons, or attention units with a signal per query head.
-  var module: Module { activations.sites.contains(.attentionHeads) ? .attention : .ffn }
-
-  private func signalCount(_ configuration: Configuration) -> Int {
-    switch module {
-    case .attention: configuration.queriesPerUnit
-    case .ffn: CanICA.neuronSites.count(where: activations.sites.contains)
-    }
-  }
-
-  /// Gate and up in the order in which a block reaches them, or the heads.
-  private func signalSites(_ model: Model) throws -> [Site] {
-    if module == .attention { return [.attentionHeads] }
-    let sites = CanICA.neuronSites.filter(activations.sites.contains)
-    if model.configuration.family.isGated, sites.count < 2 {
-      throw Diagnostic(
-        "\(model.configuration.family.name) has a gate, whose signals belong to the networks too",
-        hint: "capture with sites=ffn.gate,ffn.up", argument: "activations")
-    }
-    return sites
-  }
-}
-
-/// The samples that are analysed together, as positions among the tokens of the corpus.
-struct TokenRun: Sendable {
-  var tokens: Range<Int>
-  /// Subjects, as rows of the run.
-  var subjects: [Range<Int>]
-  /// The samples.
-  var sequences: Range<Int>
-  var samples: Int { sequences.count }
-}
-
-extension CanICA {
-  /// Groups of `perRun` samples in the order of the corpus. A smaller last group is a run of its own if it has at least
-  /// half as many samples, or there is no other; else its samples are left out.
-  func tokenRuns(_ corpus: Corpus) -> [TokenRun] {
-    Parallel.ranges(corpus.windows, of: perRun).filter { 2 * $0.count >= perRun || $0.lowerBound == 0 }.map { samples in
-      let first = corpus.starts[samples.lowerBound]
-      let subjects = Parallel.ranges(samples.count, of: perSubject).map { group in
-        (corpus.starts[samples.lowerBound + group.lowerBound] - first)..<(corpus.starts[
-          samples.lowerBound + group.upperBound] - first)
-      }
-      return TokenRun(
-        tokens: first..<corpus.starts[samples.upperBound], subjects: subjects, sequences: samples)
-    }
-  }
-
   /// - Throws: naming the first run that is too short for the networks asked for.
-  private func checkRuns(_ runs: [TokenRun], _ corpus: Corpus, _ context: any RunContext) throws {
+  private func checkRuns(_ runs: [TokenRun]) throws {
     for (index, run) in runs.enumerated() {
       if reduce == .cca, run.subjects.count == 1, let subjectComponents, subjectComponents > components {
         throw Diagnostic(
@@ -263,12 +202,6 @@ extension CanICA {
           hint: "ask for components=\(max(1, largest)) at most, or give each run more samples", argument: "components")
       }
     }
-    let used = runs.reduce(0) { $0 + $1.samples }
-    if used < corpus.windows {
-      context.warn(
-        "the last \(corpus.windows - used) of \(corpus.windows) samples are left out: fewer than half a run of \(perRun)"
-      )
-    }
   }
 
   private func warn(_ part: LayerNetworks, _ context: any RunContext) {
@@ -279,10 +212,6 @@ extension CanICA {
         "\(part.title): \(late.count) of \(part.runs.count) runs did not converge in \(iterations) steps; "
           + "their networks still turned by up to \(formatted(change))")
     }
-    if let dead = part.runs.map(\.dead).max(), dead > 0 {
-      context.warn(
-        "\(part.title): up to \(dead) of \(part.signals.count * part.units) signals of a run never change and are in no network"
-      )
-    }
+    part.warnOfDeadSignals(context)
   }
 }

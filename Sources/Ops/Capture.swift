@@ -18,36 +18,69 @@ struct Capture: Op {
   @Input("token clusters: keep moments and Grams cluster by cluster", named: true) var by: Clusters?
   @Input("neuron groups: keep the Gram of each group only, cluster by cluster", named: true) var groups: Groups?
   @Param("where to look") var sites: [Site]
-  @Param("what to keep") var keep: [Statistic] = [.moments]
+  @Param("what to keep: of every site, or of one as in ffn.in:stream") var keep = [Kept(.moments)]
   @Param("which layers, from 0; none for all") var layers = Positions()
 
   init() {}
 
   func check() throws -> Activations.Facts {
-    if keep.contains(.stream), keep.count > 1 {
-      throw Diagnostic(
-        "keep=stream stores nothing, so it cannot be combined with others", argument: "keep", kind: .usage)
-    }
     try layers.check(among: $model.facts?.layers, for: "layers")
     if Set(sites).count < sites.count { throw Diagnostic("a site is given twice", argument: "sites", kind: .usage) }
     if sites.isEmpty { throw Diagnostic("capture needs at least one site", argument: "sites", kind: .usage) }
     if $groups.isGiven, !$by.isGiven {
       throw Diagnostic("groups= needs by=, the clusters the groups belong to", argument: "groups", kind: .usage)
     }
+    if $by.isGiven, facts.sites(keeping: [.moments, .gram]).isEmpty {
+      throw Diagnostic("by= divides moments and Gram matrices, and none are kept", argument: "by", kind: .usage)
+    }
     if $groups.isGiven, !sites.contains(.activation) {
       throw Diagnostic("groups= divides neurons, so ffn.act must be among the sites", argument: "groups", kind: .usage)
     }
-    return Activations.Facts(
+    try checkKept()
+    return facts
+  }
+
+  private var facts: Activations.Facts {
+    Activations.Facts(
       sites: sites, keep: keep, clustered: $by.isGiven, grouped: $groups.isGiven, layers: $model.facts?.layers)
+  }
+
+  /// - Throws: when a site would keep nothing, or something besides the stream, or a word of `keep` has no effect.
+  private func checkKept() throws {
+    func refused(_ problem: String, hint: String? = nil) -> Diagnostic {
+      Diagnostic(problem, hint: hint, argument: "keep", kind: .usage)
+    }
+    if let twice = keep.first(where: { kept in keep.count { $0 == kept } > 1 }) {
+      throw refused("\(twice.rawValue) is given twice")
+    }
+    if let stranger = keep.compactMap(\.site).first(where: { !sites.contains($0) }) {
+      throw refused("\(stranger.rawValue) is not among the sites of this capture", hint: "add it to sites=")
+    }
+    for site in sites {
+      let kept = facts.kept(of: site)
+      if kept.isEmpty {
+        throw refused("nothing is kept of \(site.rawValue)", hint: "say what, as in keep=\(site.rawValue):moments")
+      }
+      if kept.contains(.stream), kept.count > 1 {
+        throw refused("keep=stream stores nothing, so it cannot be combined with others at one site")
+      }
+    }
+    if let idle = keep.first(where: { $0.site == nil }), sites.allSatisfy(keep.compactMap(\.site).contains) {
+      throw refused("every site is named, so \(idle.rawValue) has no effect")
+    }
   }
 
   func estimate() throws -> Resources {
     let configuration = model.configuration
     let tokens = corpus.tokens.count
     let states = tokens * configuration.hiddenSize * 4
-    let widths = sites.map { site in (0..<configuration.layers).map { site.width(configuration, layer: $0) } }
-    let values = keep.contains(.values) ? widths.joined().reduce(0) { $0 + $1 * tokens * 4 } : 0
-    let grams = keep.contains(.gram) ? widths.joined().reduce(0) { $0 + $1 * $1 * 8 } : 0
+    func bytes(of statistic: Statistic, _ bytes: (Int) -> Int) -> Int {
+      facts.sites(keeping: [statistic]).reduce(0) { sum, site in
+        (0..<configuration.layers).reduce(sum) { $0 + bytes(site.width(configuration, layer: $1)) }
+      }
+    }
+    let values = bytes(of: .values) { $0 * tokens * 4 }
+    let grams = bytes(of: .gram) { $0 * $0 * 8 }
     let layer = max(1, configuration.layers)
     let block = 4 * (configuration.blockParameters / layer)
     return Resources(memory: states + block + (values + grams) / layer, disk: values + grams)
@@ -58,9 +91,9 @@ struct Capture: Op {
       throw Diagnostic(
         "\(site.rawValue) does not exist in \(model.configuration.family.name), which has no gate", argument: "sites")
     }
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     let count = model.configuration.layers
-    let chosen = layers.ranges.isEmpty ? Array(0..<count) : try layers.layers(of: count, for: "layers")
+    let chosen = try layers.layersOrAll(of: count, for: "layers")
     let structure = Structure(model.network, model: $model.references[0].content)
     if let by { try checkBelonging(by.corpus, by.model, structure) }
     if let groups, groups.clusters.content != $by.references.first?.content {
@@ -73,7 +106,7 @@ struct Capture: Op {
       network: model.network, sequences: corpus.sequences, sites: sites, keep: keep, clusters: by, groups: groups,
       layers: chosen, origin: Dictionary(uniqueKeysWithValues: zip(["model", "corpus", "by", "groups"], origin)),
       context: context)
-    let parts = keep == [.stream] ? [:] : try walk.captured()
+    let parts = try walk.captured()
     return Activations(
       model: $model.references[0], corpus: $corpus.references[0], structure: structure, sites: sites, keep: keep,
       layers: chosen, tokens: corpus.tokens.count, calibration: merged(model.calibration, [corpus.textHash]),

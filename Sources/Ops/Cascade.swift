@@ -15,24 +15,40 @@ struct Cascade: Op {
     """
 
   enum By: String, Choice {
-    case flap, obc
-    /// Wanda-sp: attention and FFN of a block are judged by what the whole block shows, and go together.
-    case wanda
-    /// Norms of columns.
-    case magnitude
+    case flap, obc, wanda, magnitude
+
+    var meaning: String {
+      switch self {
+      case .flap: "by fluctuation"
+      case .obc: "by the loss a removal costs"
+      case .wanda: "Wanda-sp: attention and FFN of a block are judged by what the whole block shows, and go together"
+      case .magnitude: "by the norms of columns"
+      }
+    }
   }
 
   enum Target: String, Choice {
-    /// What the block's own maps make of the pruned stream.
-    case own
-    /// What they made in the dense model.
-    case dense
+    case own, dense
+
+    var meaning: String {
+      switch self {
+      case .own: "what the block's own maps make of the pruned stream"
+      case .dense: "what they made in the dense model"
+      }
+    }
   }
 
   enum Refit: String, Choice {
-    /// The method's own: ls for obc, bias for flap, none for wanda and magnitude.
-    case own
-    case none, bias, ls
+    case own, none, bias, ls
+
+    var meaning: String {
+      switch self {
+      case .own: "the method's own: ls for obc, bias for flap, none for wanda and magnitude"
+      case .none: "nothing is added"
+      case .bias: "the mean of what was removed"
+      case .ls: "a refit by least squares"
+      }
+    }
   }
 
   @Input("the model to prune") var model: Model
@@ -43,7 +59,7 @@ struct Cascade: Op {
   @Param("the method") var by = By.obc
   @Param("share of the blocks' parameters to remove", in: .ifGiven(.from(0.0, below: 1.0))) var rate: Ratio? = nil
   @Param("how obc removes: all at once, or one unit at a time") var how = Criterion.OptimalBrain.How.oneshot
-  @Param("how the removed outputs are made up for; own is ls for obc, bias for flap, else none") var comp = Refit.own
+  @Param("how the removed outputs are made up for") var comp = Refit.own
   @Param("the outputs that a refit aims at") var target = Target.own
   @Param("damping of the Gram matrices, relative to their mean diagonal", in: .between(0.0, 1.0)) var damp: Ratio = 0.01
   @Param("flap's score: wifv, ifv or wifn") var metric = FluctuationMetric.wifv
@@ -69,13 +85,13 @@ struct Cascade: Op {
         "weight= weighs the tokens group by group", hint: "add groups=", argument: "weight", kind: .usage)
     }
     try criterion.check(weight, tau: tau)
-    if by != .flap, metric != .wifv {
+    if by != .flap, $metric.isGiven {
       throw Diagnostic("metric= belongs to by=flap", argument: "metric", kind: .usage)
     }
-    if damp != 0.01, by != .obc, comp != .ls {
+    if $damp.isGiven, by != .obc, comp != .ls {
       throw Diagnostic("damp= belongs to by=obc or comp=ls", argument: "damp", kind: .usage)
     }
-    if by != .obc, how != .oneshot { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
+    if by != .obc, $how.isGiven { throw Diagnostic("how= belongs to by=obc", argument: "how", kind: .usage) }
     return Model.Facts(layers: $model.facts?.layers)
   }
 
@@ -103,7 +119,7 @@ struct Cascade: Op {
   }
 
   func run(_ context: any RunContext) throws -> Model {
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     try model.requireSingleMaps(by: "cascade", argument: "model")
     let network = model.network
     let structure = Structure(model.network, model: $model.references[0].content)

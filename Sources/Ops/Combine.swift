@@ -15,14 +15,16 @@ struct Combine: Op {
     """
 
   enum How: String, Choice {
-    /// Keep what any of the masks keeps.
-    case or
-    /// Keep what all keep.
-    case and
-    /// Keep what an odd number of them keeps.
-    case xor
-    /// Keep what the mask drops.
-    case not
+    case or, and, xor, not
+
+    var meaning: String {
+      switch self {
+      case .or: "keep what any of the masks keeps"
+      case .and: "keep what all keep"
+      case .xor: "keep what an odd number of them keeps"
+      case .not: "keep what the mask drops"
+      }
+    }
   }
 
   @Input("masks of one model") var masks: [Mask]

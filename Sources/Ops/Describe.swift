@@ -18,10 +18,14 @@ struct Describe: Op {
     """
 
   enum Course: String, Choice {
-    /// Dual regression of the standardised signals on the maps.
-    case regression
-    /// The mean of the raw signals of the key neurons.
-    case mean
+    case regression, mean
+
+    var meaning: String {
+      switch self {
+      case .regression: "dual regression of the standardised signals on the maps"
+      case .mean: "the mean of the raw signals of the key neurons"
+      }
+    }
   }
 
   @Input("networks, neuron groups, or token clusters") var networks: Described
@@ -46,14 +50,9 @@ struct Describe: Op {
 
   func check() throws -> NoFacts {
     try layers.check(among: $model.facts?.layers, for: "layers")
-    let given = $networks.givenType?.name
-    if let given, given != Networks.type.name {
-      for (name, isGiven) in [("run", run != 0), ("course", course != .regression), ("key", $key.isGiven)] where isGiven
-      {
-        throw Diagnostic("\(name)= is for networks, and this is a value of type \(given)", argument: name, kind: .usage)
-      }
-    }
-    if given == Clusters.type.name, $test.isGiven {
+    try Networks.require(
+      $networks.givenType, for: ["run": run != 0, "course": course != .regression, "key": $key.isGiven])
+    if $networks.givenType?.name == Clusters.type.name, $test.isGiven {
       throw Diagnostic(
         "test= is another text, and the clusters label their own",
         hint: "leave it out: even windows are judged on odd ones",
@@ -71,10 +70,9 @@ struct Describe: Op {
   }
 
   func run(_ context: any RunContext) throws -> Descriptions {
-    try networks.require(model, $model.references[0], argument: "networks")
-    if case .networks(let networks) = networks, run >= networks.settings.runs {
-      throw Diagnostic("there is no run \(run); the networks have \(networks.settings.runs) runs", argument: "run")
-    }
+    let sets = networks.sets
+    try sets.require(of: $model.references[0], argument: "networks")
+    if case .networks(let networks) = networks { try networks.require(run: run) }
     if case .clusters(let clusters) = networks, clusters.corpus != $text.references[0].content {
       throw Diagnostic("the clusters label the tokens of another text", argument: "text")
     }
@@ -86,10 +84,30 @@ struct Describe: Op {
         "\(percent(events.value)) of \(read.halves.fit.count) tokens are \(least) events; \(Describe.fewestEvents) are needed",
         argument: "events")
     }
-    let described = try DescribedLayers(self, read, context).described()
+    let source = source(read, context)
+    let wanted = try layers.layersOrAll(of: model.configuration.layers, for: "layers")
+    let parts = source.parts.filter { $0.contains(where: wanted.contains) }
+    if parts.isEmpty { throw Diagnostic("there are no \(sets.noun)s of these layers", argument: "layers") }
+    let described = try DescribedLayers(
+      network: model.network, source: source, parts: parts, noun: sets.noun,
+      reader: SetReader(read, events: events.value, rules: rules, contexts: contexts, seed: seed, context),
+      parameters: recordedParameters, context: context
+    ).described()
     return Descriptions(
-      noun: networks.noun, described: $networks.references[0].content, parts: described,
+      noun: sets.noun, described: $networks.references[0].content, parts: described,
       of: try described.map { try LayerDescription(from: context.open($0)) }, open: context.open)
+  }
+
+  private func source(_ text: DescribedText, _ context: any RunContext) -> any ActivitySource {
+    let draws = RandomDraws(count: nulls, seed: seed, context: context)
+    switch networks {
+    case .networks(let networks):
+      return NetworkActivity(
+        networks, of: model.configuration, run: run, course: course, key: key, text: text, draws: draws, context)
+    case .groups(let groups):
+      return GroupActivity(groups: groups, network: model.network, draws: draws, context: context)
+    case .clusters(let clusters): return ClusterActivity(clusters: clusters, text: text, draws: draws)
+    }
   }
 
   /// Of fewer events nothing is learned.

@@ -15,14 +15,17 @@ struct Eval: Op {
     """
 
   enum Detail: String, Choice {
-    /// The loss of every target of running text.
     case tokens
+
+    var meaning: String {
+      "the loss of every target of running text"
+    }
   }
 
   @Input("the model to judge") var model: Model
   @Input("the text it must predict") var corpus: Corpus?
   @External(
-    "files with the items of tasks: piqa, hellaswag, winogrande, arc_easy, arc_challenge, openbookqa, boolq, mmlu",
+    "files with the items of tasks: \(Task.all.map(\.name).joined(separator: ", "))",
     files: TaskFiles.patterns, orFile: true, positional: false, required: false, list: true)
   var tasks
   @Param(
@@ -65,8 +68,22 @@ struct Eval: Op {
     {
       throw Diagnostic("\(twice.element.name) is asked for twice", argument: "metric", kind: .usage)
     }
-    try requireMetrics(of: hasTasks ? [.items] : [.windows, .pages])
+    if hasTasks { try requireMetrics(of: [.items]) }
+    if let isPaged = $corpus.facts(of: Corpus.self).first??.pages { try checkText(isPaged: isPaged) }
     return NoFacts()
+  }
+
+  /// - Throws: when something was asked for that this kind of text has not.
+  private func checkText(isPaged: Bool) throws {
+    try requireMetrics(of: [isPaged ? .pages : .windows])
+    if !isPaged, bos != .tokenizer {
+      throw Diagnostic(
+        "bos= has no effect on running text, which has its start already",
+        hint: "make pages with `text … join=pages`", argument: "bos", kind: .usage)
+    }
+    for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isPaged && isGiven {
+      throw Diagnostic("\(name)= is for running text, and these are pages", argument: name, kind: .usage)
+    }
   }
 
   /// - Throws: when a figure was asked for that no report of these kinds has.
@@ -74,7 +91,8 @@ struct Eval: Op {
     for metric in metric where metric.kinds.isDisjoint(with: kinds) {
       throw Diagnostic(
         "\(metric.name) is a figure of \(metric.kinds.contains(.items) ? "tasks" : "pages")",
-        hint: metric.kinds.contains(.items) ? "give tasks=" : "make pages with `text … join=pages`", argument: "metric")
+        hint: metric.kinds.contains(.items) ? "give tasks=" : "make pages with `text … join=pages`", argument: "metric",
+        kind: .usage)
     }
   }
 
@@ -94,12 +112,7 @@ struct Eval: Op {
 
   /// Running text in windows.
   private func windowReport(_ corpus: Corpus, _ context: any RunContext) throws -> Report {
-    try requireMetrics(of: [.windows])
-    if bos != .tokenizer {
-      throw Diagnostic(
-        "bos= has no effect on running text, which has its start already",
-        hint: "make pages with `text … join=pages`", argument: "bos")
-    }
+    try checkText(isPaged: false)
     let windows = try WindowProtocol(
       model.network, corpus, length: length, keepsTokens: keep.contains(.tokens),
       labels: try labels.first.map { file in
@@ -117,10 +130,7 @@ struct Eval: Op {
 
   /// Pages in rolling windows.
   private func pageReport(_ corpus: Corpus, _ sizes: [Corpus.PageSize], _ context: any RunContext) throws -> Report {
-    try requireMetrics(of: [.pages])
-    for (name, isGiven) in [("labels", !labels.isEmpty), ("keep", !keep.isEmpty)] where isGiven {
-      throw Diagnostic("\(name)= is for running text, and these are pages", argument: name)
-    }
+    try checkText(isPaged: true)
     let pages = PageProtocol(
       network: model.network, corpus: corpus, sizes: sizes, length: try windowLength(length, model.network),
       tokenizer: try tokenizer(), bos: bos)
@@ -136,7 +146,8 @@ struct Eval: Op {
   /// Multiple-choice tasks.
   private func taskReport(_ context: any RunContext) throws -> Report {
     let asked = TaskProtocol(
-      network: model.network, tokenizer: try tokenizer(), files: try TaskFiles(tasks), limit: limit, shots: shots,
+      network: model.network, tokenizer: try tokenizer(), files: try reading("tasks") { try TaskFiles(tasks) },
+      limit: limit, shots: shots,
       bos: bos, length: try windowLength(length ?? model.configuration.positions, model.network))
     let versions = asked.files.subtasks.map { ($0.task.name, JSONValue.integer($0.task.version)) }
     let conditions: [String: JSONValue] = [

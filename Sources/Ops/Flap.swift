@@ -20,7 +20,7 @@ struct Flap: Op {
   @Param("wifv: variance x squared weight norm; ifv: variance; wifn: weight x root mean square") var metric =
     FluctuationMetric.wifv
   @Param("square the attention scores, as the authors' program does") var squareAttention = false
-  @Param("flap: fluctuation as the authors' program accumulates it, window by window, instead of the variance")
+  @Param("how fluctuation is accumulated")
   var compat =
     Compat.none
   @Param("how token clusters count for each neuron group (F-FANG); none counts all tokens alike") var weight:
@@ -28,7 +28,16 @@ struct Flap: Op {
   @Param("softness of weight=, in units of the distance between clusters, or relative to its mean") var tau =
     Temperature.softness
 
-  enum Compat: String, Choice { case none, flap }
+  enum Compat: String, Choice {
+    case none, flap
+
+    var meaning: String {
+      switch self {
+      case .none: "as the variance, which the paper has"
+      case .flap: "window by window, as the authors' program does"
+      }
+    }
+  }
 
   init() {}
 
@@ -36,7 +45,7 @@ struct Flap: Op {
     try $activations.require(keep: [.moments], sites: .judged, by: Self.name)
     if weight != nil { try $activations.require(grouped: true, by: "weight=") }
     try criterion.check(weight, tau: tau)
-    if squareAttention { try $activations.requireHeads(for: "square_attention") }
+    if squareAttention { try $activations.requireHeads(for: "square_attention", keeping: [.moments]) }
     return Scores.Facts(grouping: weight == nil ? .plain : .grouped, layers: $activations.knownLayers)
   }
 
@@ -45,7 +54,7 @@ struct Flap: Op {
   }
 
   func run(_ context: any RunContext) throws -> Scores {
-    let captured = try CapturedLayers(activations)
+    let captured = try CapturedLayers(activations, keeping: [.moments])
     let grouped = try weight == nil ? nil : activations.grouping(weight, tau: tau)
     let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
       try criterion.scores(

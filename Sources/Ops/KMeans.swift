@@ -22,16 +22,18 @@ struct KMeans: Op {
   init() {}
 
   func check() throws -> Clusters.Facts {
-    try $activations.require(keep: [.stream, .values], by: Self.name)
+    try $activations.require(keep: Statistic.signals, by: Self.name)
     try $activations.require(
-      sites: .any(site.map { [$0] } ?? KMeans.preferred), by: Self.name, argument: site == nil ? "activations" : "site")
+      keep: Statistic.signals, sites: .any(site.map { [$0] } ?? KMeans.preferred), by: Self.name,
+      argument: site == nil ? "activations" : "site")
     return Clusters.Facts(k: k)
   }
 
   private static let preferred: [Site] = [.feedForwardIn, .feedForwardResidual]
+  private var signalled: [Site] { activations.sites(keeping: Statistic.signals) }
 
   func run(_ context: any RunContext) throws -> Clusters {
-    guard let site = site ?? KMeans.preferred.first(where: activations.sites.contains) else {
+    guard let site = site ?? KMeans.preferred.first(where: signalled.contains) else {
       throw Diagnostic("the capture has no site to cluster", argument: "activations")
     }
     guard activations.tokens >= k else {
@@ -47,9 +49,9 @@ struct KMeans: Op {
 
   func estimate() throws -> Resources {
     let configuration = try activations.loadModel().configuration
-    let site = site ?? KMeans.preferred.first(where: activations.sites.contains) ?? .feedForwardIn
+    let site = site ?? KMeans.preferred.first(where: signalled.contains) ?? .feedForwardIn
     let width = activations.layers.map { site.width(configuration, layer: $0) }.max() ?? 0
-    let isStreamed = !activations.keep.contains(.values)
+    let isStreamed = !activations.kept(of: site).contains(.values)
     let block = isStreamed ? 4 * (activations.structure.blockParameters.max() ?? 0) : 0
     let rows = activations.tokens * (isStreamed ? configuration.hiddenSize : width)
     return Resources(memory: 4 * rows + block + 3 * 8 * width * width + 12 * activations.tokens * min(pca, width))
@@ -66,7 +68,7 @@ struct KMeans: Op {
     }
     func pulse(_ place: Int) throws { try context.progress(place, of: layers.count, "layer") }
     let missing = layers.indices.filter { found[$0] == nil }
-    guard activations.keep.contains(.values) else {
+    guard activations.kept(of: site).contains(.values) else {
       let model = try activations.loadModel().network
       let walk = ResumableWalk(network: model, sequences: try activations.loadCorpus().sequences, context: context)
       try walk.visit(missing.map { layers[$0] }, of: layers, pulse: { _ in try context.checkCancelled() }) { walk in

@@ -18,26 +18,38 @@ struct Lesion: Op {
     """
 
   enum Mode: String, Choice {
-    /// Its units are taken out.
-    case each
-    /// All other units of its layers are taken out.
-    case only
-    /// Units are taken out by falling |z|, a twentieth of the layer after the other, and at random beside it.
-    case grow
+    case each, only, grow
+
+    var meaning: String {
+      switch self {
+      case .each: "its units are taken out"
+      case .only: "all other units of its layers are taken out"
+      case .grow:
+        "units are taken out by falling |z|, a twentieth of the layer after the other, and at random beside it"
+      }
+    }
   }
 
   enum Filling: String, Choice {
-    /// Nothing: what pruning does.
-    case zero
-    /// Their mean over the text: what they tell is gone, what they always add stays.
-    case mean
+    case zero, mean
+
+    var meaning: String {
+      switch self {
+      case .zero: "nothing: what pruning does"
+      case .mean: "their mean over the text: what they tell is gone, what they always add stays"
+      }
+    }
   }
 
   enum How: String, Choice {
-    /// Every lesion goes through the model.
-    case exact
-    /// One backward pass for all of them; of use from the second layer on.
-    case estimate
+    case exact, estimate
+
+    var meaning: String {
+      switch self {
+      case .exact: "every lesion goes through the model"
+      case .estimate: "one backward pass for all of them; of use from the second layer on"
+      }
+    }
   }
 
   @Input("the model") var model: Model
@@ -63,20 +75,16 @@ struct Lesion: Op {
     if $labels.isGiven, $by.isGiven {
       throw Diagnostic("labels= and by= both tell targets apart; give one of them", argument: "by", kind: .usage)
     }
-    let given = $of.givenType?.name
-    if let given, given != Networks.type.name {
-      for (name, isGiven) in [("run", run != 0), ("key", $key.isGiven)] where isGiven {
-        throw Diagnostic("\(name)= is for networks, and of= is a value of type \(given)", argument: name, kind: .usage)
-      }
-      if mode != .each {
-        throw Diagnostic("mode=\(mode.rawValue) is for networks", argument: "mode", kind: .usage)
-      }
-    }
+    try Networks.require(
+      $of.givenType, for: ["run": run != 0, "key": $key.isGiven, "mode": mode != .each])
     if mode == .grow {
       for (name, isGiven) in [("key", $key.isGiven), ("match", match != .energy)] where isGiven {
         throw Diagnostic(
           "mode=grow takes all units in their order, so \(name)= has no effect", argument: name, kind: .usage)
       }
+    }
+    for (name, isGiven) in [("match", match != .energy), ("seed", seed != 0)] where isGiven && nulls == 0 {
+      throw Diagnostic("\(name)= is for random sets, and nulls=0 draws none", argument: name, kind: .usage)
     }
     return NoFacts()
   }
@@ -90,13 +98,11 @@ struct Lesion: Op {
   }
 
   func run(_ context: any RunContext) throws -> Lesions {
-    try text.requireTokenizer(of: model)
-    let reference = $text.references[0]
-    if let model = of.model, model != $model.references[0].content {
-      throw Diagnostic("the \(of.noun)s were made on another model", argument: "of")
-    }
+    try text.requireWindows(of: model)
+    let sets = of.sets
+    try sets.require(of: $model.references[0], argument: "of")
     for (clusters, argument) in [(labels, "labels"), (by, "by")] {
-      if let clusters, clusters.corpus != reference.content {
+      if let clusters, clusters.corpus != $text.references[0].content {
         throw Diagnostic("\(argument)= is of the tokens of another text", argument: argument)
       }
     }
@@ -104,88 +110,29 @@ struct Lesion: Op {
       throw Diagnostic(
         "labels= takes what `kinds` makes, not clusters of values", hint: "give them as by=", argument: "labels")
     }
-    return try LesionStudy(self, lesions: lesions(), context).result()
+    let targets = LesionTargets(text.sequences, labels: labels, by: by)
+    let found = try LesionStudy(
+      network: model.network, lesions: lesions(noun: sets.noun), noun: sets.noun, targets: targets, mode: mode,
+      fillsMeans: with == .mean, how: how, draws: nulls, match: match, seed: seed, context: context
+    ).findings()
+    return Lesions(
+      noun: sets.noun, mode: mode.rawValue, with: with.rawValue, how: how.rawValue,
+      described: $of.references.map(\.content), kinds: targets.kinds, cellKinds: targets.cells.kind,
+      classNulls: found.classNulls, rows: found.rows, pairs: found.pairs, randomPairs: found.randomPairs)
   }
 
-  // MARK: What is taken out
-
-  private func lesions() throws -> [NamedLesion] {
-    let chosen = try layers.ranges.isEmpty ? nil : Set(layers.layers(of: model.configuration.layers, for: "layers"))
-    func isWanted(_ layers: [Int]) -> Bool { chosen.map { !$0.isDisjoint(with: layers) } ?? true }
-    var found: [NamedLesion] = []
-    switch of {
-    case .networks(let networks):
-      guard run < networks.settings.runs else {
-        throw Diagnostic("there is no run \(run); the networks have \(networks.settings.runs) runs", argument: "run")
-      }
-      for (index, layers) in networks.partLayers.enumerated() where isWanted(layers) {
-        let part = try networks.part(index)
-        let S = Matrix<Double>(try part.maps(run: run))
-        found += (0..<S.rows).map { lesion($0, of: part, z: S.row($0)) }
-      }
-    case .groups(let groups):
-      for layer in groups.group.indices where isWanted([layer]) {
-        let own = groups.group[layer]
-        let numbers = (0..<Int32(groups.count)).map { $0 } + (own.contains { $0 < 0 } ? [-1] : [])
-        found += numbers.map { number in
-          let units = own.indices.filter { own[$0] == number }
-          return NamedLesion(
-            layers: [layer], name: number < 0 ? "shared" : String(number),
-            members: LesionSet([.init(layer: layer, module: .ffn, units: units)]))
-        }
-      }
-    case .masks(let masks):
-      found = masks.enumerated().map { index, mask in
-        let pieces = mask.value.keep.modules().flatMap { module in
-          (mask.value.keep[module] ?? []).enumerated().map { layer, keep in
-            LesionSet.Piece(layer: layer, module: module, units: keep.indices.filter { !keep[$0] })
-          }
-        }.filter { isWanted([$0.layer]) }
-        let set = LesionSet(pieces)
-        return NamedLesion(
-          layers: set.pieces.map(\.layer).uniqued, name: mask.label ?? String(index), members: set)
-      }
-    }
-    guard !found.isEmpty else { throw Diagnostic("there are no \(of.noun)s of these layers", argument: "layers") }
+  /// What is taken out.
+  private func lesions(noun: String) throws -> [NamedLesion] {
+    let found = try of.lesions(
+      of: layers.layersOrAll(of: model.configuration.layers, for: "layers"), run: run, key: key,
+      keepsKeys: mode == .only)
+    guard !found.isEmpty else { throw Diagnostic("there are no \(noun)s of these layers", argument: "layers") }
     if let empty = found.first(where: { $0.members.units == 0 }) {
       let place = empty.layers.isEmpty ? "" : " of \(LayerNetworks.title(empty.layers))"
-      throw Diagnostic(
-        "\(of.noun) \(empty.name)\(place) has no units to take out",
-        hint: given(key), argument: "of")
+      var hint: String?
+      if case .threshold = key { hint = "key=5% takes the strongest of every network" }
+      throw Diagnostic("\(noun) \(empty.name)\(place) has no units to take out", hint: hint, argument: "of")
     }
     return found
-  }
-
-  private func given(_ key: KeyRule) -> String? {
-    if case .threshold = key { return "key=5% takes the strongest of every network" }
-    return nil
-  }
-
-  private func lesion(_ number: Int, of part: LayerNetworks, z: [Double]) -> NamedLesion {
-    let halves = part.signals.count
-    func located(_ places: [Int]) -> [(layer: Int, module: Module, unit: Int)] {
-      places.map { place in
-        let layer = part.layers.first { part.places(of: $0).contains(place) } ?? part.layers[0]
-        return (layer, part.module, place - part.places(of: layer).lowerBound)
-      }
-    }
-    let keys = key.units(of: z, halves: halves)
-    let taken = mode == .only ? (0..<part.units).filter { !Set(keys).contains($0) } : keys
-    return NamedLesion(
-      layers: part.layers, name: String(number), members: LesionSet(located(taken)),
-      order: located(KeyRule.share(1).units(of: z, halves: halves)))
-  }
-}
-
-extension LesionSet {
-  init(_ members: [(layer: Int, module: Module, unit: Int)]) {
-    var pieces: [Piece] = []
-    for layer in Set(members.map(\.layer)).sorted() {
-      for module in Module.allCases {
-        let units = members.filter { $0.layer == layer && $0.module == module }.map(\.unit)
-        pieces.append(Piece(layer: layer, module: module, units: units))
-      }
-    }
-    self.init(pieces)
   }
 }

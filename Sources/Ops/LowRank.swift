@@ -14,12 +14,27 @@ struct LowRank: Op {
     """
 
   enum Of: String, Choice {
-    /// Each linear map by itself.
     case linears
+
+    var meaning: String {
+      "each linear map by itself"
+    }
   }
 
   enum Linear: String, Choice {
     case q, k, v, o, gate, up, down
+
+    var meaning: String {
+      switch self {
+      case .q: "query"
+      case .k: "key"
+      case .v: "value"
+      case .o: "output of attention"
+      case .gate: "gate of the FFN"
+      case .up: "the way up in the FFN"
+      case .down: "the way down in the FFN"
+      }
+    }
 
     var role: LinearRole {
       switch self {
@@ -35,16 +50,26 @@ struct LowRank: Op {
   }
 
   enum How: String, Choice {
-    /// The best for the inputs that were captured.
-    case whiten
-    /// The singular values of the weights alone.
-    case plain
+    case whiten, plain
+
+    var meaning: String {
+      switch self {
+      case .whiten: "the best for the inputs that were captured"
+      case .plain: "the singular values of the weights alone"
+      }
+    }
   }
 
   enum Update: String, Choice {
-    case nothing
-    /// Block by block, B is fitted again to what the block's maps do on the stream of the compressed blocks before it.
-    case stream
+    case nothing, stream
+
+    var meaning: String {
+      switch self {
+      case .nothing: "both factors stay as they are"
+      case .stream:
+        "block by block, B is fitted again to what the block's maps do on the stream of the compressed blocks before it"
+      }
+    }
   }
 
   @Input("the model") var model: Model
@@ -81,7 +106,7 @@ struct LowRank: Op {
         argument: needsCapture ? "how" : "acts", kind: .usage)
     }
     if how == .whiten {
-      try $acts.require(keep: [.gram], sites: .all(sites), by: "how=whiten", argument: "acts")
+      try $acts.require(keep: [.gram], sites: .all(sites), grouped: false, by: "how=whiten", argument: "acts")
     }
     return Model.Facts(layers: $model.facts?.layers)
   }
@@ -118,7 +143,7 @@ struct LowRank: Op {
 extension LinearRole {
   /// Where what the map reads is seen.
   var site: Site {
-    self == module.output ? module.site : module == .attention ? .attentionIn : .feedForwardIn
+    self == module.output ? module.site : module.inputSite
   }
 }
 

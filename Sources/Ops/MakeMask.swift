@@ -22,13 +22,24 @@ struct MakeMask: Op {
     case global
     /// Every layer loses the same share (FLAP's UL).
     case layer
+
+    var meaning: String {
+      switch self {
+      case .global: "all layers and modules compete, scores that need it standardised per layer first"
+      case .layer: "every layer loses the same share"
+      }
+    }
   }
 
   enum Unit: String, Choice {
-    /// A neuron or an attention unit.
-    case piece
-    /// All of a block: the residual stream passes it as it is.
-    case block
+    case piece, block
+
+    var meaning: String {
+      switch self {
+      case .piece: "a neuron or an attention unit"
+      case .block: "all of a block: the residual stream passes it as it is"
+      }
+    }
   }
 
   @Input("what to rank by") var scores: Scores?
@@ -109,8 +120,25 @@ struct MakeMask: Op {
         kind: .usage)
     }
     let ranked = $scores.facts(of: Scores.self).first ?? nil
+    if let ranked, !choosesBlocks {
+      try checkCompany(isGrouped: ranked.grouping == .grouped, comparesLayers: ranked.comparesLayers != false)
+    }
     try protect.check(among: ranked?.layers ?? $model.facts(of: Model.self).first??.layers, for: "protect")
     return Mask.Facts(grouping: path.isEmpty ? ranked?.grouping : .plain)
+  }
+
+  /// - Throws: when units would be ranked together that were not judged together.
+  private func checkCompany(isGrouped: Bool, comparesLayers: Bool) throws {
+    if scope == .global, !$rates.isGiven, !comparesLayers {
+      throw Diagnostic(
+        "these scores order the units of each layer by themselves", hint: "use scope=layer or rates=",
+        argument: "scores", kind: .usage)
+    }
+    if isGrouped, !$within.isGiven {
+      throw Diagnostic(
+        "these scores were weighted group by group and only compare within a group", hint: "add within= the groups",
+        argument: "scores", kind: .usage)
+    }
   }
 
   /// Whether whole blocks are chosen, as far as is known before the scores are there.
@@ -194,11 +222,7 @@ struct MakeMask: Op {
       throw Diagnostic("the mask belongs to another model", argument: "spare")
     }
     let isGlobal = scope == .global && !$rates.isGiven
-    if isGlobal, !scores.comparesLayers {
-      throw Diagnostic(
-        "\(scores.method) orders the units of each layer by themselves", hint: "use scope=layer or rates=",
-        argument: "scope")
-    }
+    try checkCompany(isGrouped: !scores.grouping.groups.isEmpty, comparesLayers: scores.comparesLayers)
     let order = isGlobal ? try standardised(scores, guarded) : scores.score.mapUnits(Double.init)
     let layers = (0..<structure.layers).map { layer in
       scoredLayer(layer, order, structure, protected: guarded.contains(layer))
@@ -273,14 +297,7 @@ struct MakeMask: Op {
   }
 
   private func neuronGroups(_ scores: Scores) throws -> [NeuronGroups] {
-    guard let within else {
-      if !scores.grouping.groups.isEmpty {
-        throw Diagnostic(
-          "these scores were weighted group by group and only compare within a group", hint: "add within= the groups",
-          argument: "scores")
-      }
-      return []
-    }
+    guard let within else { return [] }
     guard within.structure.model == scores.structure.model else {
       throw Diagnostic("the groups divide the neurons of another model", argument: "within")
     }

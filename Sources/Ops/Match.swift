@@ -15,10 +15,14 @@ struct Match: Op {
     """
 
   enum Rows: String, Choice {
-    /// One row per layer, or per set of layers analysed together: mean |correlation| and the shares of stable networks.
-    case layer
-    /// One row per network: its partner and their |correlation|.
-    case network
+    case layer, network
+
+    var meaning: String {
+      switch self {
+      case .layer: "one row per layer, or per set of layers analysed together"
+      case .network: "one row per network: its partner and their |correlation|"
+      }
+    }
   }
 
   @Input("networks") var networks: Networks
@@ -39,9 +43,7 @@ struct Match: Op {
     }
     let other = otherRun ?? run
     for (set, run, argument) in [(networks, run, "run"), (others, other, otherRun == nil ? "run" : "other_run")] {
-      guard run < set.settings.runs else {
-        throw Diagnostic("there is no run \(run); the networks have \(set.settings.runs) runs", argument: argument)
-      }
+      try set.require(run: run, argument: argument)
     }
     let pairs = try shared.enumerated().map { done, layers -> NetworkMatch in
       try context.progress(done, of: shared.count, "layer")

@@ -29,9 +29,10 @@ struct OBC: Op {
     try $activations.require(keep: [.gram], sites: .judged, by: Self.name)
     if weight != nil { try $activations.require(keep: [.moments], grouped: true, by: "weight=") }
     try criterion.check(weight, tau: tau)
-    if headScore != .block { try $activations.requireHeads(for: "head_score") }
+    if headScore != .block { try $activations.requireHeads(for: "head_score", keeping: [.gram]) }
     let isGrouped = $activations.facts(of: Activations.self).contains { $0?.grouped == true }
-    return Scores.Facts(grouping: isGrouped ? .grouped : .plain, layers: $activations.knownLayers)
+    return Scores.Facts(
+      grouping: isGrouped ? .grouped : .plain, layers: $activations.knownLayers, comparesLayers: how == .oneshot)
   }
 
   private var criterion: Criterion { .obc(.init(how: how, damping: damp.value, headScore: headScore)) }
@@ -46,7 +47,7 @@ struct OBC: Op {
   }
 
   func run(_ context: any RunContext) throws -> Scores {
-    let captured = try CapturedLayers(activations)
+    let captured = try CapturedLayers(activations, keeping: [.gram])
     let grouped = try activations.grouping(weight, tau: tau)
     let (score, _) = try captured.unitScores(context) { module, layer, part, W in
       try criterion.scores(

@@ -16,10 +16,14 @@ struct Preserve: Op {
     """
 
   enum Rows: String, Choice {
-    /// One row per layer, or per set of layers analysed together.
-    case layer
-    /// One row per network.
-    case network
+    case layer, network
+
+    var meaning: String {
+      switch self {
+      case .layer: "one row per layer, or per set of layers analysed together"
+      case .network: "one row per network"
+      }
+    }
   }
 
   @Input("the networks, of the dense model") var networks: Networks
@@ -38,15 +42,15 @@ struct Preserve: Op {
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {
-    try text.requireTokenizer(of: model)
+    try text.requireWindows(of: model)
     let dense = model.network.original
     guard Structure(dense, model: "").spans == networks.structure.spans else {
       throw Diagnostic("the networks are of a model of other sizes", argument: "model")
     }
-    guard run < networks.settings.runs else {
-      throw Diagnostic("there is no run \(run); the networks have \(networks.settings.runs) runs", argument: "run")
-    }
-    let found = try PreservedNetworks(self, dense: dense, context).found()
+    try networks.require(run: run)
+    let found = try PreservedNetworks(
+      networks, run: run, dense: dense, pruned: model.network, sequences: text.sequences, context
+    ).found()
     let rows = found.enumerated().flatMap { part, values in values.enumerated().map { (part, $0, $1) } }
     // The first layer names a set of layers.
     let layers = networks.partLayers.map { Double($0[0]) }

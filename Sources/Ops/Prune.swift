@@ -17,10 +17,14 @@ struct Prune: Op {
     """
 
   enum Stream: String, Choice {
-    /// Means in the model as it was: FLAP's.
-    case dense
-    /// Means in the model that is already pruned, block after block: the CanICA authors'.
-    case pruned
+    case dense, pruned
+
+    var meaning: String {
+      switch self {
+      case .dense: "means in the model as it was (FLAP)"
+      case .pruned: "means in the model that is already pruned (CanICA)"
+      }
+    }
   }
 
   @Input("the model to prune") var model: Model
@@ -112,7 +116,8 @@ struct Prune: Op {
     if pruning.removedParameters(model.configuration) == 0, masks.contains(where: { $0.requested != 0 }) {
       context.warn("the masks remove nothing of this model")
     }
-    let isStreamed = comp == .bias && (stream ?? (acts?.keep.contains(.moments) == true ? .dense : .pruned)) == .pruned
+    let keepsMoments = acts?.sites(keeping: [.moments]).isEmpty == false
+    let isStreamed = comp == .bias && (stream ?? (keepsMoments ? .dense : .pruned)) == .pruned
     if comp != .none { pruning = try compensated(pruning, isStreamed: isStreamed, context) }
     let combined = model.pruning.followed(by: pruning, model.configuration)
     return Model(

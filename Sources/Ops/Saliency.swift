@@ -14,16 +14,21 @@ struct Saliency: Op {
     """
 
   enum How: String, Choice {
-    /// |w g| summed over a unit's weights; of a block over all its units and norms.
     case first = "param_first"
-    /// |w acc w|, acc the mean square of the windows' gradients.
     case second = "param_second"
-    /// |w g − ½ w acc w|
     case mix = "param_mix"
-    /// |Σ w g| over each row or column.
     case vectorize
-    /// |∂L/∂m| of a gate m on each unit, summed over windows.
     case gate
+
+    var meaning: String {
+      switch self {
+      case .first: "|w g| summed over a unit's weights"
+      case .second: "|w acc w|, with acc the mean square of the windows' gradients"
+      case .mix: "|w g - 1/2 w acc w|"
+      case .vectorize: "|sum of w g| over each row or column"
+      case .gate: "|dL/dm| of a gate m on each unit"
+      }
+    }
 
     var rule: SaliencyRule? { SaliencyRule(rawValue: rawValue) }
   }
@@ -53,7 +58,7 @@ struct Saliency: Op {
   }
 
   func run(_ context: any RunContext) throws -> Scores {
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     let sequences = corpus.sequences
     guard sequences.targets.contains(where: { $0 >= 0 }) else {
       throw Diagnostic("the text has no token that follows another", argument: "corpus")

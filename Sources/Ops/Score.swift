@@ -17,24 +17,38 @@ struct Score: Op {
     """
 
   enum How: String, Choice {
-    /// Mean over outputs of |W| x root mean square of the input.
     case wanda
-    /// Norm of the column of W.
     case magnitude
-    /// Ridge leverage of the input: how much of it the others do not hold; needs a Gram matrix.
     case leverage
-    /// Of whole blocks: how much each turns the residual stream; needs `block.in` and `block.out`.
     case blockInfluence = "block_influence"
-    /// Independent uniform numbers: the control of every experiment.
     case random
-    /// Of networks: the largest |z| of a neuron over networks, runs and signals.
     case maxAbsZ = "max_abs_z"
-    /// Of networks: in how many of them |z| exceeds a threshold.
     case count
-    /// Of networks: the sum of z², which does not depend on the rotation ICA finds.
     case sum
 
+    var meaning: String {
+      switch self {
+      case .wanda: "mean over outputs of |W| x root mean square of the input"
+      case .magnitude: "norm of the unit's weights"
+      case .leverage: "ridge leverage of the input: how much of it the others do not hold; needs a Gram matrix"
+      case .blockInfluence: "how much the whole block turns the residual stream"
+      case .random: "independent uniform numbers: the control"
+      case .maxAbsZ: "of networks: the largest |z| of a neuron"
+      case .count: "of networks: in how many of them a neuron is key"
+      case .sum: "of networks: the sum of squared z, which does not depend on the rotation"
+      }
+    }
+
     static let ofNetworks: [How] = [.maxAbsZ, .count, .sum]
+
+    /// What a capture must keep for it, any one of these.
+    fileprivate var statistics: [Statistic] {
+      switch self {
+      case .wanda: [.moments]
+      case .leverage: [.gram]
+      default: Statistic.something
+      }
+    }
   }
 
   @Input("networks, or moments of attn.heads, ffn.act or both") var measured: Measured
@@ -61,8 +75,8 @@ struct Score: Op {
       if let layers = $measured.knownLayers { try checkSpan(layers) }
     }
     try $measured.require(
-      keep: how == .wanda ? [.moments] : how == .leverage ? [.gram] : isOfBlocks ? Statistic.something : [],
-      sites: isOfBlocks ? .ends : .judged, by: "how=\(how.rawValue)", argument: "measured")
+      keep: how.statistics, sites: isOfBlocks ? .ends : .judged, grouped: how == .leverage ? false : nil,
+      by: "how=\(how.rawValue)", argument: "measured")
     return Scores.Facts(
       grouping: .plain, layers: $measured.knownLayers, pieces: !isOfBlocks, blocks: isOfBlocks)
   }
@@ -97,7 +111,7 @@ struct Score: Op {
     case .activations(let captures): activations = captures
     }
     if how == .blockInfluence { return try blockInfluence(activations, context) }
-    let captured = try CapturedLayers(activations)
+    let captured = try CapturedLayers(activations, keeping: how.statistics)
     let (score, spread) = try captured.unitScores(context) { module, layer, part, W in
       switch how {
       case .wanda, .magnitude:

@@ -32,7 +32,7 @@ struct Taylor: Op {
   private static let chunkTokens = 8192
 
   func run(_ context: any RunContext) throws -> Affinity {
-    try corpus.requireTokenizer(of: model)
+    try corpus.requireWindows(of: model)
     guard by.corpus == $corpus.references[0].content else {
       throw Diagnostic("the clusters label the tokens of another corpus", argument: "by")
     }

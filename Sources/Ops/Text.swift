@@ -11,10 +11,14 @@ struct Text: Op {
   static let example = "m = load ./data/tiny-llama\ncal = text ./data/calibration.txt model=m samples=32 length=128"
 
   enum Take: String, Choice {
-    /// Windows at random starts, drawn as the papers' code draws them.
-    case random
-    /// Windows one after the other from the start.
-    case order
+    case random, order
+
+    var meaning: String {
+      switch self {
+      case .random: "windows at random starts, drawn as the papers' code draws them"
+      case .order: "windows one after the other from the start"
+      }
+    }
   }
   enum Join: String, Choice {
     /// The text as it is.
@@ -23,6 +27,14 @@ struct Text: Op {
     case papers
     /// WikiText's pages, each by itself, detokenised as lm-evaluation-harness does.
     case pages
+
+    var meaning: String {
+      switch self {
+      case .none: "the text as it is"
+      case .papers: "lines joined as the papers' code joins them"
+      case .pages: "WikiText's pages, each by itself, as lm-evaluation-harness reads them"
+      }
+    }
   }
 
   @External(
@@ -51,8 +63,10 @@ struct Text: Op {
       try refuse("seed", seed != 0 && take == .order, "windows in order have no random starts")
       try refuse("join", join == .pages, "pages stay whole, and samples= cuts windows")
     }
-    return Corpus.Facts(whole: samples == nil)
+    return Corpus.Facts(whole: samples == nil, pages: join == .pages)
   }
+
+  var idleParameters: Set<String> { samples == nil ? ["length", "take", "seed"] : [] }
 
   /// - Throws: when a parameter that cannot take effect is given.
   private func refuse(_ argument: String, _ isGiven: Bool, _ reason: String) throws {
@@ -72,7 +86,8 @@ struct Text: Op {
 
   func run(_ context: any RunContext) throws -> Corpus {
     let name = path.map(\.path).joined(separator: ", ")
-    let files = try TextFiles(path)
+    // As bytes, as tokens and where they stand, with room to grow.
+    let files = try reading("path") { try TextFiles(path, memory: context.memoryLimit / 8) }
     let own = model.network.checkpoint.files
     let tokenizer = try Tokenizer(own)
     let pages = join == .pages ? try WikiText.pages(files) : []

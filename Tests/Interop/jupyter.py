@@ -13,6 +13,7 @@ import unittest
 import jupyter_kernel_test
 import nbformat
 from nbclient import NotebookClient
+from pygments.lexers import load_lexer_from_file
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 MODEL = "m = load ./data/tiny-llama"
@@ -23,7 +24,9 @@ class KernelTests(jupyter_kernel_test.KernelTests):
     kernel_name = "prn"
     language_name = "prn"
     file_extension = ".prn"
-    code_stderr = MODEL
+    code_stderr = MODEL + """
+n = canica (capture m (text ./data/calibration.txt model=m samples=2 length=32) sites=ffn.gate,ffn.up keep=stream) \\
+  components=2 per_run=2 iterations=1"""
     completion_samples = [
         {"text": "mk = mas", "matches": {"mask"}},
         {"text": "flap x metr", "matches": {"metric="}},
@@ -35,8 +38,22 @@ class KernelTests(jupyter_kernel_test.KernelTests):
     code_inspect_sample = "flap"
     code_display_data = [
         {"code": MODEL + "\nm", "mime": "text/html"},
-        {"code": "plot (" + SCORES + ")", "mime": "image/svg+xml"},
+        {"code": MODEL + "\nplot m", "mime": "image/svg+xml"},
     ]
+
+
+class LexerTests(unittest.TestCase):
+    def test_words_are_the_programs_own(self):
+        path = os.path.join(sys.prefix, "share/jupyter/kernels/prn/prn_kernel.py")
+        lexer = load_lexer_from_file(path, "PrnLexer")
+        code = '# %% Score\nparam rate = 20%  "share"\ns = flap acts metric=wifv  # all\nplot s to=./out/s.svg\n'
+        tokens = [(str(kind)[6:], text) for kind, text in lexer.get_tokens(code) if text.strip()]
+        self.assertEqual(code, "".join(text for _, text in lexer.get_tokens(code)))
+        for token in [("Generic.Subheading", "# %% Score"), ("Keyword", "param"), ("Name.Variable", "rate"),
+                      ("Literal.Number", "20%"), ("Literal.String.Double", '"share"'), ("Name.Function", "flap"),
+                      ("Name.Attribute", "metric"), ("Comment.Single", "# all"), ("Name.Builtin", "plot"),
+                      ("Literal", "./out/s.svg"), ("Name", "acts")]:
+            self.assertIn(token, tokens)
 
 
 class NotebookTests(unittest.TestCase):
@@ -58,6 +75,7 @@ class NotebookTests(unittest.TestCase):
 
 if __name__ == "__main__":
     prn = os.path.abspath(sys.argv.pop(1))
+    os.environ["PRN"] = prn
     subprocess.run([prn, "kernel", "install", "--prefix", sys.prefix], check=True)
     with tempfile.TemporaryDirectory() as folder:
         os.symlink(os.path.join(ROOT, "data"), os.path.join(folder, "data"))

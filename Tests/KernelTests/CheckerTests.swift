@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Kernel
@@ -283,6 +284,38 @@ private let prelude = """
       ])
     let inner = checker.check(Source(name: "/p/main.prn", text: "include \"c.prn\"\ny = prune m", folder: "/p"))
     #expect(inner.diagnostics.map { $0.span?.place } == ["/p/c.prn:2", "/p/main.prn:2"])
+  }
+
+  /// A sweep whose cells all have the same error is given up early, and one that is too long is not begun.
+  @Test func aFaultySweepIsRefusedAtOnce() {
+    let start = ContinuousClock.now
+    #expect(errors("for i in 0..999, j in 0..999 { flap zzz }") == ["there is no variable `zzz`"])
+    #expect(errors("for i in 1..9223372036854775807 { flap acts }") == ["the sweep has more than 100000 cells"])
+    #expect(ContinuousClock.now - start < .seconds(5))
+  }
+
+  /// Only a regular file of text is a script; others could be read for ever.
+  @Test func whatIsNoScriptIsNotIncluded() throws {
+    let folder = NSTemporaryDirectory() + "prn-include-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    mkfifo(folder + "/pipe", 0o600)
+    try Data([0xFF, 0xFE]).write(to: URL(fileURLWithPath: folder + "/bytes"))
+    try Data([0xEF, 0xBB, 0xBF] + Array("x = 1".utf8)).write(to: URL(fileURLWithPath: folder + "/mark"))
+    func said(_ path: String) -> [String] {
+      Checker(toys).check(Source(name: "t.prn", text: "include \"\(path)\"", folder: folder)).diagnostics.map(\.summary)
+    }
+    for path in ["pipe", "bytes", ".", "/dev/zero", "nothing"] { #expect(said(path) == ["`\(path)` cannot be read"]) }
+    #expect(said("mark") == [])
+  }
+
+  @Test func placesAreLinesAndCharacters() {
+    let text = "ab\r\né\u{301}x\n\nlast"
+    let source = Source(name: "t", text: text)
+    let found = [0, 2, 4, 9, 10, 11, 12, 99].map { source.position(of: $0) }
+    #expect(found.map(\.line) == [1, 1, 2, 2, 3, 4, 4, 4])
+    #expect(found.map(\.column) == [1, 3, 1, 3, 1, 1, 2, 5])
+    #expect((1...5).map { source.line($0).text } == ["ab", "é\u{301}x", "", "last", ""])
   }
 
   @Test func renderedLiteralsReadBack() {

@@ -26,13 +26,18 @@ import Testing
       static let summary = "No stop"
       static let example = "x = ("
       @Input("model.") var model: ToyModel
+      enum Vague: String, Choice {
+        case one
+        var meaning: String { "" }
+      }
       @Param("", in: .atLeast(5)) var depth = 3
+      @Param("which") var vague: Vague? = nil
       func run(_ context: any RunContext) throws -> ToyMask { ToyMask(text: "") }
     }
     let broken = Catalog([Bad.self]).violations()
     for part in [
       "word of the language", "full stop", "does not parse", "does not call", "show model", "show depth", "default 3",
-      "no op makes",
+      "the choice one has no meaning", "no op makes",
     ] {
       #expect(broken.contains { $0.contains(part) }, "\(part)")
     }
@@ -69,7 +74,11 @@ import Testing
 
         parameters
           metric=wifv  which fluctuation (one of wifv, wifn)
+                       wifv: the choice wifv
+                       wifn: the choice wifn
           weight=none  how tokens are weighted (one of none, context)
+                       none: the choice none
+                       context: the choice context
           tau=9        width of the weighting (a number; above 0)
 
         example

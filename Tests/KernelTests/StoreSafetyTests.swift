@@ -83,6 +83,74 @@ import Testing
     #expect(try workspace.store().value(named: "x", back: 0)?.reference == one)
   }
 
+  /// The end of a name's file says what it is bound to; where that is lost the link does, and else nothing is collected.
+  @Test(arguments: ["{\n", "\n{\"content\":\"ab", "\0\0\0\n"])
+  func aNameWhoseLastLineIsDamagedIsNotForgotten(_ damage: String) throws {
+    let store = try workspace.store()
+    let (one, two) = try (
+      store.perform(recipe(seed: 1), observer: StepListener()).handle.reference,
+      store.perform(recipe(seed: 2), observer: StepListener()).handle.reference
+    )
+    try store.bind("x", to: one)
+    try store.bind("x", to: two)
+    for key in [one.key, two.key] { old(key) }
+    let path = workspace.root + "/vars/main/x.jsonl"
+    let lines = String(decoding: workspace.bytes(path), as: UTF8.self).split(separator: "\n")
+    workspace.overwrite(path, Array((lines[0] + "\n" + damage).utf8))
+    #expect(try workspace.store().value(named: "x", back: 0)?.reference == two)
+    #expect(try workspace.store().collectable().map(\.key) == [one.key])
+    // A copy without links.
+    unlink(workspace.root + "/vars/main/x.h5")
+    let copy = try workspace.store()
+    let told = "what `x` is bound to cannot be read: the end of \(path) is damaged"
+    #expect(diagnostic { _ = try copy.value(named: "x", back: 0) }?.summary == told)
+    #expect(diagnostic { _ = try copy.collectable() }?.summary == told)
+    #expect(try copy.check().map(\.kind) == [.damaged])
+    try copy.bind("x", to: two)
+    #expect(try workspace.store().value(named: "x", back: 0)?.reference == two)
+    #expect(try workspace.store().check() == [])
+  }
+
+  @Test func aNameOfWhichNothingIsLeftButItsFileIsNotForgottenEither() throws {
+    let store = try workspace.store()
+    try store.bind("x", to: store.perform(recipe(seed: 1), observer: StepListener()).handle.reference)
+    unlink(workspace.root + "/vars/main/x.h5")
+    workspace.overwrite(workspace.root + "/vars/main/x.jsonl", [])
+    #expect(diagnostic { _ = try workspace.store().collectable() }?.kind == .store)
+    #expect(try workspace.store().check().map(\.kind) == [.damaged])
+  }
+
+  /// One process makes a workspace while others look at it: they find nothing, half of it, or all.
+  @Test func aWorkspaceCanBeOpenedWhileItIsMade() throws {
+    let workspace = workspace
+    let lock = NSLock()
+    nonisolated(unsafe) var problems: Set<String> = []
+    for round in 0..<40 {
+      let root = "\(workspace.folder)/\(round)"
+      DispatchQueue.concurrentPerform(iterations: 4) { thread in
+        for _ in 0..<(thread == 0 ? 1 : 200) {
+          let problem = diagnostic {
+            let store = try Store(workspace: root, types: [:])
+            if thread == 0 { try store.record(["event": "statement"]) }
+          }
+          if let problem { lock.withLock { _ = problems.insert(problem.summary) } }
+        }
+      }
+    }
+    #expect(problems == [])
+  }
+
+  @Test func aWorkspaceWhoseOwnFileIsDamagedIsToldFromNone() throws {
+    try workspace.store().bind(
+      "x", to: workspace.store().perform(recipe(seed: 1), observer: StepListener()).handle.reference)
+    for text in ["{", "", "{}"] {
+      workspace.overwrite(workspace.root + "/workspace.json", Array(text.utf8))
+      let problem = diagnostic { _ = try workspace.store() }
+      #expect(problem?.summary == "\(workspace.root)/workspace.json is damaged or gone")
+      #expect(problem?.kind == .store)
+    }
+  }
+
   @Test func anObjectOpenElsewhereOrWithNotesIsWhole() throws {
     let step = recipe(seed: 0)
     let made = try workspace.store().perform(step, observer: StepListener()).handle.reference
@@ -96,6 +164,11 @@ import Testing
     workspace.overwrite(path, whole + [UInt8](repeating: 0, count: 4096))
     #expect(try workspace.store().find(step.key)?.handle.reference == made)
     #expect(try workspace.store().check().map(\.kind) == [.annotated])
+    // Both, as a program leaves it that was killed: the rest of the store can still be checked.
+    workspace.overwrite(path, Array(whole[..<532]) + [1] + whole[533...] + [UInt8](repeating: 0, count: 4096))
+    #expect(try workspace.store().check().map(\.kind) == [.open])
+    #expect(
+      diagnostic { _ = try workspace.store().find(step.key) }?.summary.contains("changed by another program") == true)
     #expect(FileManager.default.fileExists(atPath: path))
   }
 
@@ -108,6 +181,18 @@ import Testing
     #expect(
       diagnostic { _ = try store.perform(recipe(seed: 1, inputs: [made.reference]), observer: StepListener()) }
         == problem)
+  }
+
+  /// As a run leaves it that was killed between the two.
+  @Test func checkpointsOfAFinishedStepAreCollectedAtOnce() throws {
+    let store = try workspace.store()
+    let made = try store.perform(recipe(seed: 0), observer: StepListener()).handle.reference
+    for key in [made.key, recipe(seed: 1).key] {
+      let folder = "\(workspace.root)/partial/\(key)"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      workspace.overwrite(folder + "/states-1.h5", [1])
+    }
+    #expect(try store.collectable().map(\.path) == ["partial/\(made.key)"])
   }
 
   @Test func aGroupIsNoDatasetOfThatName() throws {
@@ -177,6 +262,7 @@ import Testing
     _ = try store.external(path, files: [])
     workspace.overwrite(workspace.root + "/sources.json", Array("{\"files\":".utf8))
     #expect(diagnostic { _ = try workspace.store().external(path, files: []) }?.kind == .store)
+    #expect(try workspace.store().check().map(\.path) == ["sources.json"])
   }
 
   @Test func storesThatLearnAtOnceAllRemember() throws {

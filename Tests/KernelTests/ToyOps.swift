@@ -41,6 +41,10 @@ struct ToyReport: ToyArtifact {
   func field(_ name: String) -> Literal? { name == "token_perplexity" ? .number(12.5) : nil }
 }
 
+extension Choice {
+  var meaning: String { "the choice \(rawValue)" }
+}
+
 enum Site: String, Choice {
   case heads = "attn.heads", act = "ffn.act", gate = "ffn.gate", up = "ffn.up", input = "ffn.in", blockIn = "block.in"
   case blockOut = "block.out"

@@ -72,6 +72,14 @@ private let start = """
     ("flap [capture m cal sites=ffn.act, capture m cal sites=attn.heads] square_attention=true", nil),
     ("obc (capture m cal sites=ffn.act keep=gram) head_score=sum", "head_score"),
     ("combine heads heads how=not", "masks"),
+    ("lesion m cal of=heads nulls=0 match=size", "match"), ("lesion m cal of=heads nulls=0 seed=1", "seed"),
+    ("capture m cal sites=ffn.act keep=stream by=(kmeans ends k=2 pca=4)", "by"),
+    ("cascade m cal by=obc metric=wifv rate=20%", "metric"),
+    ("cascade m cal by=wanda how=oneshot rate=20%", "how"),
+    ("cascade m cal by=flap damp=0.01 rate=20%", "damp"),
+    ("eval m cal bos=legacy", "bos"),
+    ("eval m cal metric=word_perplexity", "metric"),
+    ("eval m (text DATA/test.txt model=m join=pages) keep=tokens", "keep"),
     ("mask (flap (capture m cal sites=ffn.act)) rates=(allocate ends rate=20%) scope=global", "scope"),
   ])
   func aParameterThatCanDoNothingIsRefused(_ call: String, _ argument: String?) throws {

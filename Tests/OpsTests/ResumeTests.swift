@@ -11,6 +11,10 @@ private let start = """
   """
 private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl = kmeans ctx k=3 pca=8\n"
 
+private let moments = start + "a = capture m few sites=attn.heads,ffn.act keep=moments\n"
+private let grams = start + "a = capture m few sites=attn.heads,ffn.act keep=gram\n"
+private let factors = start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\n"
+
 private let networks =
   start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nnets = canica a components=4 per_run=8\n"
 
@@ -35,30 +39,27 @@ private let networks =
       op: "taylor", done: 64,
       text: start + "ctx = capture m cal sites=ffn.in keep=values\n"
         + "cl = kmeans ctx k=3 pca=8\nx = taylor m cal by=cl"),
-    Stop(op: "flap", done: 3, text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = flap a"),
-    Stop(
-      op: "obc", done: 3, text: start + "a = capture m few sites=attn.heads,ffn.act keep=gram\nx = obc a how=greedy"),
-    Stop(
-      op: "prune", done: 3,
-      text: start + "a = capture m few sites=attn.heads,ffn.act keep=gram\n"
-        + "x = prune m (mask (obc a) rate=20%) comp=ls acts=a"),
-    Stop(
-      op: "score", done: 3,
-      text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=wanda"),
-    Stop(
-      op: "score", done: 3,
-      text: start + "a = capture m few sites=attn.heads,ffn.act keep=moments\nx = score a how=random seed=1"),
+    Stop(op: "flap", done: 3, text: moments + "x = flap a"),
+    Stop(op: "obc", done: 3, text: grams + "x = obc a how=greedy"),
+    Stop(op: "prune", done: 3, text: grams + "x = prune m (mask (obc a) rate=20%) comp=ls acts=a"),
+    Stop(op: "score", done: 3, text: moments + "x = score a how=wanda"),
+    Stop(op: "score", done: 3, text: moments + "x = score a how=random seed=1"),
     Stop(op: "ablate", done: 4, text: start + "x = ablate m cal"),
     Stop(op: "ablate", done: 16, text: start + "x = ablate m few order=greedy count=3 protect=ends"),
     Stop(
       op: "canica", done: 5,
       text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nx = canica a components=4 per_run=4"),
     Stop(
+      op: "autoencode", done: 3,
+      text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\n"
+        + "x = autoencode a components=4 active=2 per_run=8 epochs=2 rank=32"),
+    Stop(
       op: "describe", done: 2,
       text: networks + "x = describe nets cal model=m nulls=2"),
     Stop(
       op: "preserve", done: 4,
       text: networks + "p = prune m (mask (score nets how=max_abs_z) rate=20%)\nx = preserve nets p few"),
+    Stop(op: "connect", done: 4, text: networks + "x = connect nets model=m test=few nulls=2"),
     Stop(op: "lesion", done: 300, text: networks + "x = lesion m few of=nets layers=5 nulls=99"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=flap rate=20%"),
     Stop(op: "cascade", done: 3, text: start + "x = cascade m few by=wanda rate=20%"),
@@ -66,14 +67,8 @@ private let networks =
       op: "cascade", done: 3,
       text: start + "k = mask (saliency m few how=gate) rate=20%\n"
         + "x = cascade m few by=obc like=k target=dense"),
-    Stop(
-      op: "lowrank", done: 3,
-      text: start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\nx = lowrank m acts=g rate=20%"
-    ),
-    Stop(
-      op: "lowrank", done: 3,
-      text: start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\n"
-        + "x = lowrank m acts=g rate=20% update=stream"),
+    Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20%"),
+    Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20% update=stream"),
     Stop(
       op: "cascade", done: 2,
       text: context + "gr = assign (taylor m few by=cl) shared=1\n"

@@ -121,6 +121,89 @@ import Testing
     #expect(try names("other") == ["model-00001-of-00002.safetensors"])
   }
 
+  /// What would be refused after the work is refused before it.
+  @Test(arguments: ["README.md", "tokenizer.json", "prn_units.json", "generation_config.json"])
+  func whatIsInTheWayIsFoundBeforeAnythingRuns(_ name: String) throws {
+    try FileManager.default.createDirectory(atPath: folder + "/own", withIntermediateDirectories: true)
+    try write("mine", "own/" + name)
+    let refused = try prn("export p to=./own as=masked")
+    #expect(refused.status == 2 && refused.err.contains("nothing was run"), "\(refused.err)")
+    #expect(try names("own") == [name])
+  }
+
+  /// The mask that a user sets for new files holds for all of them.
+  @Test func outputsObeyTheMaskOfTheUser() throws {
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+    let script = "export p to=./own as=masked; export p to=./own.gguf; export mk to=./own.csv; plot mk to=./own.svg"
+    shell.arguments = ["-c", "umask 027; exec \"$0\" \"$@\"", Program.path, "-q", "-c", script, "--report", "own.html"]
+    shell.currentDirectoryURL = URL(fileURLWithPath: folder)
+    shell.environment = Program.environment(folder)
+    try shell.run()
+    shell.waitUntilExit()
+    #expect(shell.terminationStatus == 0)
+    let written = try names("own").map { "own/" + $0 } + ["own.gguf", "own.csv", "own.svg", "own.html"]
+    for name in written {
+      let mode = try FileManager.default.attributesOfItem(atPath: folder + "/" + name)[.posixPermissions] as? Int
+      #expect(mode == 0o640, "\(name)")
+    }
+  }
+
+  /// A script is rewritten where it lies; what is no file stays what it is.
+  @Test func formattingKeepsLinksModesAndDevices() throws {
+    try write("x=1\n", "a.prn")
+    chmod(folder + "/a.prn", 0o640)
+    try FileManager.default.createSymbolicLink(atPath: folder + "/b.prn", withDestinationPath: "a.prn")
+    #expect(try Program.run(["fmt", "b.prn"], in: folder).status == 0)
+    #expect(text("a.prn") == "x = 1\n")
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder + "/b.prn") == "a.prn")
+    let mode = try FileManager.default.attributesOfItem(atPath: folder + "/a.prn")[.posixPermissions] as? Int
+    #expect(mode == 0o640)
+    mkfifo(folder + "/fifo", 0o600)
+    let writer = Process()
+    writer.executableURL = URL(fileURLWithPath: "/bin/sh")
+    writer.arguments = ["-c", "echo x=1 > fifo"]
+    writer.currentDirectoryURL = URL(fileURLWithPath: folder)
+    try writer.run()
+    let refused = try Program.run(["fmt", "fifo"], in: folder)
+    writer.waitUntilExit()
+    #expect(refused.status == 2 && refused.err.contains("fifo is not a regular file"), "\(refused.err)")
+    let type = try FileManager.default.attributesOfItem(atPath: folder + "/fifo")[.type] as? FileAttributeType
+    #expect(type != .typeRegular)
+  }
+
+  @Test func aNameThatIsTooLongIsFoundBeforeAnythingRuns() throws {
+    let name = String(repeating: "n", count: 256)
+    for statement in ["export mk to=./\(name) as=csv", "export p to=./\(name) as=masked"] {
+      let refused = try prn(statement)
+      #expect(refused.status == 2 && refused.err.contains("File name too long"), "\(refused.err)")
+    }
+  }
+
+  @Test func aNameThatEndsInASlashIsThatOfAFolder() throws {
+    #expect(try prn("export mk to=./x/ as=csv").err.contains("names a folder, and a file is written"))
+    #expect(try prn("export p to=./x/ as=masked").status == 0)
+  }
+
+  @Test func whatAScriptWritesAndReadsCanBeMadeAgainAfterItIsGone() throws {
+    let script = "m = load \(CommandTests.model)\nexport m to=./m.gguf\ng = load ./m.gguf"
+    for _ in 0..<2 {
+      let run = try prn(script)
+      #expect(run.status == 0, "\(run.err)")
+      try FileManager.default.removeItem(atPath: folder + "/m.gguf")
+    }
+  }
+
+  @Test func aKernelThatSomebodyChangedStaysUnlessForced() throws {
+    #expect(try Program.run(["kernel", "install", "--prefix", "env"], in: folder).status == 0)
+    #expect(try Program.run(["kernel", "install", "--prefix", "env"], in: folder).status == 0)
+    let name = "env/share/jupyter/kernels/prn/kernel.json"
+    try write("{\"argv\":[\"mine\"]}", name)
+    #expect(try Program.run(["kernel", "install", "--prefix", "env"], in: folder).status == 2)
+    #expect(text(name) == "{\"argv\":[\"mine\"]}")
+    #expect(try Program.run(["kernel", "install", "--prefix", "env", "--force"], in: folder).status == 0)
+  }
+
   @Test func anEmptyFolderIsAFineTargetAndAFileNameIsNot() throws {
     try FileManager.default.createDirectory(atPath: folder + "/empty", withIntermediateDirectories: true)
     #expect(try prn("export p to=./empty as=masked").status == 0)

@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Ops
 import Testing
 
 /// `prn serve --stdio`, as a notebook uses it.
@@ -37,12 +38,40 @@ struct ServeTests {
     let replies = events.filter { $0["event"]?.stringValue == "reply" }
     #expect(replies.map { $0["status"]?.stringValue } == ["ok", "ok"])
     let shown = events.filter { $0["event"]?.stringValue == "display" }.compactMap { $0["data"]?.objectValue }
-    #expect(shown.map { $0.keys.sorted() } == [["text/html", "text/plain"], ["image/svg+xml", "text/plain"]])
-    #expect(shown.first?["text/html"]?.stringValue?.contains("<td>llama</td>") == true)
+    #expect(
+      shown.map { $0.keys.sorted() } == [["text/html", "text/plain"], ["image/png", "image/svg+xml", "text/plain"]])
+    #expect(shown.first?["text/html"]?.stringValue?.contains(">llama</td>") == true)
     #expect(shown.last?["image/svg+xml"]?.stringValue?.hasPrefix("<svg") == true)
+    // Lines of steps are no complaint: notebooks print those in red.
+    let streams = events.filter { $0["event"] == "stream" }.map { $0["name"]?.stringValue }
+    #expect(!streams.isEmpty && streams.allSatisfy { $0 == "stdout" })
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [".prn", "data"],
       "a notebook's picture leaves no file")
+  }
+
+  @Test func aPictureThatIsWrittenIsShownToo() throws {
+    let events = try serve([execute("m = load ./data/tiny-llama; plot m to=./m.svg", id: 1)])
+    #expect(events.contains { $0["data"]?["image/svg+xml"] != nil })
+    #expect(FileManager.default.fileExists(atPath: folder + "/m.svg"))
+  }
+
+  /// Editors colour the words that the program has: those it tells, and those of the grammar for editors.
+  @Test func editorsKnowTheWordsOfTheProgram() throws {
+    let words = try #require(try serve([]).first?["words"]?.objectValue).mapValues { list in
+      Set(list.arrayValue?.compactMap(\.stringValue) ?? [])
+    }
+    #expect(words["op"] == Set(catalog.names) && words["session"] == Set(MetaWord.all.map(\.name)))
+    let grammar = try JSONValue(
+      parsing: String(contentsOfFile: Program.root + "/docs/editors/prn.tmLanguage.json", encoding: .utf8))
+    let rules = grammar["patterns"]?.arrayValue ?? []
+    func named(_ scopes: String...) -> Set<String> {
+      Set(
+        rules.filter { scopes.contains($0["name"]?.stringValue ?? "") }.compactMap { $0["match"]?.stringValue }
+          .flatMap { $0.matches(of: /[a-z]{2,}/).map { String($0.0) } })
+    }
+    #expect(named("support.function.session.prn") == words["session"])
+    #expect(named("keyword.control.prn", "constant.language.prn") == words["language"])
   }
 
   @Test func anErrorIsAReplyAndTheSessionGoesOn() throws {

@@ -99,6 +99,8 @@ import Testing
     #expect(record.text(.box).contains("3.40201 ± 0.031"))
     #expect(record.text(.ascii).contains("3.40201 +- 0.031"))
     #expect(record.text(.tsv) == "token_perplexity\t3.40201\n")
+    let counts = TableData(record: [("bytes", .number(2_886_912)), ("speed", .measured(15773.81, error: 675.2))])
+    #expect(counts.text(.box).contains(" 2886912 ") && counts.text(.box).contains("15773.8 ± 675 "))
   }
 
   @Test func rowsLeftOutAreCounted() {
@@ -123,6 +125,7 @@ import Testing
     #expect(NumberText.duration(41.24) == "41.2 s")
     #expect(NumberText.duration(185) == "3 min 05 s")
     #expect(NumberText.duration(7800) == "2 h 10 min")
+    #expect(NumberText.duration(30 * 86400) == "30 days")
     #expect(NumberText.fixed(-0.001, 2) == "0.00")
     #expect(NumberText.exact(.nan) == "nan")
   }

@@ -50,12 +50,23 @@ import Testing
 
   @Test(
     "a key that another family knows is refused where it is not known",
-    arguments: [("qwen3", "mlp_bias"), ("phi3", "attention_bias"), ("olmo2", "sliding_window"), ("olmo2", "mlp_bias")])
+    arguments: [("qwen3", "mlp_bias"), ("phi3", "attention_bias"), ("olmo2", "sliding_window"), ("olmo2", "mlp_bias")]
+      + ["llama", "mistral", "qwen2", "qwen3", "olmo2"].map { ($0, "partial_rotary_factor") })
   func keysOfOtherFamiliesAreNamed(_ family: String, _ key: String) {
     let model = Self.llama.replacingOccurrences(of: "llama", with: family)
-    let value = key == "sliding_window" ? "5" : "true"
+    let value = ["sliding_window": "5", "partial_rotary_factor": "0.5"][key] ?? "true"
     let error = #expect(throws: (any Error).self) { try Configuration(fields("{\(model), \"\(key)\": \(value)}")) }
     #expect(error.map { "\($0)" }?.contains("`\(key)` is not known in \(family) models") == true)
+  }
+
+  /// transformers reads the share that is turned in some classes only, and passes it over in the others.
+  @Test func onlyPhi3TurnsAPartOfEachHead() throws {
+    let rope = #""rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}"#
+    let phi3 = Self.llama.replacingOccurrences(of: "llama", with: "phi3")
+    #expect(try Configuration(fields("{\(phi3), \(rope)}")).rotary?.rotatedFeatures == 2)
+    let error = #expect(throws: (any Error).self) { try Configuration(fields("{\(Self.llama), \(rope)}")) }
+    #expect(error.map { "\($0)" }?.contains("`partial_rotary_factor` is not known in llama models") == true)
+    #expect(try Configuration(fields("{\(Self.llama), \"partial_rotary_factor\": 1.0}")).rotary?.rotatedFeatures == 4)
   }
 
   @Test func headsOfQwen3Have128FeaturesUnlessTheFileSaysOtherwise() throws {

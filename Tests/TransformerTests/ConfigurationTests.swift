@@ -69,7 +69,8 @@ import Testing
     arguments: [
       (
         #"{"model_type": "mamba"}"#,
-        "model_type is `mamba`; the known ones are llama, mistral, qwen2, qwen3, phi3, olmo2, granite, gpt2, chatglm"
+        "model_type is `mamba`; the known ones are "
+          + Family.all.filter { $0.layerSizes == nil }.map { $0.modelTypes[0] }.joined(separator: ", ")
       ),
       (#"{"model_type": "llama", "num_attention_heads": 4}"#, "config.json: `hidden_size` is missing"),
       (

@@ -63,7 +63,7 @@ enum Files {
       errno = 0
       guard let entry = readdir(list) else {
         guard errno == 0 else { throw FileFailure(errno, "list", folder) }
-        return names.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
       }
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
       if name != ".", name != ".." { names.append(name) }
@@ -197,6 +197,16 @@ enum Files {
       try read(file, path) { bytes += $0 }
       return String(decoding: bytes, as: UTF8.self)
     } catch FileFailure.missing { return nil }
+  }
+
+  /// A script that another includes, without the mark that some editors begin a file with; nil when it is no script.
+  static func script(_ path: String) throws -> String? {
+    guard let size = try status(path)?.size, size <= 16 << 20 else { return nil }
+    let file = try opened(path)
+    defer { Foundation.close(file) }
+    var bytes = [UInt8]()
+    try read(file, path) { bytes += $0 }
+    return String(validating: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...], as: UTF8.self)
   }
 
   /// Removes a file or a whole folder; one that is not there is no failure.

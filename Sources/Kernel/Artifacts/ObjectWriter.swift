@@ -66,14 +66,19 @@ final class ObjectWriter: ArtifactWriter {
   }
 
   func strings(_ path: String, _ values: [String], axis: String) throws {
-    // Equal widths, filled up with zeros: unlike HDF5's variable strings these are inside checksummed chunks.
+    if values.contains(where: { $0.utf8.last == 0 }) { throw HDF5Failure.zeroByte(dataset: path) }
+    let (bytes, width) = ObjectWriter.equalWidths(values)
+    try bytes.withUnsafeBytes { try add(path, $0, type: .string, width: width, shape: [values.count], axes: [axis]) }
+  }
+
+  /// Texts of equal widths, filled up with zeros: unlike HDF5's variable strings these are inside checksummed chunks.
+  private static func equalWidths(_ values: [String]) -> (bytes: [UInt8], width: Int) {
     let width = max(1, values.map(\.utf8.count).max() ?? 1)
     var bytes = [UInt8](repeating: 0, count: width * values.count)
     for (index, value) in values.enumerated() {
-      if value.utf8.last == 0 { throw HDF5Failure.zeroByte(dataset: path) }
       bytes.replaceSubrange(index * width..<index * width + value.utf8.count, with: value.utf8)
     }
-    try bytes.withUnsafeBytes { try add(path, $0, type: .string, width: width, shape: [values.count], axes: [axis]) }
+    return (bytes, width)
   }
 
   func text(_ path: String, _ value: String) throws {
@@ -134,6 +139,12 @@ final class ObjectWriter: ArtifactWriter {
       ("warnings", JSONValue.array(record.warnings.map(JSONValue.string)).canonical), ("summary", record.summary),
     ] {
       try writeText("provenance/" + name, text)
+    }
+    // The lineage once more, for people: a line for each step, in the order of the work.
+    let steps = Ancestor.ordered(lineage, to: record.key).map { "\($0.content.prefix(8)) = \($0.call)" }
+    let (bytes, width) = ObjectWriter.equalWidths(steps)
+    try bytes.withUnsafeBytes {
+      try file.write("provenance/calls", $0, type: .string, width: width, shape: [steps.count])
     }
     let call = record.call.utf8.count <= 2000 ? record.call : String(record.call.prefix(1997)) + "..."
     for (name, value) in [

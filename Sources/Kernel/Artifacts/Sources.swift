@@ -66,16 +66,26 @@ final class Sources: @unchecked Sendable {
 
   /// Whether a path is a place that was loaded from, or a file that counted as part of one.
   func holds(_ path: String) throws -> Bool {
+    try read().places.values.contains { Self.path(of: $0) == path } || holdsPart(path)
+  }
+
+  /// Whether a path is, or would be, a file that counts as part of a folder that was loaded from.
+  func holdsPart(_ path: String) throws -> Bool {
     let folder = (path as NSString).deletingLastPathComponent
     return try read().places.values.contains { place in
-      guard let known = place["path"]?.stringValue.map({ ($0 as NSString).resolvingSymlinksInPath }) else {
-        return false
-      }
-      if known == path { return true }
       let patterns = place["files"]?.arrayValue?.compactMap(\.stringValue) ?? []
-      return known == folder && patterns.contains { fnmatch($0, (path as NSString).lastPathComponent, 0) == 0 }
+      return Self.path(of: place) == folder
+        && patterns.contains { fnmatch($0, (path as NSString).lastPathComponent, 0) == 0 }
     }
   }
+
+  /// Where a place is, links followed.
+  private static func path(of place: JSONValue) -> String? {
+    place["path"]?.stringValue.map { ($0 as NSString).resolvingSymlinksInPath }
+  }
+
+  /// - Throws: `StoreFailure.brokenSources` when what was found out before cannot be read.
+  func check() throws { _ = try stored() }
 
   private func read() throws -> Table {
     let stored = try stored()
@@ -85,7 +95,7 @@ final class Sources: @unchecked Sendable {
   private func stored() throws -> Table {
     guard let text = try Files.text(file) else { return Table() }
     guard let value = try? JSONValue(parsing: text), value.objectValue != nil else {
-      throw StoreFailure.brokenSources(path: file).diagnostic
+      throw StoreFailure.brokenSources(path: file)
     }
     return Table(files: value["files"]?.objectValue ?? [:], places: value["places"]?.objectValue ?? [:])
   }

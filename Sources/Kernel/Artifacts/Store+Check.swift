@@ -7,6 +7,8 @@ public struct StoreFinding: Sendable, Equatable {
   public enum Kind: String, Sendable {
     /// An object is not what was written. Its next use sets it aside and makes it anew.
     case damaged
+    /// Another program has changed an object and has not closed it, so it cannot be judged.
+    case open
     /// An object was written by a newer version; it is left alone.
     case tooNew = "too new"
     /// A part of an object is missing; its next use makes it anew.
@@ -36,7 +38,7 @@ extension Store {
   /// Nothing is moved or changed.
   public func check(progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }) throws -> [StoreFinding] {
     try explained {
-      try findings(progress) + strays() + nameFindings()
+      try findings(progress) + strays() + nameFindings() + sourceFindings()
         + leftovers().map {
           StoreFinding(kind: .leftover, path: $0, text: "left by a process that died; `prn gc --apply` removes it")
         }
@@ -59,7 +61,13 @@ extension Store {
     for session in try sessions() {
       for name in try names(in: session) {
         let path = "vars/\(session)/\(name).h5"
-        guard let key = try key(of: name, in: session), try Files.exists(objectPath(key)) else {
+        let key: String?
+        do { key = try bindings(of: name, in: session).last?.key } catch let failure as StoreFailure {
+          let text = failure.diagnostic.summary
+          findings.append(StoreFinding(kind: .damaged, path: "vars/\(session)/\(name).jsonl", text: text))
+          continue
+        }
+        guard let key, try Files.exists(objectPath(key)) else {
           let text = "the object `\(name)` names is not in the store; running its step makes it again"
           findings.append(StoreFinding(kind: .dangling, path: path, text: text))
           continue
@@ -71,6 +79,13 @@ extension Store {
       }
     }
     return findings
+  }
+
+  private func sourceFindings() throws -> [StoreFinding] {
+    do { try sources.check() } catch let failure as StoreFailure {
+      return [StoreFinding(kind: .damaged, path: "sources.json", text: failure.diagnostic.summary)]
+    }
+    return []
   }
 
   private func examine(_ key: String) throws -> StoreFinding? {
@@ -93,6 +108,10 @@ extension Store {
         return StoreFinding(kind: .tooNew, path: path, text: failure.diagnostic.summary)
       }
       if case FileFailure.missing = error { return nil }
+      if case HDF5Failure.held = error {
+        return StoreFinding(
+          kind: .open, path: path, text: "another program has changed the file and has not closed it; close it there")
+      }
       guard isDamage(error) else { throw error }
       let text = (error as? any Explained)?.diagnostic.summary ?? "\(error)"
       return StoreFinding(kind: .damaged, path: path, text: text)

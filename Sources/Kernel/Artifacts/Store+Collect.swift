@@ -68,8 +68,10 @@ extension Store {
       let folder = "\(root)/partial/\(key)"
       let files = try Files.names(in: folder).compactMap { try Files.status(folder + "/" + $0) }
       let youngest = try files.map(\.modified.age).min() ?? Files.status(folder)?.modified.age ?? 0
-      let least = try Files.exists(objectPath(key)) ? Store.youngest : Store.trashKept
-      guard youngest >= max(age, least), !StepLock.isHeld("\(root)/locks/\(key)") else { return nil }
+      // A run that was killed between publishing its result and clearing up leaves what nobody asks for again.
+      let isDone = try Files.exists(objectPath(key))
+      guard youngest >= max(age, isDone ? 0 : Store.trashKept), !StepLock.isHeld("\(root)/locks/\(key)")
+      else { return nil }
       return Victim(
         key: key, type: nil, name: nil, bytes: files.map(\.size).reduce(0, +), age: youngest, seconds: nil,
         path: "partial/\(key)")
@@ -161,7 +163,7 @@ extension Store {
     }
     for session in try sessions() {
       for name in try names(in: session) {
-        if let key = try key(of: name, in: session) { try keep(key, as: "`\(name)`") }
+        try bindings(of: name, in: session).last.map { try keep($0.key, as: "`\(name)`") }
       }
     }
     for key in try pins { try keep(key, as: "the pinned object \(key.prefix(12))") }

@@ -43,10 +43,12 @@ extension Store {
     let target = Store.linkTarget(reference.key)
     let path = namePath(name)
     try explained {
-      let former = try bindings(of: name)
-      if former.last?.key == reference.key, try Files.target(ofLink: path + ".h5") == target { return }
+      let history = try written(path)
+      let former = history.bindings.isEmpty ? try linked(path).map { [$0] } ?? [] : history.bindings
+      let isSame = former.last?.key == reference.key && !history.isTorn
+      if isSame, try Files.target(ofLink: path + ".h5") == target { return }
       try prepare()
-      if former.last?.key != reference.key {
+      if !isSame {
         var made = [Binding]()
         // A name of an earlier version has its link only.
         if try !Files.exists(path + ".jsonl") { made = former }
@@ -88,21 +90,42 @@ extension Store {
   }
 
   /// What a name was bound to, oldest first; binding the same value again does not count.
+  /// - Throws: `StoreFailure.unreadableName` when what it is bound to now can be told neither by its last line nor by its
+  ///   link.
   public func bindings(of name: String, in session: String? = nil) throws -> [Binding] {
     let path = namePath(name, session)
-    let lines = try Journal.lines(of: path + ".jsonl")
-    let bindings = lines.compactMap { line in
-      line["key"]?.stringValue.map {
-        Binding(
-          key: $0, content: line["content"]?.stringValue ?? "", time: line["time"]?.stringValue ?? "",
-          step: line["record"] ?? .null)
-      }
+    let history = try written(path)
+    if !history.bindings.isEmpty, !history.isTorn { return history.bindings }
+    guard let link = try linked(path) else {
+      if history.isTorn { throw StoreFailure.unreadableName(name, path: path + ".jsonl") }
+      return []
     }
-    return try bindings.isEmpty ? linked(path + ".h5").map { [$0] } ?? [] : bindings
+    return history.bindings.last?.key == link.key ? history.bindings : history.bindings + [link]
+  }
+
+  /// The lines of a name, and whether the last of them is missing or cannot be read.
+  struct History: Sendable {
+    var bindings: [Binding]
+    var isTorn: Bool
+  }
+
+  private func written(_ path: String) throws -> History {
+    try nameFiles.history(of: path + ".jsonl") { text in
+      let lines = text.split(separator: "\n").map { try? JSONValue(parsing: String($0)) }
+      let bindings = lines.map { line in
+        line?["key"]?.stringValue.map {
+          Binding(
+            key: $0, content: line?["content"]?.stringValue ?? "", time: line?["time"]?.stringValue ?? "",
+            step: line?["record"] ?? .null)
+        }
+      }
+      return History(bindings: bindings.compactMap { $0 }, isTorn: bindings.last.map { $0 == nil } ?? true)
+    }
   }
 
   /// The binding of a name that has only its link, or in a copy without links only the object itself.
-  private func linked(_ path: String) throws -> Binding? {
+  private func linked(_ name: String) throws -> Binding? {
+    let path = name + ".h5"
     guard let status = try Files.status(path, ofLink: true) else { return nil }
     let key: String
     if let target = try Files.target(ofLink: path) {
@@ -156,5 +179,22 @@ extension Store {
       Files.remove(temporary)
       throw error.diagnostic
     }
+  }
+}
+
+/// The files of names as they were last read. A line is added to one, or it is removed, but none is rewritten; so one that
+/// looks the same is the same, and a workspace with many names is read once.
+final class NameFiles: @unchecked Sendable {
+  // Sendable: everything that changes is behind `lock`.
+  private let lock = NSLock()
+  private var histories: [String: (status: Files.Status, history: Store.History)] = [:]
+
+  /// - Returns: what `read` makes of the file's text; no bindings when there is no file.
+  func history(of path: String, _ read: (String) -> Store.History) throws -> Store.History {
+    guard let status = try Files.status(path) else { return Store.History(bindings: [], isTorn: false) }
+    if let known = lock.withLock({ histories[path] }), known.status == status { return known.history }
+    let history = read(try Files.text(path) ?? "")
+    lock.withLock { histories[path] = (status, history) }
+    return history
   }
 }

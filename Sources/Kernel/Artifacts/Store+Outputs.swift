@@ -51,6 +51,9 @@ extension Store {
   /// Whether a path is a text that was loaded, the folder of a model that was loaded, or one of its files.
   public func isSource(_ path: String) throws -> Bool { try explained { try sources.holds(path) } }
 
+  /// Whether a file of this name would count as a part of a folder that was loaded.
+  public func isPartOfSource(_ path: String) throws -> Bool { try explained { try sources.holdsPart(path) } }
+
   /// The external files and folders behind an object, as far as they are still where they were.
   public func sources(behind key: String) throws -> [String] {
     try ancestry(of: key).flatMap { ancestor in

@@ -26,14 +26,13 @@ public struct StepDifference: Sendable, Equatable {
 }
 
 extension Store {
-  /// What differs between the value a name has and the one it had before; empty when it had none before.
+  /// What differs between the value a name has, or had `back` bindings ago, and the one before; empty when there was none.
   ///
   /// A changed input is followed to the step that made it, so that what is named is what somebody changed.
-  public func why(_ name: String) throws -> [StepDifference] {
-    let former = try bindings(of: name)
+  public func why(_ name: String, back: Int = 0) throws -> [StepDifference] {
+    let former = try bindings(of: name).dropLast(back)
     guard let current = former.last else { throw StoreFailure.missingName(name).diagnostic }
-    guard former.count > 1 else { return [] }
-    return try differences(from: former[former.count - 2].step, to: current.step)
+    return try former.dropLast().last.map { try differences(from: $0.step, to: current.step) } ?? []
   }
 
   /// What differs between two steps, given as what their keys are hashes of.
@@ -72,7 +71,9 @@ extension Store {
       }
       for part in Set((old ?? [:]).keys).union((new ?? [:]).keys).sorted() {
         let (x, y) = (old?[part], new?[part])
-        guard field == "inputs", let left = contents(x), let right = contents(y), left.count == right.count else {
+        guard field == "inputs", let left = Ancestor.contents(x), let right = Ancestor.contents(y),
+          left.count == right.count
+        else {
           note(part, x, y)
           continue
         }
@@ -87,13 +88,6 @@ extension Store {
         }
       }
     }
-  }
-
-  private func contents(_ value: JSONValue?) -> [String]? {
-    if let text = value?.stringValue { return [text] }
-    guard let items = value?.arrayValue else { return nil }
-    let texts = items.compactMap { $0.stringValue ?? $0["content"]?.stringValue }
-    return texts.count == items.count ? texts : nil
   }
 
   /// How long the value that a name has took when it was last made; nil when no journal tells.
@@ -134,31 +128,9 @@ extension Store {
       children: header.children, bytes: found.bytes, made: made ?? [:])
   }
 
-  /// One step on the way to a value.
-  public struct Ancestor: Sendable, Equatable {
-    public let key: String
-    public let content: String
-    public let step: JSONValue
-    /// The ancestors whose values it used.
-    public let inputs: [String]
-  }
-
   /// All steps behind an object, each after those it used; the object's own is last. It is read from the object itself,
   /// so a copied file tells its whole history.
   public func ancestry(of key: String) throws -> [Ancestor] {
-    let lineage = try lineage(of: [ArtifactReference(key: key, content: "")])
-    var keys: [String: String] = [:]
-    for (key, entry) in lineage { keys[entry["content"]?.stringValue ?? ""] = key }
-    var ordered = [Ancestor]()
-    var visited = Set<String>()
-    func visit(_ key: String) {
-      guard visited.insert(key).inserted, let entry = lineage[key], let step = entry["step"] else { return }
-      let inputs = (step["inputs"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
-        .flatMap { contents($0.value) ?? [] }.compactMap { keys[$0] }
-      inputs.forEach(visit)
-      ordered.append(Ancestor(key: key, content: entry["content"]?.stringValue ?? "", step: step, inputs: inputs))
-    }
-    visit(key)
-    return ordered
+    Ancestor.ordered(try lineage(of: [ArtifactReference(key: key, content: "")]), to: key)
   }
 }

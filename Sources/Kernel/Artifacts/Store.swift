@@ -41,6 +41,7 @@ public final class Store: StepStore, @unchecked Sendable {
   let types: [String: any Artifact.Type]
   let journal: Journal
   let sources: Sources
+  let nameFiles = NameFiles()
   private let lock = NSLock()
   private var currentOptions: Options
   private var piped: [Int32: String] = [:]
@@ -84,13 +85,18 @@ public final class Store: StepStore, @unchecked Sendable {
   private func checkFormat() throws {
     guard try Files.exists(root) else { return }
     guard try Files.isFolder(root) else { throw StoreFailure.notAWorkspace(path: root) }
-    guard let text = try Files.text(root + "/workspace.json") else {
+    var text = try Files.text(root + "/workspace.json")
+    if text == nil {
       if try isBlank() { return }
-      throw StoreFailure.notAWorkspace(path: root)
+      // Another process may have made it between the two looks; the file comes before all else.
+      text = try Files.text(root + "/workspace.json")
     }
-    guard let value = try? JSONValue(parsing: text), value["format"] == "prn-workspace",
+    guard let value = text.flatMap({ try? JSONValue(parsing: $0) }), value["format"] == "prn-workspace",
       let version = value["version"]?.intValue
-    else { throw StoreFailure.notAWorkspace(path: root) }
+    else {
+      let isOurs = try Files.isFolder(root + "/objects") && Files.isFolder(root + "/vars")
+      throw isOurs ? StoreFailure.brokenWorkspace(path: root) : StoreFailure.notAWorkspace(path: root)
+    }
     if version > 1 { throw StoreFailure.newerWorkspace(path: root, version: version) }
   }
 
@@ -198,6 +204,8 @@ func isValidName(_ name: String) -> Bool {
 /// What can be wrong with a store.
 enum StoreFailure: Explained, Equatable {
   case notAWorkspace(path: String)
+  /// The file that says what the folder is cannot be read, and what prn keeps is there.
+  case brokenWorkspace(path: String)
   case othersWorkspace(path: String)
   case newerWorkspace(path: String, version: Int)
   case newerSchema(key: String, schema: String)
@@ -210,6 +218,8 @@ enum StoreFailure: Explained, Equatable {
   /// Something that must stay cannot be read, so what it needs is not known.
   case unknownNeeds(of: String, reason: String)
   case missingName(String)
+  /// Neither the last line of a name nor its link tells what it is bound to.
+  case unreadableName(String, path: String)
   case badName(String)
   case unknownSource(content: String)
   case changedSource(path: String)
@@ -223,6 +233,10 @@ enum StoreFailure: Explained, Equatable {
         "\(path) is not a prn workspace",
         hint: "name a folder that prn made, an empty one, or one that is not there yet",
         kind: .usage)
+    case .brokenWorkspace(let path):
+      Diagnostic(
+        "\(path)/workspace.json is damaged or gone",
+        hint: "write `{\"format\":\"prn-workspace\",\"version\":1}` into it if prn made this folder", kind: .store)
     case .othersWorkspace(let path):
       Diagnostic(
         "the workspace \(path) belongs to another user", hint: "choose one with --workspace DIR, be it that one",
@@ -255,6 +269,10 @@ enum StoreFailure: Explained, Equatable {
         "nothing was collected: what \(what) needs is not known, for \(reason)",
         hint: "run its step again, or drop the name; `prn fsck` lists what is damaged", kind: .store)
     case .missingName(let name): Diagnostic("there is no value named `\(name)`", kind: .usage)
+    case .unreadableName(let name, let path):
+      Diagnostic(
+        "what `\(name)` is bound to cannot be read: the end of \(path) is damaged",
+        hint: "run the step that makes it again, or drop the name", kind: .store)
     case .badName(let name): Diagnostic("`\(name)` cannot name a value", kind: .usage)
     case .unknownSource(let content):
       Diagnostic("the store does not know where the file with content \(content.prefix(12)) is")

@@ -50,6 +50,9 @@ extension Catalog {
       if let choices = parameter.choices, Set(choices).count != choices.count || !choices.allSatisfy(isSymbol) {
         broken.append("\(place): the choices are not distinct ASCII words")
       }
+      for choice in parameter.choices ?? [] where !isMeaning(parameter.choiceMeanings[choice] ?? "") {
+        broken.append("\(place): the choice \(choice) has no meaning, or one that ends with a full stop")
+      }
       if parameter.kind.hasSuffix(", or none"), parameter.choices?.contains("none") == true {
         broken.append("\(place): `none` is both a choice and the absence of one")
       }

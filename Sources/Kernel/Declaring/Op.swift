@@ -27,6 +27,9 @@ public protocol Op: SendableMetatype {
   init()
   /// Looks at parameters and at the facts of inputs before anything runs; returns the facts of the result.
   func check() throws -> Output.Facts
+  /// Parameters that mean nothing beside the others of this call: whatever they were given, the step records their
+  /// defaults, so that calls with one result are one step.
+  var idleParameters: Set<String> { get }
   /// What running would need, asked after the inputs are there and before `run`.
   func estimate() throws -> Resources
   func run(_ context: RunContext) throws -> Output
@@ -36,6 +39,7 @@ extension Op {
   public static var reference: String? { nil }
   public static var revision: Int { 1 }
   public static var isRepeatable: Bool { true }
+  public var idleParameters: Set<String> { [] }
   public func estimate() throws -> Resources { Resources() }
 }
 

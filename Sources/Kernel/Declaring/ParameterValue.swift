@@ -184,15 +184,16 @@ public struct Positions: ParameterValue, Hashable {
   }
 }
 
-/// An enumeration of symbols: `enum How: String, Choice { case exact, greedy }`.
+/// An enumeration of symbols: `enum How: String, Choice { case exact, greedy … }`.
 public protocol Choice: ParameterValue, RawRepresentable, CaseIterable, Hashable where RawValue == String {
-  /// What the cases mean, by their words.
-  static var meanings: [String: String] { get }
+  /// What the case means, in a few words: for help, completion and the reference.
+  var meaning: String { get }
 }
 
 extension Choice {
-  public static var meanings: [String: String] { [:] }
-  public static var choiceMeanings: [String: String] { meanings }
+  public static var choiceMeanings: [String: String] {
+    Dictionary(allCases.map { ($0.rawValue, $0.meaning) }, uniquingKeysWith: { first, _ in first })
+  }
   public static var choices: [String]? { allCases.map(\.rawValue) }
   public static var kind: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
   public init(literal: Literal) throws {

@@ -62,6 +62,8 @@ public struct ParameterDeclaration: Sendable {
   public let words: BareWord
   /// Nil when the parameter must be given.
   public let defaultValue: Literal?
+  /// The same as steps record it; nil when they do not.
+  public let recordedDefault: JSONValue?
   /// Whether it can also be given without its name, behind the inputs.
   public let isPositional: Bool
   /// Literals a call must refuse: of the wrong kind, or just outside the range.
@@ -125,7 +127,7 @@ final class BoundOp {
   }
 
   /// Parameters after defaults, as the step key records them.
-  var canonicalParameters: [String: JSONValue] { parameters.compactMapValues(\.recorded) }
+  var canonicalParameters: [String: JSONValue] { op.recordedParameters }
 }
 
 extension Op {
@@ -140,9 +142,12 @@ extension Op {
 
   /// Parameters after defaults, as the step key records them: what the keys of an op's parts are made of.
   public var recordedParameters: [String: JSONValue] {
-    Dictionary(
-      wrappers.compactMap { name, wrapper in (wrapper as? any ErasedParameter)?.recorded.map { (name, $0) } },
-      uniquingKeysWith: { $1 })
+    let idle = idleParameters
+    return Dictionary(
+      wrappers.compactMap { name, wrapper in
+        let parameter = wrapper as? any ErasedParameter
+        return (idle.contains(name) ? parameter?.recordedDefault : parameter?.recorded).map { (name, $0) }
+      }, uniquingKeysWith: { $1 })
   }
 }
 
@@ -154,6 +159,8 @@ protocol ErasedParameter: AnyObject {
   var literal: Literal? { get }
   /// What a step key records; nil for a later parameter at its default.
   var recorded: JSONValue? { get }
+  /// The same of a call that does not give the parameter.
+  var recordedDefault: JSONValue? { get }
   /// Some legal literal, standing in while the real value is not known.
   var standIn: Literal? { get }
   func declaration(named name: String) -> ParameterDeclaration
@@ -181,6 +188,8 @@ extension Param: ErasedParameter {
     return isLater && canonical == defaultValue?.canonical ? nil : canonical
   }
 
+  var recordedDefault: JSONValue? { isLater ? nil : defaultValue?.canonical }
+
   var standIn: Literal? {
     if let literal, literal != .none { return literal }
     let symbols = (Value.choices ?? []).map(Literal.symbol)
@@ -193,7 +202,7 @@ extension Param: ErasedParameter {
     ParameterDeclaration(
       name: name, meaning: meaning, kind: Value.kind, unit: unit, range: range?.text, choices: Value.choices,
       choiceMeanings: Value.choiceMeanings, words: Value.words, defaultValue: defaultValue?.literal,
-      isPositional: isPositional,
+      recordedDefault: recordedDefault, isPositional: isPositional,
       illegal: Value.illegal + (range?.outside ?? []))
   }
 }

@@ -129,7 +129,11 @@ enum CheckError: Explained {
       return usage("the script has no `param \(name)`", hint: didYouMean(suggestion))
     case .badOverride(let name, let text): return usage("`\(text)` is not a value for `param \(name)`")
     case .noField(let name, let type, let fields, let suggestion):
-      let has = fields.isEmpty ? "has no fields" : "has \(fields.sorted().joined(separator: ", "))"
+      let isSweep = type.hasPrefix("sweep of")
+      let has =
+        isSweep
+        ? "has cells, such as `x[0]` or `x[rate=20%]`"
+        : fields.isEmpty ? "has no fields" : "has \(fields.sorted().joined(separator: ", "))"
       return usage("\(article(type)) has no field `\(name)`", hint: didYouMean(suggestion) ?? "\(article(type)) \(has)")
     case .noFormerBinding(let name, let back): return usage("`\(name)` has no binding \(back) before the present one")
     case .noSuchPosition(let position, let count): return usage("there is no position \(position) among \(count)")

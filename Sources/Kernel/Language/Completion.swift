@@ -27,6 +27,8 @@ public struct CompletionSources {
   public var columns: (_ variable: String) -> [String] = { _ in [] }
   /// The settings, or the legal values of one.
   public var settings: (_ name: String?) -> [Completion] = { _ in [] }
+  /// What a stored value is, in a few words.
+  public var summary: (ArtifactHandle) -> String? = { _ in nil }
   public init() {}
 }
 
@@ -309,8 +311,13 @@ private struct CursorContext {
   private func formerValues(_ name: String) -> [Completion] {
     let former = StoreNames(session: session)
     return (1...9).compactMap { back in
-      former.value(named: name, back: back).map { Completion("-\(back)", .variable, $0.type.name) }
+      former.value(named: name, back: back).map { Completion("-\(back)", .variable, described($0)) }
     }
+  }
+
+  /// The type of a stored value and what tells it from others of that type.
+  private func described(_ handle: ArtifactHandle) -> String {
+    sources.summary(handle).map { "\(handle.type.name)  \($0)" } ?? handle.type.name
   }
 
   private func ops(making type: String? = nil) -> [Completion] {
@@ -329,7 +336,7 @@ private struct CursorContext {
         guard !value.nodes.isEmpty, value.nodes.allSatisfy({ types.contains($0.type.name) }) else { return nil }
         if case .field = value { return nil }
       }
-      return Completion(name, .variable, value.described)
+      return Completion(name, .variable, value.handle.map(described) ?? value.described)
     }
   }
 

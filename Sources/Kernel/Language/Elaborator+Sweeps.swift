@@ -3,6 +3,8 @@ extension Elaborator {
   func unroll(_ loop: Loop, _ index: Int, _ cell: () throws -> Void) throws {
     guard index < loop.generators.count else {
       sweptCells += 1
+      let before = errorsMet
+      defer { if errorsMet > before { faultyCells += 1 } }
       return try cell()
     }
     let generator = loop.generators[index]
@@ -14,6 +16,7 @@ extension Elaborator {
     if values.isEmpty { throw report(.emptySweep, generator.values.range) }
     var failed = false
     for (given, value) in values {
+      if faultyCells >= faultyCellLimit { throw Reported() }
       scopes.append(Environment())
       scopes[scopes.count - 1].bind(generator.name.text, value)
       coordinates += given
@@ -38,9 +41,10 @@ extension Elaborator {
     switch value {
     case .literal(.list(let items)): return literals(items.map(\.value))
     case .literal(.range(let lower, let upper?, let step)):
-      guard lower >= 0, upper >= lower, (upper - lower) / step < stepLimit else {
+      guard lower >= 0, upper >= lower else {
         throw report(.notIterable("a range that has no first and last"), expression.range)
       }
+      guard (upper - lower) / step < stepLimit else { throw report(.sweepTooLarge(limit: stepLimit), expression.range) }
       return literals(stride(from: lower, through: upper, by: step).map(Literal.integer))
     case .literal(.range): throw report(.notIterable("a range without an end"), expression.range)
     case .literal(let literal): return literals([literal])

@@ -23,6 +23,11 @@ final class Elaborator {
   let stepLimit = 100_000
   /// Cells unrolled so far.
   var sweptCells = 0
+  /// Cells of sweeps with an error, and after how many a sweep is given up: most cells have the same.
+  var faultyCells = 0
+  let faultyCellLimit = 100
+  /// Errors met so far, also those that were met before.
+  private(set) var errorsMet = 0
 
   /// An error was recorded; whoever depends on the value says nothing more.
   struct Reported: Error {}
@@ -51,6 +56,7 @@ final class Elaborator {
 
   /// Records an error once; a loop meets the same one in every cell.
   func report(_ diagnostic: Diagnostic) {
+    errorsMet += 1
     let place = diagnostic.span.map { "\($0.source.name):\($0.range)" } ?? ""
     if reported.insert(place + diagnostic.summary).inserted { diagnostics.append(diagnostic) }
   }
@@ -86,12 +92,12 @@ final class Elaborator {
     guard case .assign(let name, _) = statement.kind, let above, let word = above.opening(name.text, in: catalog) else {
       return false
     }
-    let bytes = Array(source.text.utf8)
     func margin(_ statement: Statement) -> Int {
-      bytes[..<statement.range.lowerBound].reversed().prefix { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-        .count
+      let start = statement.range.lowerBound
+      let line = source.lineStarts[source.position(of: start).line - 1]
+      return source.bytes(line..<start).reversed().prefix { $0 == " " || $0 == "\t" }.count
     }
-    let isGlued = name.range.upperBound < bytes.count && bytes[name.range.upperBound] == UInt8(ascii: "=")
+    let isGlued = source.bytes(name.range.upperBound..<name.range.upperBound + 1) == "="
     guard isGlued || margin(statement) > margin(above) else { return false }
     report(.strayParameter(name.text, of: word), name.range)
     return true

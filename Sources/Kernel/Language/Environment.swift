@@ -71,9 +71,7 @@ public struct Checker {
   public init(_ catalog: Catalog) {
     self.catalog = catalog
     fileExists = { FileManager.default.fileExists(atPath: $0) }
-    readFile = { path in
-      FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
-    }
+    readFile = { try? Files.script($0) }
   }
 
   /// The outcome of a check: the plan is complete only when there are no diagnostics.

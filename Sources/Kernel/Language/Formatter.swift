@@ -79,11 +79,12 @@ public enum Formatter {
     }
     var out: [String] = []
     var (shift, depthNow) = (0, 0)
-    var isInString = false
+    let inside = insides(tokens, source)
+    var upcoming = starts.keys.sorted()[...]
     for (index, line) in lines.enumerated() {
       let start = starts[index + 1]
-      isInString = start == nil && isInside(index + 1, tokens, source)
-      if isInString {
+      upcoming = upcoming.drop { $0 <= index + 1 }
+      if start == nil, inside.contains(index + 1) {
         out.append(String(line))
         continue
       }
@@ -98,7 +99,7 @@ public enum Formatter {
         out.append(String(repeating: " ", count: max(0, old + shift)) + body)
       } else {
         // A comment of its own.
-        let next = starts.filter { $0.key > index + 1 }.min { $0.key < $1.key }?.value.depth ?? depthNow
+        let next = upcoming.first.flatMap { starts[$0]?.depth } ?? depthNow
         out.append(String(repeating: " ", count: 2 * next) + comment(body))
       }
     }
@@ -113,13 +114,14 @@ public enum Formatter {
     return "# " + text.dropFirst()
   }
 
-  /// Whether a line begins inside a token that spans lines: a string.
-  private static func isInside(_ line: Int, _ tokens: [Token], _ source: Source) -> Bool {
-    tokens.contains {
-      guard case .literal(.string) = $0.kind else { return false }
-      return source.position(of: $0.range.lowerBound).line < line
-        && source.position(of: $0.range.upperBound).line >= line
-    }
+  /// The lines that begin inside a token that spans lines: a string.
+  private static func insides(_ tokens: [Token], _ source: Source) -> Set<Int> {
+    Set(
+      tokens.flatMap { token -> Range<Int> in
+        guard case .literal(.string) = token.kind else { return 0..<0 }
+        let first = source.position(of: token.range.lowerBound).line
+        return first + 1..<source.position(of: token.range.upperBound).line + 1
+      })
   }
 
   private static func width(ofIndentation line: Substring) -> Int {

@@ -158,7 +158,7 @@ extension Parser {
       return Expression(kind: .literal(literal), range: start)
     }
     switch current.kind {
-    case .name: return try reference()
+    case .name: return try qualified(reference())
     case .literal(.integer(let lower)) where tokens[index + 1].is(.range) && !tokens[index + 1].isSpaced:
       return try range(from: lower)
     case .literal(.integer(let layer)) where tokens[index + 1].is(.colon) && !tokens[index + 1].isSpaced:
@@ -173,6 +173,15 @@ extension Parser {
       return Expression(kind: .literal(literal), range: start)
     default: throw fail("expected a value, found \(described(current))")
     }
+  }
+
+  /// The word itself, or two words joined by a colon, such as `ffn.in:stream`. In brackets a colon ends a label.
+  private mutating func qualified(_ word: Expression) throws -> Expression {
+    guard listDepth == 0, current.is(.colon), !current.isSpaced, case .reference(let place) = word.kind,
+      let text = place.dotted, let what = tokens[index + 1].name, !tokens[index + 1].isSpaced
+    else { return word }
+    index += 2
+    return Expression(kind: .literal(.symbol("\(text):\(what)")), range: word.range.lowerBound..<previousEnd)
   }
 
   private mutating func range(from lower: Int) throws -> Expression {

@@ -29,7 +29,7 @@ public struct Parser {
       ($0.span?.range.lowerBound ?? 0) < ($1.span?.range.lowerBound ?? 0)
     }
     return Script(
-      source: source, statements: statements, cells: lexer.cells, diagnostics: all, isIncomplete: lexer.isIncomplete)
+      source: source, statements: statements, diagnostics: all, isIncomplete: lexer.isIncomplete)
   }
 
   /// Whether the shell should ask for another line before it runs this.

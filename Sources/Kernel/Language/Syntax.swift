@@ -2,7 +2,6 @@
 struct Script {
   var source: Source
   var statements: [Statement]
-  var cells: [Cell]
   var diagnostics: [Diagnostic]
   var isIncomplete: Bool
 }

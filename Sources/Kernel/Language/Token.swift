@@ -47,7 +47,7 @@ public struct Cell: Sendable, Equatable {
 }
 
 /// Words that cannot be names of variables, besides op names and meta words.
-let keywords: Set<String> = ["param", "for", "in", "include", "assert", "true", "false", "none"]
+public let keywords: Set<String> = ["param", "for", "in", "include", "assert", "true", "false", "none"]
 
 /// Every word of the language that is no op.
 let reservedWords: Set<String> = keywords.union(MetaWord.all.map(\.name))

@@ -7,11 +7,11 @@ extension Input {
   /// - Parameters:
   ///   - keep: what every capture must keep; any one of these will do.
   ///   - sites: where every capture must have looked.
-  ///   - grouped: whether some capture must be divided by neuron groups.
+  ///   - grouped: whether some capture must be divided by neuron groups; false when none may be, nil when either will do.
   ///   - consumer: who asks: an op, or a parameter such as `how=wanda`.
   ///   - argument: what to give differently.
   func require(
-    keep: [Statistic] = [], sites: SiteNeed? = nil, grouped: Bool = false, by consumer: String,
+    keep: [Statistic] = [], sites: SiteNeed? = nil, grouped: Bool? = nil, by consumer: String,
     argument: String = "activations"
   ) throws {
     func refused(_ problem: String, hint: String) -> Diagnostic {
@@ -19,8 +19,9 @@ extension Input {
     }
     let captures = facts(of: Activations.self)
     for case let capture? in captures {
-      if let first = keep.first, !keep.contains(where: capture.keep.contains) {
-        let wanted = first == .stream || capture.keep == [.stream] ? [first] : capture.keep + [first]
+      let holding = keep.isEmpty ? capture.sites : capture.sites(keeping: keep)
+      if let first = keep.first, holding.isEmpty {
+        let wanted = first == .stream || capture.keep == [Kept(.stream)] ? [Kept(first)] : capture.keep + [Kept(first)]
         throw refused(
           "\(first.noun) of the activations, and this capture does not keep them",
           hint: "capture with keep=\(wanted.map(\.rawValue).joined(separator: ","))")
@@ -30,18 +31,28 @@ extension Input {
           "\(sites), and this capture looks at \(capture.sites.map(\.rawValue).joined(separator: ", "))",
           hint: sites.hint)
       }
+      if let sites, let first = keep.first, !sites.isMet(by: holding) {
+        let lacking = sites.wanted.filter { capture.sites.contains($0) && !holding.contains($0) }
+        throw refused(
+          "\(first.noun) of \(lacking.map(\.rawValue).joined(separator: " and ")), which this capture does not keep",
+          hint: "capture with keep=\(lacking.map { Kept(first, of: $0).rawValue }.joined(separator: ","))")
+      }
     }
-    if grouped, !captures.isEmpty, captures.allSatisfy({ $0?.grouped == false }) {
+    if grouped == false, captures.contains(where: { $0?.grouped == true }) {
+      throw refused("ungrouped Gram matrices", hint: "capture with keep=gram and without groups=")
+    }
+    if grouped == true, !captures.isEmpty, captures.allSatisfy({ $0?.grouped == false }) {
       throw refused("a capture divided by neuron groups", hint: "capture with by= and groups=")
     }
   }
 
   /// - Throws: when a parameter concerns attention and none of the captures looks there.
-  func requireHeads(for parameter: String) throws {
+  func requireHeads(for parameter: String, keeping statistics: [Statistic]) throws {
     let captures = facts(of: Activations.self)
-    guard captures.isEmpty || captures.contains(where: { $0?.sites.contains(Module.attention.site) ?? true }) else {
+    let site = Module.attention.site
+    guard captures.isEmpty || captures.contains(where: { $0?.sites(keeping: statistics).contains(site) ?? true }) else {
       throw Diagnostic(
-        "\(parameter)= concerns \(Module.attention.site.rawValue), where no capture looks", argument: parameter,
+        "\(parameter)= concerns \(site.rawValue), where no capture looks", argument: parameter,
         kind: .usage)
     }
   }
@@ -57,6 +68,12 @@ enum SiteNeed: CustomStringConvertible {
   /// What enters and leaves a block, to compare.
   static let ends = SiteNeed.all([.blockIn, .blockOut])
 
+  var wanted: [Site] {
+    switch self {
+    case .any(let wanted), .all(let wanted): wanted
+    }
+  }
+
   func isMet(by sites: [Site]) -> Bool {
     switch self {
     case .any(let wanted): wanted.contains(where: sites.contains)
@@ -66,15 +83,15 @@ enum SiteNeed: CustomStringConvertible {
 
   var description: String {
     switch self {
-    case .any(let wanted): wanted.map(\.rawValue).joined(separator: " or ")
-    case .all(let wanted): wanted.map(\.rawValue).joined(separator: " and ")
+    case .any: wanted.map(\.rawValue).joined(separator: " or ")
+    case .all: wanted.map(\.rawValue).joined(separator: " and ")
     }
   }
 
   fileprivate var hint: String {
     switch self {
-    case .any(let wanted): "capture with " + wanted.map { "sites=\($0.rawValue)" }.joined(separator: " or ")
-    case .all(let wanted): "capture with sites=" + wanted.map(\.rawValue).joined(separator: ",")
+    case .any: "capture with " + wanted.map { "sites=\($0.rawValue)" }.joined(separator: " or ")
+    case .all: "capture with sites=" + wanted.map(\.rawValue).joined(separator: ",")
     }
   }
 }
@@ -90,6 +107,8 @@ extension Input {
 extension Statistic {
   /// Anything that makes a capture look at its sites at once.
   static let something: [Statistic] = [.moments, .values, .gram]
+  /// Either gives the signals of every token.
+  static let signals: [Statistic] = [.stream, .values]
 
   fileprivate var noun: String {
     switch self {

@@ -4,11 +4,11 @@ import Transformer
 
 /// One capture at work: walks the model, fills what is kept of each site, publishes it layer by layer, and takes up
 /// where an interrupted run stopped.
-struct LayerCapture {
+struct LayerCapture: SiteKeeping {
   let network: LanguageModel
   let sequences: Sequences
   let sites: [Site]
-  let keep: [Statistic]
+  let keep: [Kept]
   /// Token clusters, and groups of neurons, that divide what is kept.
   let clusters: Clusters?
   let groups: Groups?
@@ -21,7 +21,7 @@ struct LayerCapture {
   func captured() throws -> [Site: [ArtifactReference]] {
     var found: [Int: [Site: ArtifactReference]] = [:]
     for layer in layers { found[layer] = try existing(layer) }
-    let missing = layers.filter { found[$0]?.count != sites.count }
+    let missing = layers.filter { found[$0]?.count != recorded.count }
     let walk = ResumableWalk(network: network, sequences: sequences, context: context)
     try walk.visit(missing, of: layers, pulse: { try context.progress($0, of: last, "layer") }) { walk in
       let layer = walk.layer
@@ -29,9 +29,12 @@ struct LayerCapture {
       try context.progress(layer + 1, of: last, "layer")
     }
     var parts: [Site: [ArtifactReference]] = [:]
-    for site in sites { parts[site] = layers.compactMap { found[$0]?[site] } }
+    for site in recorded { parts[site] = layers.compactMap { found[$0]?[site] } }
     return parts
   }
+
+  /// The sites that keep more than the stream, which stores nothing.
+  private var recorded: [Site] { sites(keeping: Statistic.something) }
 
   /// The number of layers to walk through.
   private var last: Int { (layers.last ?? -1) + 1 }
@@ -40,7 +43,7 @@ struct LayerCapture {
   private func parameters(_ layer: Int, _ site: Site) -> [String: JSONValue] {
     let own: [String: JSONValue] = [
       "layer": .integer(layer), "site": .string(site.rawValue),
-      "keep": .array(keep.map { .string($0.rawValue) }.sorted { $0.canonical < $1.canonical }),
+      "keep": .array(kept(of: site).map { .string($0.rawValue) }.sorted { $0.canonical < $1.canonical }),
       "with_block_in": .bool(sites.contains(.blockIn)),
     ]
     return own.merging(origin) { own, _ in own }
@@ -48,7 +51,7 @@ struct LayerCapture {
 
   private func existing(_ layer: Int) throws -> [Site: ArtifactReference] {
     var found: [Site: ArtifactReference] = [:]
-    for site in sites {
+    for site in recorded {
       found[site] = try context.existingChild(part: "layer", parameters: parameters(layer, site))
     }
     return found
@@ -59,11 +62,11 @@ struct LayerCapture {
     func pulse(_ progress: WalkProgress) throws { try context.progress(layer, of: last, "layer") }
     let labels = try clusters?.labels(layer: layer)
     var collectors: [Site: SiteCollector] = [:]
-    for site in sites {
+    for site in recorded {
       collectors[site] = SiteCollector(
         site: site, layer: layer, width: site.width(network.configuration, layer: layer),
         sequences: sequences,
-        keep: keep, labels: labels, clusters: clusters?.count ?? 0,
+        keep: kept(of: site), labels: labels, clusters: clusters?.count ?? 0,
         groups: site == .activation ? groups?.members(layer: layer) : nil)
     }
     // How far a block turns the residual stream is known wherever both of its ends are looked at.
@@ -76,9 +79,9 @@ struct LayerCapture {
       try requireFinite(tap.values, tap.site, layer: layer, from: tap.rows.lowerBound, argument: "model")
       collectors[tap.site]?.add(tap.values, rows: tap.rows)
     }
-    try walk.step(sites: Set(sites), tap: look, pulse: pulse)
+    try walk.step(sites: Set(turns ? recorded + [.blockIn, .blockOut] : recorded), tap: look, pulse: pulse)
     var published: [Site: ArtifactReference] = [:]
-    for site in sites {
+    for site in recorded {
       guard let collector = collectors[site] else { continue }
       published[site] = try context.child(
         LayerActivations.self, part: "layer", parameters: parameters(layer, site)

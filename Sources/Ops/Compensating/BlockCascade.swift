@@ -60,7 +60,7 @@ struct BlockCascade {
     return pruning
   }
 
-  /// Moves on by one block, pruned on the way.
+  /// Moves on by one block, whose modules are judged and pruned one after the other.
   ///
   /// - Parameter dense: a walk through the blocks as they are, for refits that aim at their outputs.
   private func advance(_ walk: Walk, _ dense: Walk?) throws -> BlockPruning {
@@ -68,45 +68,30 @@ struct BlockCascade {
     let whole = try network.loadBlock(layer)
     var block = whole
     var pruning = BlockPruning.keepingAll(network.configuration, layer: layer)
-    var scored = structure.scoredLayer(layer)
     let grouping = clusters.flatMap { _ in groups?.grouping(layer: layer, weighting: weighting) }
     for module in Module.allCases {
-      let left = structure.left(module, layer: layer)
-      guard !left.isEmpty else {
-        try pass(module, walk, block, dense, whole)
-        continue
+      if !structure.left(module, layer: layer).isEmpty {
+        let collector = try collector(module, layer, grouping?[module])
+        let cross = dense.map { _ in
+          let width = module.site.width(network.configuration, layer: layer)
+          return Matrix<Double>(rows: width, columns: width)
+        }
+        try walk.run(
+          module, of: block, advancing: false, sites: [module.site],
+          tap: { tap in
+            collector.add(tap.values, rows: tap.rows)
+            guard let dense, let cross else { return }
+            try dense.look(module, of: whole, rows: tap.rows, sites: [module.site]) {
+              accumulateProduct($0.values, tap.values, into: cross)
+            }
+          }, pulse: { _ in try context.checkCancelled() })
+        pruning[module] = try judged(module, of: block, collector, grouping: grouping?[module], cross: cross)
+        block = whole.pruned(by: pruning)
       }
-      let grouping = grouping?[module]
-      let collector = try collector(module, layer, grouping)
-      let cross = dense.map { _ in
-        let width = module.site.width(network.configuration, layer: layer)
-        return Matrix<Double>(rows: width, columns: width)
-      }
-      try walk.run(
-        module, of: block, advancing: false, sites: [module.site],
-        tap: { tap in
-          collector.add(tap.values, rows: tap.rows)
-          guard let dense, let cross else { return }
-          try dense.look(module, of: whole, rows: tap.rows, sites: [module.site]) {
-            accumulateProduct($0.values, tap.values, into: cross)
-          }
-        }, pulse: { _ in try context.checkCancelled() })
-      let part = collector.result(cosine: nil)
-      let scores = try unitScores(module, layer, part, block.outputWeight(module), grouping)
-      scored.units[module].scores = left.map { scores[$0] }
-      for (unit, stays) in zip(left, try selected(scored, layer)[module]) { pruning[module].keep[unit] = stays }
-      try pruning[module].compensate(
-        module, compensation, of: block, part: part, grouping: part.groupGrams == nil ? nil : grouping,
-        damping: damping, cross: cross, structure: structure, context)
-      block = whole.pruned(by: pruning)
-      try pass(module, walk, block, dense, whole)
+      try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
+      try dense?.run(module, of: whole, advancing: true, pulse: { _ in try context.checkCancelled() })
     }
     return pruning
-  }
-
-  private func pass(_ module: Module, _ walk: Walk, _ block: Block, _ dense: Walk?, _ whole: Block) throws {
-    try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
-    try dense?.run(module, of: whole, advancing: true, pulse: { _ in try context.checkCancelled() })
   }
 
   /// Moves on by one block whose modules are both judged by what the whole block shows of the pruned stream.
@@ -114,27 +99,32 @@ struct BlockCascade {
     let layer = walk.layer
     let whole = try network.loadBlock(layer)
     var pruning = BlockPruning.keepingAll(network.configuration, layer: layer)
-    var scored = structure.scoredLayer(layer)
     let modules = Module.allCases.filter { !structure.left($0, layer: layer).isEmpty }
     let collectors = try PerModule { try collector($0, layer, nil) }
     try walk.look(
       at: whole, sites: Set(modules.map(\.site)), tap: { collectors[$0.site.module].add($0.values, rows: $0.rows) },
       pulse: { _ in try context.checkCancelled() })
-    let parts = collectors.map { $0.result(cosine: nil) }
-    for module in modules {
-      let scores = try unitScores(module, layer, parts[module], whole.outputWeight(module), nil)
-      scored.units[module].scores = structure.left(module, layer: layer).map { scores[$0] }
-    }
-    let keep = try selected(scored, layer)
-    for module in modules {
-      for (unit, stays) in zip(structure.left(module, layer: layer), keep[module]) {
-        pruning[module].keep[unit] = stays
-      }
-      try pruning[module].compensate(
-        module, compensation, of: whole, part: parts[module], grouping: nil, damping: damping, structure: structure,
-        context)
-    }
+    for module in modules { pruning[module] = try judged(module, of: whole, collectors[module]) }
     try walk.step(whole.pruned(by: pruning), pulse: { _ in try context.checkCancelled() })
+    return pruning
+  }
+
+  /// What goes of a module by what it showed, and what makes up for it.
+  private func judged(
+    _ module: Module, of block: Block, _ collector: SiteCollector, grouping: Criterion.Grouping? = nil,
+    cross: Matrix<Double>? = nil
+  ) throws -> BranchPruning {
+    let layer = block.layer
+    let part = collector.result(cosine: nil)
+    let left = structure.left(module, layer: layer)
+    let scores = try unitScores(module, layer, part, block.outputWeight(module), grouping)
+    var scored = structure.scoredLayer(layer)
+    scored.units[module].scores = left.map { scores[$0] }
+    var pruning = BlockPruning.keepingAll(network.configuration, layer: layer)[module]
+    for (unit, stays) in zip(left, try selected(scored, layer)[module]) { pruning.keep[unit] = stays }
+    try pruning.compensate(
+      module, compensation, of: block, part: part, grouping: part.groupGrams == nil ? nil : grouping, damping: damping,
+      cross: cross, structure: structure, context)
     return pruning
   }
 

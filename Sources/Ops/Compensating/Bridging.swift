@@ -34,23 +34,22 @@ struct Bridging {
 
   /// Neighbouring blocks that go as a whole, as long as they come.
   private func removedRuns(_ pruning: Pruning) throws -> [Range<Int>] {
-    var runs: [Range<Int>] = []
-    for layer in pruning.blocks.indices {
-      let removed = Module.allCases.map { module in
-        structure.left(module, layer: layer).count { !pruning.blocks[layer][module].keep[$0] }
-      }
-      let left = Module.allCases.map { structure.left($0, layer: layer).count }
-      guard removed.contains(where: { $0 > 0 }) else { continue }
-      guard removed == left else {
-        throw Diagnostic(
-          "comp=linear makes up for whole blocks, and of block \(layer) only a part goes", argument: "comp")
-      }
+    func dropped(_ module: Module, _ layer: Int) -> Int {
+      structure.left(module, layer: layer).count { !pruning.blocks[layer][module].keep[$0] }
+    }
+    let gone = structure.removedBlocks(dropped)
+    if let layer = pruning.blocks.indices.first(where: { layer in
+      !gone.contains(layer) && Module.allCases.contains { dropped($0, layer) > 0 }
+    }) {
+      throw Diagnostic(
+        "comp=linear makes up for whole blocks, and of block \(layer) only a part goes", argument: "comp")
+    }
+    return gone.reduce(into: []) { runs, layer in
       if let last = runs.last, last.upperBound == layer {
         runs[runs.count - 1] = last.lowerBound..<layer + 1
       } else {
         runs.append(layer..<layer + 1)
       }
     }
-    return runs
   }
 }

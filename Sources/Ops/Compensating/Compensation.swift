@@ -13,6 +13,15 @@ enum Compensation: String, Choice {
   /// A linear map of the residual stream stands for neighbouring blocks that go (LLM-Streamline's replacement, in closed
   /// form).
   case linear
+
+  var meaning: String {
+    switch self {
+    case .none: "nothing is added"
+    case .bias: "the mean of what the removed inputs contributed (FLAP)"
+    case .ls: "the weights that stay are refitted by least squares (OBC)"
+    case .linear: "a linear map of the residual stream stands for neighbouring blocks that go (LLM-Streamline)"
+    }
+  }
 }
 
 extension BranchPruning {

@@ -25,12 +25,12 @@ struct DescribedText {
   init(_ corpora: [Corpus], _ references: [ArtifactReference], labels: [Clusters], _ model: Model) throws {
     for (index, corpus) in corpora.enumerated() {
       let argument = index == 0 ? "text" : "test"
-      try corpus.requireTokenizer(of: model)
       guard corpus.windows >= DescribedText.fewestWindows else {
         throw Diagnostic(
           "\(corpus.windows) windows of text are too few; there must be \(DescribedText.fewestWindows)",
           hint: corpus.isWhole ? "cut it with `text … samples= length=`" : nil, argument: argument)
       }
+      try corpus.requireWindows(of: model)
     }
     // Rows of the windows, the described ones first.
     let windows: [(text: Int, window: Int)]

@@ -14,7 +14,7 @@ struct NetworkSignals {
     module = networks.settings.module
     sites = networks.settings.sites.compactMap(Site.init(rawValue:))
     self.configuration = configuration
-    scale = networks.settings.scale == CanICA.Scaling.center.rawValue ? .center : .zscore
+    scale = networks.settings.scale == SignalScale.center.rawValue ? .center : .zscore
   }
 
   /// Moves the walk on by a layer.

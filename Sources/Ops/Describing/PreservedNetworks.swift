@@ -14,28 +14,36 @@ struct PreservedNetworks {
     var readable: Double
   }
 
-  let op: Preserve
+  let networks: Networks
+  let run: Int
   let dense: LanguageModel
+  let pruned: LanguageModel
+  let sequences: Sequences
   let context: any RunContext
   private let signals: NetworkSignals
 
-  init(_ op: Preserve, dense: LanguageModel, _ context: any RunContext) {
-    self.op = op
+  init(
+    _ networks: Networks, run: Int, dense: LanguageModel, pruned: LanguageModel, sequences: Sequences,
+    _ context: any RunContext
+  ) {
+    self.networks = networks
+    self.run = run
     self.dense = dense
+    self.pruned = pruned
+    self.sequences = sequences
     self.context = context
-    signals = NetworkSignals(op.networks, dense.configuration)
+    signals = NetworkSignals(networks, dense.configuration)
   }
 
   /// The networks of every part.
   func found() throws -> [[Network]] {
-    let sequences = op.text.sequences
-    let parts = op.networks.partLayers
+    let parts = networks.partLayers
     let last = parts.compactMap(\.last).max() ?? -1
     let all = 0..<sequences.tokens.count
     var found: [[Network]] = []
     var (start, saved) = (0, nil as (any ArtifactReader)?)
     if let latest = try context.latestStage(of: "states", through: last) { (start, saved) = latest }
-    let walks = try [dense, op.model.network].map { model in
+    let walks = try [dense, pruned].map { model in
       try Walk(model, sequences, layer: start, spillAbove: context.memoryLimit / 4, in: context.scratch)
     }
     if let saved {
@@ -63,27 +71,22 @@ struct PreservedNetworks {
 
   /// - Parameter layers: of each layer of the part, the signals in the dense and in the pruned model.
   private func compared(_ index: Int, _ layers: [[[Matrix<Float>]]]) throws -> [Network] {
-    let part = try op.networks.part(index)
-    let S = Matrix<Double>(try part.maps(run: op.run))
-    let pruning = op.model.network.pruning
+    let part = try networks.part(index)
+    let S = Matrix<Double>(try part.maps(run: run))
     let left = part.layers.flatMap { layer in
-      let flags =
-        pruning[layer]?[part.module].keep
-        ?? Array(repeating: true, count: dense.configuration.units(part.module, layer: layer))
-      let first = part.places(of: layer).lowerBound
-      return flags.indices.filter { flags[$0] }.map { first + $0 }
+      pruned.leftUnits(part.module, layer: layer).map { part.places(of: layer).lowerBound + $0 }
     }
     let columns = part.signals.indices.flatMap { half in left.map { half * part.units + $0 } }
     let ofKept = S.gathering(columns: columns)
     return try at(part.title, argument: "text") {
-      let rows = 0..<op.text.tokens.count
+      let rows = 0..<sequences.tokens.count
       func courses(_ model: Int, kept: Bool) throws -> Matrix<Double> {
         let all = NetworkSignals.columns(layers.map { $0[model] })
         guard kept else { return try networkCourses(signals.scaled(all, rows), maps: S) }
         if left.isEmpty { return Matrix(rows: rows.count, columns: S.rows) }
         return try networkCourses(signals.scaled(narrowed(all, part, left), rows), maps: ofKept)
       }
-      let (whole, readable, pruned) = (
+      let (whole, readable, seen) = (
         try courses(0, kept: false), try courses(0, kept: true), try courses(1, kept: true)
       )
       return (0..<S.rows).map { i in
@@ -93,7 +96,7 @@ struct PreservedNetworks {
           return r.isNaN ? 0 : r
         }
         return Network(
-          kept: Double(left.count) / Double(max(1, part.units)), preserved: similarity(pruned),
+          kept: Double(left.count) / Double(max(1, part.units)), preserved: similarity(seen),
           readable: similarity(readable))
       }
     }

@@ -108,6 +108,15 @@ enum Agreement {
       columns: [.words(labels), .numbers(layers)] + columns.map { .numbers($0.1) }, keys: ["label", "layer"])
   }
 
+  /// What the columns of such a table measure; nil for columns of other tables.
+  static func quantity(of columns: [String]) -> String? {
+    let modules = Module.allCases.map(\.rawValue)
+    if columns.allSatisfy({ name in modules.contains { name == "\($0)_kept" || name == "\($0)_removed" } }) {
+      return "overlap (Jaccard index)"
+    }
+    return columns.allSatisfy((modules + ["block"]).contains) ? "rank correlation (Spearman)" : nil
+  }
+
   private static func jaccard(_ a: [Bool], _ b: [Bool], of kept: Bool) -> Double {
     let both = zip(a, b).count { $0 == kept && $1 == kept }
     let either = zip(a, b).count { $0 == kept || $1 == kept }

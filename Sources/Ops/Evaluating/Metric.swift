@@ -151,6 +151,9 @@ extension Metric {
 extension Metric: ParameterValue {
   public static var kind: String { "one of " + judgements.map(\.name).joined(separator: ", ") }
   public static var choices: [String]? { judgements.map(\.name) }
+  public static var choiceMeanings: [String: String] {
+    Dictionary(judgements.map { ($0.name, $0.meaning) }, uniquingKeysWith: { first, _ in first })
+  }
   public init(literal: Literal) throws {
     guard let word = literal.word else { throw Mismatch(expected: Metric.kind, found: literal) }
     guard let metric = Metric.judgements.first(where: { $0.name == word }) else {

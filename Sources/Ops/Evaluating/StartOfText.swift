@@ -9,6 +9,14 @@ enum StartOfText: String, Choice {
   case legacy
   /// BOS, also where the tokenizer would add none.
   case always
+
+  var meaning: String {
+    switch self {
+    case .tokenizer: "as the tokenizer has it"
+    case .legacy: "nothing is added, as the papers' evaluations"
+    case .always: "BOS, also where the tokenizer would add none"
+    }
+  }
 }
 
 extension Tokenizer {

@@ -40,9 +40,9 @@ struct LesionWalk {
         }
         let new = try branches(dense, block, module, lesions, starting, energies, pulse)
         for (place, walk) in new {
-          if module == .attention {
+          for later in Module.allCases.drop(while: { $0 != module }).dropFirst() {
             try walk.run(
-              .ffn, of: try lesioned(block, lesions[place]), advancing: true, pulse: { _ in try pulse() })
+              later, of: try lesioned(block, lesions[place]), advancing: true, pulse: { _ in try pulse() })
           }
           live.append((place, walk))
         }

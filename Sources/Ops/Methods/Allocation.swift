@@ -16,6 +16,17 @@ package enum AllocationRule: String, Sendable, CaseIterable {
   case softmax
   /// As `clip`, with a Taylor score per block in place of functional complexity.
   case taylor
+
+  package var meaning: String {
+    switch self {
+    case .clip: "complex blocks lose less, between half and one and a half of the rate (FANG)"
+    case .owl: "complex blocks lose less, without limits (OWL)"
+    case .minmax: "complexity scaled to half and one and a half of the rate; the mean moves"
+    case .uniform: "every block the same"
+    case .softmax: "in proportion to softmax(-complexity / softness), with a cap (MoDeGPT)"
+    case .taylor: "as clip, by the block's output sensitivity"
+    }
+  }
 }
 
 /// Rates per block and how they came out.

@@ -14,6 +14,15 @@ package enum ContextWeighting: String, Sendable, CaseIterable {
   case uniform
   /// Only the group's own cluster.
   case matched
+
+  package var meaning: String {
+    switch self {
+    case .context: "clusters near the group's own count more"
+    case .reverse: "clusters far from the group's own count more"
+    case .uniform: "all clusters count alike"
+    case .matched: "only the group's own cluster counts"
+    }
+  }
 }
 
 /// The scale of the softmax.

@@ -14,10 +14,27 @@ package enum Contrast: String, Sendable, CaseIterable {
   case logcosh
   /// g = y exp(−y²/2), g′ = (1 − y²) exp(−y²/2)
   case exp
+
+  package var meaning: String {
+    switch self {
+    case .cube: "u^3, kurtosis"
+    case .logcosh: "tanh u"
+    case .exp: "u exp(-u^2/2)"
+    }
+  }
 }
 
 /// Whether rows of W are found together or one after the other.
-package enum UnmixingOrder: String, Sendable, CaseIterable { case parallel, deflation }
+package enum UnmixingOrder: String, Sendable, CaseIterable {
+  case parallel, deflation
+
+  package var meaning: String {
+    switch self {
+    case .parallel: "all components at once"
+    case .deflation: "one component after the other"
+    }
+  }
+}
 
 /// A rotation, and how it was found.
 package struct Unmixing: Sendable {

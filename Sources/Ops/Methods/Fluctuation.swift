@@ -13,6 +13,14 @@ package enum FluctuationMetric: String, Sendable, CaseIterable {
   case ifv
   /// mean_o |W_oi| · sqrt(E x_i²)
   case wifn
+
+  package var meaning: String {
+    switch self {
+    case .wifv: "variance of the input x squared norm of its weights"
+    case .ifv: "variance of the input"
+    case .wifn: "norm of the weights x root mean square of the input"
+    }
+  }
 }
 
 /// Why fluctuation scores could not be made.

@@ -9,6 +9,13 @@ package enum SharedRule: String, Sendable, CaseIterable {
   case frequency
   /// LLaMA-MoE: repeatedly only the highest occurring frequency, with lists made anew from what is left.
   case iterative
+
+  package var meaning: String {
+    switch self {
+    case .frequency: "the neurons that most clusters want"
+    case .iterative: "one after the other, with lists made anew (LLaMA-MoE)"
+    }
+  }
 }
 
 /// Sizes of K groups and of the shared one, for n neurons: m = ⌊n/(K+1)⌋ shared, the rest over K, larger groups first.

@@ -34,6 +34,16 @@ package func sharedSubspace(
   return try sharedSubspace(found, components: k)
 }
 
+/// The k leading right singular vectors of Z, or as many as it has.
+package func leadingDirections(
+  _ Z: ScaledSignals, atMost k: Int, progress: () throws -> Void = {}
+) throws -> SharedSubspace {
+  let found = try rightSingularVectors(
+    of: Z.rows, Z.columns, tiles: Z.tiles, components: min(k, min(Z.rows, Z.columns) - 1),
+    block: { Z.tile($1, rows: $0) }, progress)
+  return try sharedSubspace(found, components: found.B.rows)
+}
+
 /// Canonical group step (Varoquaux et al. 2010): every subject is reduced to orthonormal directions, which drops their
 /// variances, and the group space is that of the stacked bases.
 ///
@@ -161,13 +171,7 @@ package func functionalNetworks(
   _ Y1: Matrix<Double>, W: Matrix<Double>, signals Z: ScaledSignals
 ) -> FunctionalNetworks {
   let N = Y1.columns
-  let z = W * Y1
-  for i in 0..<z.rows {
-    let row = z.row(i)
-    let center = mean(row)
-    let factor = dominantSign(row.map { $0 - center }) / standardDeviation(row, ddof: 1)
-    z.rows(i..<(i + 1)).assign(Matrix(rows: 1, columns: N, values: row.map { ($0 - center) * factor }))
-  }
+  let z = standardisedMaps(W * Y1)
   let courses = Matrix<Double>(rows: Z.rows, columns: z.rows)
   var total = 0.0
   for columns in Z.tiles {
@@ -177,11 +181,60 @@ package func functionalNetworks(
   }
   let explained = courses.columnMoments.sumOfSquares.map { $0 / (Double(N) * total) }
   let order = argsort(explained, descending: true)
+  courses.scale(by: 1 / Double(N))
+  return ordered(z, explained: explained, order, courses)
+}
+
+/// Networks whose maps are correlated, on the same scale: courses are those of dual regression, and a network explains the
+/// share ‖a_i z_iᵀ‖² / ‖Z‖².
+///
+/// - Parameter maps: k×N.
+/// - Returns: the networks, and which row of `maps` each was.
+package func correlatedNetworks(
+  _ maps: Matrix<Double>, signals Z: ScaledSignals
+) throws -> (networks: FunctionalNetworks, order: [Int]) {
+  let z = standardisedMaps(maps)
+  let courses = try networkCourses(Z, maps: z)
+  let total = Z.tiles.reduce(0) { $0 + Z.tile($1).columnMoments.sumOfSquares.reduce(0, +) }
+  let explained = courses.columnMoments.sumOfSquares.map { $0 * Double(z.columns - 1) / total }
+  let order = argsort(explained, descending: true)
+  return (ordered(z, explained: explained, order, courses), order)
+}
+
+/// Maps that explain signals best given codes, argmin ‖Z - C D‖ with centred codes.
+///
+/// - Parameter codes: T×k.
+/// - Returns: k×N.
+package func regressedMaps(_ codes: Matrix<Float>, signals Z: ScaledSignals) throws -> Matrix<Double> {
+  let C = Matrix<Double>(codes)
+  C.addToRows(C.columnMeans, scaledBy: -1)
+  let inverse = try pseudoInverse(C.T * C)
+  let rows = Matrix<Float>(C).T
+  let D = Matrix<Double>(rows: C.columns, columns: Z.columns)
+  for columns in Z.tiles { D.columns(columns).assign(inverse * Matrix<Double>(rows * Z.tile(columns))) }
+  return D
+}
+
+/// Rows with mean 0 and variance 1 (ddof 1), the largest entry positive; a row that does not vary is zero.
+private func standardisedMaps(_ maps: Matrix<Double>) -> Matrix<Double> {
+  let z = maps.copy()
+  for i in 0..<z.rows {
+    let row = z.row(i)
+    let center = mean(row)
+    let deviation = standardDeviation(row, ddof: 1)
+    let factor = deviation > 0 ? dominantSign(row.map { $0 - center }) / deviation : 0
+    z.rows(i..<(i + 1)).assign(Matrix(rows: 1, columns: z.columns, values: row.map { ($0 - center) * factor }))
+  }
+  return z
+}
+
+private func ordered(
+  _ z: Matrix<Double>, explained: [Double], _ order: [Int], _ courses: Matrix<Double>
+) -> FunctionalNetworks {
   let sorted = z.gathering(rows: order)
   let kurtosis = (0..<sorted.rows).map { i in
-    sorted.row(i).reduce(0) { $0 + $1 * $1 * $1 * $1 } / Double(N) - 3
+    sorted.row(i).reduce(0) { $0 + $1 * $1 * $1 * $1 } / Double(z.columns) - 3
   }
-  courses.scale(by: 1 / Double(N))
   return FunctionalNetworks(
     z: sorted, explained: order.map { explained[$0] }, kurtosis: kurtosis,
     courses: courses.T.gathering(rows: order).T)

@@ -6,10 +6,14 @@ import Numerics
 
 /// How a random set is like the one it stands for.
 package enum SetMatch: String, Sendable, CaseIterable {
-  /// Each unit is replaced by one of the 12 free ones nearest in log energy.
-  case energy
-  /// As many units, any.
-  case size
+  case energy, size
+
+  package var meaning: String {
+    switch self {
+    case .energy: "each unit is replaced by one of the 12 free ones nearest in log energy"
+    case .size: "as many units, any"
+    }
+  }
 }
 
 /// Units that random sets are drawn from.

@@ -6,6 +6,7 @@ package enum NetworkError: Error, Equatable, CustomStringConvertible {
   case rankTooLow(rank: Int, asked: Int)
   case notFinite(column: Int)
   case diverged(attempts: Int)
+  case noneHeldOut(windows: Int, hold: Int)
 
   package var description: String {
     switch self {
@@ -16,6 +17,8 @@ package enum NetworkError: Error, Equatable, CustomStringConvertible {
     case .rankTooLow(let rank, let asked):
       "the signals span \(rank) dimensions, fewer than the \(asked) components asked for"
     case .notFinite(let column): "signal \(column) holds NaN or infinity"
+    case .noneHeldOut(let windows, let hold):
+      "\(windows) samples leave none to hold out; every \(hold)th is held out"
     case .diverged(let attempts): "the search for networks overflowed from \(attempts) random starts"
     }
   }

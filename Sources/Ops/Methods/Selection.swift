@@ -49,10 +49,14 @@ package struct ScoredLayer: Sendable {
 
 /// What a rate is a share of.
 package enum RateBase: String, Sendable, CaseIterable {
-  /// The linear parameters of all blocks (FLAP, FANG).
-  case block
-  /// All parameters, embeddings and head included (CanICA).
-  case total
+  case block, total
+
+  package var meaning: String {
+    switch self {
+    case .block: "the linear parameters of the blocks, as FLAP and FANG count"
+    case .total: "all parameters of the model, as CanICA counts"
+    }
+  }
 }
 
 /// Which units of a layer stay.
@@ -119,12 +123,14 @@ package enum SelectionError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// 0.1234 as `12.34%`.
+/// 0.1234 as `12.34%`, 0.3 as `30%`.
 func percent(_ rate: Double) -> String {
   guard rate.isFinite, abs(rate) < 1e6 else { return "\(rate)" }
   let hundredths = Int((rate * 10_000).rounded())
-  let digits = String(abs(hundredths) % 100)
-  return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100).\(digits.count < 2 ? "0" : "")\(digits)%"
+  var digits = "\(abs(hundredths) % 100)"
+  if digits.count < 2 { digits = "0" + digits }
+  while digits.hasSuffix("0") { digits.removeLast() }
+  return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100)\(digits.isEmpty ? "" : ".")\(digits)%"
 }
 
 // MARK: Units that compete across layers

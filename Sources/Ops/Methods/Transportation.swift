@@ -89,12 +89,15 @@ package func assignGreedily(_ S: Matrix<Double>, capacities: [Int]) throws -> As
 
 /// How the rows of S are put on one scale before assignment.
 package enum AffinityScale: String, Sendable, CaseIterable {
-  /// As they are.
-  case raw
-  /// Each row divided by its sum, so that every cluster has the same say.
-  case rowsum
-  /// Each row replaced by ranks in (0, 1], ties by index.
-  case rank
+  case raw, rowsum, rank
+
+  package var meaning: String {
+    switch self {
+    case .raw: "scores as they are"
+    case .rowsum: "each cluster's scores sum to 1"
+    case .rank: "each cluster's scores as ranks, ties by index"
+    }
+  }
 }
 
 /// - Parameter S: K×n.

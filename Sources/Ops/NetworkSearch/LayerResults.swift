@@ -23,26 +23,26 @@ final class LayerResults {
     module = search.module
     signals = search.signalNames
     sizes = layers.map { search.activations.structure.units[search.module][$0] }
-    components = search.analysis.components
+    components = search.finder.components
     let lengths = search.runs.map(\.tokens.count)
     tokens = lengths.indices.map { run in
       let start = lengths[..<run].reduce(0, +)
       return start..<(start + lengths[run])
     }
-    let keepsMaps = search.analysis.keepsMaps
+    let keepsMaps = search.finder.keepsMaps
     maps = keepsMaps ? Matrix(rows: lengths.count * components, columns: signals.count * sizes.reduce(0, +)) : nil
     courses = keepsMaps ? Matrix(rows: components, columns: lengths.reduce(0, +)) : nil
   }
 
-  func add(_ run: Int, _ networks: FunctionalNetworks, _ found: Unmixing, signals scaled: ScaledSignals, key: Double) {
-    let z = networks.z
+  func add(_ run: Int, _ found: FoundNetworks, key: Double) {
+    let (networks, z) = (found.networks, found.networks.z)
     if let first {
       let match = matchNetworks(first, z)
-      runs.append(stats(networks, found, scaled, key, similarity: mean(match.similarity)))
+      runs.append(stats(found, key, similarity: mean(match.similarity)))
     } else {
       // In the precision in which it is saved, so that a resumed search compares the same numbers.
       first = Matrix<Double>(Matrix<Float>(z))
-      runs.append(stats(networks, found, scaled, key, similarity: 1))
+      runs.append(stats(found, key, similarity: 1))
     }
     map(run)?.assign(Matrix<Float>(z))
     course(run)?.assign(Matrix<Float>(networks.courses).T)
@@ -51,10 +51,8 @@ final class LayerResults {
   private func map(_ run: Int) -> Matrix<Float>? { maps?.rows((run * components)..<((run + 1) * components)) }
   private func course(_ run: Int) -> Matrix<Float>? { courses?.columns(tokens[run]) }
 
-  private func stats(
-    _ networks: FunctionalNetworks, _ found: Unmixing, _ scaled: ScaledSignals, _ key: Double, similarity: Double
-  ) -> RunNetworks {
-    let z = networks.z
+  private func stats(_ found: FoundNetworks, _ key: Double, similarity: Double) -> RunNetworks {
+    let (networks, z) = (found.networks, found.networks.z)
     let (units, halves) = (self.units, signals.count)
     var memberships = [Int32](repeating: 0, count: units)
     var keyUnits = sizes.map { _ in [Int32](repeating: 0, count: components) }
@@ -76,8 +74,9 @@ final class LayerResults {
       explained: networks.explained, kurtosis: networks.kurtosis, keyUnits: keyUnits,
       maxAbsZ: keyNeuronScores(z, halves: halves, .maximum).map { Float($0) },
       sumOfSquares: keyNeuronScores(z, halves: halves, .sumOfSquares).map { Float($0) }, memberships: memberships,
-      tokens: scaled.rows, iterations: found.iterations, change: found.change, hasConverged: found.hasConverged,
-      restart: found.restart, reseeds: found.reseeds, dead: scaled.dead.count, similarity: similarity)
+      tokens: found.signals.rows, iterations: found.iterations, change: found.change, hasConverged: found.hasConverged,
+      restart: found.restart, reseeds: found.reseeds, dead: found.signals.dead.count, similarity: similarity,
+      code: found.code)
   }
 
   /// What is published when all runs are in.

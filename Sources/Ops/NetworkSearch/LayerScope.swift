@@ -2,15 +2,17 @@ import Kernel
 
 /// Which layers are analysed together.
 enum LayerScope: ParameterValue, Hashable {
-  /// Each by itself.
   case layer
-  /// So many neighbouring layers, starting at each layer in turn.
   case window(Int)
-  /// All at once.
   case global
 
   static var kind: String { "one of layer, global, or a window of layers such as window:3" }
-  static var choices: [String]? { ["layer", "window:3", "global"] }
+  static var choices: [String]? { meanings.map(\.key) }
+  static var choiceMeanings: [String: String] { Dictionary(uniqueKeysWithValues: meanings.map { ($0, $1) }) }
+  private static let meanings: KeyValuePairs = [
+    "layer": "each layer by itself", "window:3": "so many neighbouring layers, starting at each layer in turn",
+    "global": "all layers at once",
+  ]
 
   init(literal: Literal) throws {
     let mismatch = Mismatch(expected: LayerScope.kind, found: literal)

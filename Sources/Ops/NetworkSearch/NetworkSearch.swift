@@ -16,7 +16,7 @@ struct NetworkSearch {
   let parts: [[Int]]
   /// Whether each layer is analysed by itself, so that one walk serves all.
   let isLayerwise: Bool
-  let analysis: NetworkAnalysis
+  let finder: any NetworkFinder
   /// What tells these networks from those of other calls, but for the layers of a part.
   let recorded: [String: JSONValue]
   let context: any RunContext
@@ -33,7 +33,7 @@ struct NetworkSearch {
   func found() throws -> [ArtifactReference] {
     var found = try parts.map { try context.existingChild(part: "layers", parameters: parameters($0)) }
     let missing = parts.indices.filter { found[$0] == nil }
-    if activations.keep.contains(.values) {
+    if sites.allSatisfy({ activations.kept(of: $0).contains(.values) }) {
       for part in missing { found[part] = try publishedFromValues(part) }
     } else if isLayerwise {
       let walk = ResumableWalk(network: model.network, sequences: corpus.sequences, context: context)
@@ -135,7 +135,7 @@ struct NetworkSearch {
     guard module == .attention, let heads = signals.first else { return signals }
     return try headSignals(
       heads, perUnit: model.configuration.queriesPerUnit, size: model.configuration.headSize,
-      scale: analysis.scale, subjects: run.subjects)
+      scale: finder.scale, subjects: run.subjects)
   }
 
   private func publish(_ results: LayerResults) throws -> ArtifactReference {
@@ -182,9 +182,9 @@ struct NetworkSearch {
   private func search(
     _ index: Int, _ signals: [Matrix<Float>], _ results: LayerResults, _ pulse: @escaping () throws -> Void
   ) throws {
-    let (networks, found, scaled) = try analysis.networks(
+    let found = try finder.networks(
       of: signals, subjects: runs[index].subjects,
-      name: "canica \(LayerNetworks.title(results.layers)) run \(index)", progress: pulse)
-    results.add(index, networks, found, signals: scaled, key: analysis.key)
+      name: "\(finder.method) \(LayerNetworks.title(results.layers)) run \(index)", progress: pulse)
+    results.add(index, found, key: finder.key)
   }
 }

@@ -27,10 +27,12 @@ extension Activations: Showable {
 
   /// Standard deviation of each feature by layer, features sorted. `y=` chooses the site, by default the last.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    guard keep.contains(.moments) else {
-      throw Diagnostic("only a capture with keep=moments has a plot", kind: .usage)
+    let drawn = sites(keeping: [.moments])
+    guard !drawn.isEmpty else {
+      throw Diagnostic(
+        "a picture of a capture shows its moments, and this one keeps \(keep.map(\.rawValue).joined(separator: ", "))",
+        hint: "capture with keep=moments", argument: "value", kind: .usage)
     }
-    let drawn = sites.filter { parts[$0] != nil }
     guard let site = request.y.map({ word in drawn.first { $0.rawValue == word } }) ?? drawn.last else {
       throw Diagnostic(
         "the capture has no site `\(request.y ?? "")`",
@@ -73,14 +75,13 @@ extension Rates: Showable {
             x: PlotAxis("block"), y: PlotAxis("share of the block's parameters removed", isRatio: true),
             names: rate.indices.map(String.init), groups: [.init("", values: rate)])))
     case "complexity":
-      let order = rate.indices.sorted { complexity[$0] < complexity[$1] }
       return Figure(
         title: "Rate of each block by its complexity, \(percent(target)) asked for", key: request.key,
         .lines(
           LinePlot(
             x: PlotAxis("functional complexity of the block"),
             y: PlotAxis("share of the block's parameters removed", isRatio: true),
-            series: order.map { .init("block \($0)", x: [complexity[$0]], y: [rate[$0]]) },
+            series: rate.indices.map { .init("block \($0)", x: [complexity[$0]], y: [rate[$0]]) },
             reference: .init("asked for", y: target))))
     case .some(let x):
       throw Diagnostic("rates have no plot over \(x); there is x=complexity", argument: "x", kind: .usage)
@@ -111,13 +112,22 @@ extension Clusters: Showable {
 
   /// Share of the tokens in each cluster of each layer.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    Figure(
+    if let kinds {
+      // The same for every layer.
+      return Figure(
+        title: "Share of the tokens in each kind of text", key: request.key,
+        .bars(
+          BarPlot(
+            x: PlotAxis("kind of text"), y: PlotAxis("share of tokens", isRatio: true), names: kinds.names,
+            groups: [.init("", values: (size.first ?? []).map { Double($0) / Double(max(1, tokens)) })])))
+    }
+    return Figure(
       title: "Share of the tokens in each kind of context", key: request.key,
       .heatMap(
         HeatMap(
           rows: PlotAxis("layer"), columns: PlotAxis("cluster"), value: PlotAxis("share of tokens", isRatio: true),
           rowCount: layers.count, columnCount: count, values: size.joined().map { Double($0) / Double(max(1, tokens)) },
-          rowNames: layers.map(String.init), columnNames: kinds?.names ?? [])))
+          rowNames: layers.map(String.init))))
   }
 }
 

@@ -55,7 +55,7 @@ extension Descriptions: Showable {
     let (line, part, set) = try found(name)
     func text(_ value: Double) -> String { value.isNaN ? "unknown" : formatted((value * 1000).rounded() / 1000) }
     var rows: [(name: String, value: TableData.Cell)] = [
-      ("\(noun)", .text("\(LayerNetworks.title(line.layers)), \(noun) \(line.name), \(line.keys) key units")),
+      ("\(noun)", .text("\(LayerNetworks.title(part.layers)), \(noun) \(line.name), \(line.keys) key units")),
       ("found again", .text("other seed \(text(set.again)), other text \(text(set.otherText))")),
       ("active at", .text(set.words)),
       (
@@ -82,8 +82,8 @@ extension Descriptions: Showable {
           .text("\(place.before)[\(place.text)]\(place.after)")
         ))
     }
-    if line.layers.count > 1 {
-      let shares = zip(line.layers, set.spread).map { "\($0): \(percent($1))" }
+    if part.layers.count > 1 {
+      let shares = zip(part.layers, set.spread).map { "\($0): \(percent($1))" }
       let entropy = set.spread.reduce(0) { $0 - ($1 > 0 ? $1 * log($1) : 0) }
       rows.append(("layers", .text("\(shares.joined(separator: ", ")); \(formatted(exp(entropy))) effective")))
     }
@@ -99,13 +99,7 @@ extension Descriptions: Showable {
     switch request.y {
     case nil, "auroc":
       title = "How well rules find the events of each \(noun) in another text"
-      content = .bars(
-        BarPlot(
-          x: PlotAxis(noun), y: PlotAxis("AUROC of the rules"), names: shown.map(label),
-          groups: [
-            .init("\(noun)s", values: shown.map(\.auroc)), .init("random sets, median", values: shown.map(\.random)),
-            .init("random sets of the layer, 95%", values: shown.map(\.randomLimit)),
-          ]))
+      content = shown.count > 24 ? .lines(ranked(shown)) : .bars(bars(shown))
     case "facts":
       title = "What each fact tells of each \(noun) in another text"
       var rows: [[Double]] = []
@@ -122,7 +116,7 @@ extension Descriptions: Showable {
           rowNames: shown.map(label), columnNames: facts))
     case "position":
       title = "How active \(noun)s are along a window"
-      content = .lines(try positions(shown))
+      content = .heatMap(try positions(shown))
     case .some(let y):
       throw Diagnostic(
         "descriptions have no plot of \(y); there are y=auroc, y=facts and y=position", argument: "y", kind: .usage)
@@ -130,16 +124,42 @@ extension Descriptions: Showable {
     return Figure(title: title, key: request.key, content)
   }
 
-  /// The median over windows of the first eight courses at each place, in deviations of the course.
-  private func positions(_ shown: [Line]) throws -> LinePlot {
-    let series = try shown.prefix(8).map { line -> LinePlot.Series in
-      let part = try part(line.part)
-      let profile = CourseProfile(part, part.sets.firstIndex { $0.name == line.name } ?? 0)
-      let median = profile.medianByPlace
-      return LinePlot.Series(label(line), x: median.indices.map(Double.init), y: median)
-    }
+  /// What is held against each other: the rules, and those of random sets.
+  private func judged(_ shown: [Line]) -> [(name: String, values: [Double])] {
+    [
+      ("\(noun)s", shown.map(\.auroc)), ("random sets, median", shown.map(\.random)),
+      ("random sets, 95%", shown.map(\.randomLimit)),
+    ]
+  }
+
+  private func bars(_ shown: [Line]) -> BarPlot {
+    BarPlot(
+      x: PlotAxis(noun), y: PlotAxis("AUROC of the rules"), names: shown.map(label),
+      groups: judged(shown).map { .init($0.name, values: $0.values) })
+  }
+
+  /// Where bars would be too many: from the one that is described best to the one that is described worst.
+  private func ranked(_ shown: [Line]) -> LinePlot {
+    let order = argsort(shown.map(\.auroc), descending: true)
     return LinePlot(
-      x: PlotAxis("token of the window", isWhole: true), y: PlotAxis("median activity", unit: "sd"), series: series)
+      x: PlotAxis("\(noun)s from best to worst described", isWhole: true), y: PlotAxis("AUROC of the rules"),
+      series: judged(order.map { shown[$0] }).map { name, values in
+        .init(name, x: values.indices.map { Double($0 + 1) }, y: values)
+      })
+  }
+
+  /// The median over windows of each course at each place, in deviations of the course.
+  private func positions(_ shown: [Line]) throws -> HeatMap {
+    let rows = try shown.map { line -> [Double] in
+      let part = try part(line.part)
+      return CourseProfile(part, part.sets.firstIndex { $0.name == line.name } ?? 0).medianByPlace
+    }
+    let width = rows.map(\.count).max() ?? 0
+    return HeatMap(
+      rows: PlotAxis(noun), columns: PlotAxis("token of the window"),
+      value: PlotAxis("median activity", unit: "standard deviations"), scale: .diverging, rowCount: rows.count,
+      columnCount: width, values: rows.flatMap { $0 + Array(repeating: .nan, count: width - $0.count) },
+      rowNames: shown.map(label))
   }
 
   private func label(_ line: Line) -> String { "\(line.layers[0]):\(line.name)" }

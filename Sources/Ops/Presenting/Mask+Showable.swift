@@ -21,18 +21,12 @@ extension Mask: Showable {
 
   /// Share kept of each module in each layer.
   public func figure(_ request: PlotRequest) throws -> Figure {
-    let layers = (0..<structure.layers).map(Double.init)
-    let series = keep.modules().map { module in
-      LinePlot.Series(
-        "\(module.unitName)s", x: layers,
-        y: (keep[module] ?? []).map { row in Double(row.count { $0 }) / Double(max(1, row.count)) })
+    let shares = keep.modules().map { module in
+      (module, (keep[module] ?? []).map { row in Double(row.count { $0 }) / Double(max(1, row.count)) })
     }
     return Figure(
       title: "What each layer keeps, \(percent(blockRate)) of the blocks removed", key: request.key,
-      .lines(
-        LinePlot(
-          x: PlotAxis("layer", isWhole: true), y: PlotAxis("share kept", isRatio: true), series: series,
-          reference: .init("mean over parameters", y: 1 - unprunedRate))))
+      .lines(.kept(shares, reference: .init("mean over parameters", y: 1 - unprunedRate))))
   }
 }
 
@@ -87,22 +81,22 @@ extension Scores: Showable {
       return LinePlot.Series(
         "layer \(layer)", x: shown.map { Double($0) / Double(max(1, sorted.count - 1)) }, y: shown.map { sorted[$0] })
     }
-    let isPositive = series.allSatisfy { $0.y.allSatisfy { $0 > 0 } }
     return Figure(
-      title: "\(method.prefix(1).uppercased() + method.dropFirst()) scores of the \(module.unitName)s, by layer",
-      key: request.key,
+      title: "Scores of the \(module.unitName)s in each layer", key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis("\(module.axis)s from least to most important", isRatio: true),
-          y: PlotAxis("score", spacing: isPositive ? .logarithmic : .linear), series: series)))
+          x: PlotAxis("\(module.unitName)s from least to most important", isRatio: true),
+          y: PlotAxis("score (\(method))", spreadOf: series), series: series)))
   }
 
   private func blockFigure(_ request: PlotRequest) throws -> Figure {
     let known = try (request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers))
       .filter { block?[$0].isFinite == true }
-    let series = LinePlot.Series("blocks", x: known.map(Double.init), y: known.compactMap { block?[$0] })
+    let series = [LinePlot.Series("", x: known.map(Double.init), y: known.compactMap { block?[$0] })]
     return Figure(
-      title: "Scores of the blocks", key: request.key,
-      .lines(LinePlot(x: PlotAxis("layer", isWhole: true), y: PlotAxis("score"), series: [series])))
+      title: "Score of each block", key: request.key,
+      .lines(
+        LinePlot(
+          x: PlotAxis("block", isWhole: true), y: PlotAxis("score (\(method))", spreadOf: series), series: series)))
   }
 }

@@ -17,19 +17,24 @@ extension Networks: Showable {
         stability[part].isNaN ? .missing : .number(stability[part]), .number(mean(keyShare[part].map { mean($0) })),
         .ratio(withoutKey[part]),
         .number(row.min() ?? .nan), .number(quantile(row, 0.5)), .number(row.max() ?? .nan),
-      ]
+      ] + (codes[part].map(cells) ?? [])
     }
     return TableData(
       columns: [
         "layer", "runs", "networks", "converged", "stability", "key_share", "without_key", "min_max_abs_z",
         "median_max_abs_z",
         "max_abs_z",
-      ], rows: rows)
+      ] + (codes.contains { $0 != nil } ? ["fvu", "fvu_held", "pca_active_held", "pca_held"] : []), rows: rows)
+  }
+
+  private func cells(_ fit: CodeFit) -> [TableData.Cell] {
+    [fit.fvu, fit.fvuHeld, fit.pcaActive, fit.pcaK].map { $0.isNaN ? .missing : .number($0) }
   }
 
   /// Share of key neurons in each network of each layer; for one layer of `layers=`, its networks by neuron. Of layers
   /// analysed together it tells over which layers a network spreads. `y=` chooses
-  /// `time` (how the networks come and go over tokens) or `membership` (in how many networks neurons are key).
+  /// `time` (how the networks come and go over tokens), `membership` (in how many networks neurons are key) or `gain` (how
+  /// much a code explains).
   public func figure(_ request: PlotRequest) throws -> Figure {
     let chosen = try request.layers?.resolved(count: structure.layers).filter(layers.contains) ?? layers
     guard let layer = chosen.first else {
@@ -47,13 +52,16 @@ extension Networks: Showable {
       content = .heatMap(shares(chosen))
     case "time":
       title = "How networks of layer \(layer) come and go"
-      content = .lines(try courses(layer))
+      content = .heatMap(try courses(layer))
     case "membership":
       title = "In how many networks \(units) are key"
       content = .lines(membership(chosen))
+    case "gain":
+      title = "What a code holds beyond as many principal components"
+      content = .lines(try unexplained())
     case .some(let y):
       throw Diagnostic(
-        "networks have no plot of \(y); there are y=time and y=membership", argument: "y", kind: .usage)
+        "networks have no plot of \(y); there are y=time, y=membership and y=gain", argument: "y", kind: .usage)
     }
     return Figure(title: title, key: request.key, content)
   }
@@ -96,17 +104,31 @@ extension Networks: Showable {
       columnNames: (0..<width).map { String($0 * places.count / width) })
   }
 
-  /// The first four networks of one layer over the first 128 tokens.
-  private func courses(_ layer: Int) throws -> LinePlot {
+  /// The networks of one layer over the first 128 tokens.
+  private func courses(_ layer: Int) throws -> HeatMap {
     let courses = try part(layer: layer).courses(run: 0)
     let tokens = min(128, courses.columns)
-    let series = (0..<min(4, courses.rows)).map { component in
-      LinePlot.Series(
-        "network \(component)", x: (0..<tokens).map(Double.init),
-        y: courses.row(component).prefix(tokens).map(Double.init))
+    return HeatMap(
+      rows: PlotAxis("network of layer \(layer)"), columns: PlotAxis("token"),
+      value: PlotAxis("activity", unit: "standard deviations"), scale: .diverging, rowCount: courses.rows,
+      columnCount: tokens, values: (0..<courses.rows).flatMap { courses.row($0).prefix(tokens).map(Double.init) })
+  }
+
+  /// The share of the variance that a code leaves unexplained on held-out tokens, by layer, beside principal components.
+  private func unexplained() throws -> LinePlot {
+    let fits = codes.compactMap { $0 }
+    guard !fits.isEmpty else {
+      throw Diagnostic("y=gain is for networks of autoencode", argument: "y", kind: .usage)
     }
+    let x = partLayers.map { Double($0[0]) }
+    let active = fits.map(\.pcaActive)
+    let lines: [(String, [Double])] = [
+      ("code", fits.map(\.fvuHeld)), ("\(settings.components) principal components", fits.map(\.pcaK)),
+      ("as many as are active", active),
+    ]
     return LinePlot(
-      x: PlotAxis("token", isWhole: true), y: PlotAxis("activity", unit: "standard deviations"), series: series)
+      x: PlotAxis("layer", isWhole: true), y: PlotAxis("variance not explained, held out", isRatio: true),
+      series: lines.filter { $0.1.contains(where: \.isFinite) }.map { .init($0.0, x: x, y: $0.1) })
   }
 
   /// Share of the neurons that are key in so many networks of all runs, one curve per layer.

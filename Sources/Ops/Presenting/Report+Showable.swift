@@ -109,6 +109,22 @@ extension Report: Showable {
 }
 
 extension Corpus: Showable {
+  /// How often each token occurs, the most frequent first (Zipf 1935).
+  public func figure(_ request: PlotRequest) throws -> Figure {
+    var counts: [Int32: Int] = [:]
+    for token in tokens { counts[token, default: 0] += 1 }
+    let falling = counts.values.sorted(by: >)
+    // On a scale of powers, ranks that lie close together say the same.
+    let ranks = falling.indices.filter { $0 < 20 || $0 % max(1, falling.count / 400) == 0 || $0 == falling.count - 1 }
+    return Figure(
+      title: "How often each of \(falling.count) tokens occurs in a text of \(tokens.count)", key: request.key,
+      .lines(
+        LinePlot(
+          x: PlotAxis("rank of the token", spacing: .logarithmic),
+          y: PlotAxis("occurrences", spacing: .logarithmic),
+          series: [.init("", x: ranks.map { Double($0 + 1) }, y: ranks.map { Double(falling[$0]) })])))
+  }
+
   public func table(_ request: ShowRequest) throws -> TableData? {
     TableData(record: [
       ("tokens", .integer(tokens.count)), ("windows", .integer(windows)), ("text_sha256", .text(textHash)),
@@ -134,16 +150,10 @@ extension Model: Showable {
   public func figure(_ request: PlotRequest) throws -> Figure {
     let whole = Pruning.keepingAll(configuration)
     let blocks = pruning.blocks.isEmpty ? whole.blocks : pruning.blocks
-    let layers = blocks.indices.map(Double.init)
     return Figure(
       title: removedShare > 0
         ? "What each layer keeps, \(percent(removedShare)) of the blocks removed" : "What each layer keeps",
       key: request.key,
-      .lines(
-        LinePlot(
-          x: PlotAxis("layer", isWhole: true), y: PlotAxis("share kept", isRatio: true),
-          series: Module.allCases.reversed().map { module in
-            .init("\(module.unitName)s", x: layers, y: blocks.map { $0[module].keptShare })
-          })))
+      .lines(.kept(Module.allCases.map { module in (module, blocks.map { $0[module].keptShare }) })))
   }
 }

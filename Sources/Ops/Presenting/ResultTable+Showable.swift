@@ -17,8 +17,9 @@ extension ResultTable: Showable {
       })
   }
 
-  /// Lines of one measured column over another column, one line per value of `by`; bars when there is no x.
+  /// Lines of one measured column over another column, one line per value of `by`; without x bars, or lines over the layers.
   public func figure(_ request: PlotRequest) throws -> Figure {
+    if request.x == nil, request.y == nil, request.by == nil, let figure = layerFigure(request) { return figure }
     let y = request.y ?? names.first { !keys.contains($0) } ?? ""
     let values = try numbers(y, "y")
     let errors = (try? numbers(y + "_stderr", "y")) ?? []
@@ -29,7 +30,7 @@ extension ResultTable: Showable {
       return (values[row] - half)...(values[row] + half)
     }
     let quantity = Self.spoken(y)
-    let axis = PlotAxis(errors.isEmpty ? quantity : "\(quantity), with 95% interval")
+    let axis = PlotAxis(errors.isEmpty ? quantity : "\(quantity), with 95% interval", isRatio: isRatio(y))
     guard let x = request.x else {
       if request.by != nil {
         throw Diagnostic("by= tells lines apart, and without x= there are bars", argument: "by", kind: .usage)
@@ -45,7 +46,9 @@ extension ResultTable: Showable {
     let kinds = try request.by.map { try words($0) } ?? (0..<rows).map { _ in "" }
     var order: [String] = []
     for kind in kinds where !order.contains(kind) { order.append(kind) }
-    let reference = (0..<rows).first { positions[$0].isNaN && values[$0].isFinite }
+    // One row that has no place on the axis, such as the unpruned model, is a line to compare with.
+    let others = (0..<rows).filter { positions[$0].isNaN && values[$0].isFinite }
+    let reference = others.count == 1 ? others.first : nil
     let series = order.compactMap { kind -> LinePlot.Series? in
       let members = (0..<rows).filter { kinds[$0] == kind && positions[$0].isFinite }
         .sorted { positions[$0] < positions[$1] }
@@ -59,17 +62,20 @@ extension ResultTable: Showable {
       title: Self.sentence("\(quantity) over \(Self.spoken(x))\(by)"), key: request.key,
       .lines(
         LinePlot(
-          x: PlotAxis(Self.spoken(x), isRatio: isRatio(x)), y: axis, series: series,
-          reference: reference.map { .init(label($0), y: values[$0]) })))
+          x: PlotAxis(Self.spoken(x), isRatio: isRatio(x), isWhole: x == "layer"), y: axis, series: series,
+          reference: reference.map { .init(x == "layer" ? "all layers" : label($0), y: values[$0]) })))
   }
 
   /// `token_perplexity` as people say it.
-  private static func spoken(_ name: String) -> String { name.replacing("_", with: " ") }
+  static func spoken(_ name: String) -> String { name.replacing("_", with: " ") }
 
-  private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
+  static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
 
-  /// Whether a coordinate is one that scripts write in percent.
-  private func isRatio(_ name: String) -> Bool { name == "rate" || name.hasSuffix("_rate") }
+  /// Whether a column holds shares, which people read in percent.
+  private func isRatio(_ name: String) -> Bool {
+    name == "rate" || name == "kept" || name.hasSuffix("_rate") || name.hasPrefix("removed_of_")
+      || name.hasPrefix("above_")
+  }
 
   private func label(_ row: Int) -> String {
     if case .words(let labels)? = columns.first { return labels[row] }

@@ -3,9 +3,11 @@ import Kernel
 
 /// The bytes behind gzip, all members of the file one after the other.
 ///
-/// - Parameter name: the file, for errors.
-/// - Throws: a sentence when the file ends too early or is damaged.
-func gunzipped(_ bytes: [UInt8], name: String) throws -> [UInt8] {
+/// - Parameters:
+///   - name: the file, for errors.
+///   - limit: bytes that may come out; a thousand times as many as go in are possible.
+/// - Throws: a sentence when the file ends too early, is damaged, or holds too much.
+func gunzipped(_ bytes: [UInt8], name: String, atMost limit: Int) throws -> [UInt8] {
   var stream = z_stream()
   guard prn_inflate_start(&stream) == Z_OK else { throw Diagnostic("there is no memory to unpack \(name)") }
   defer { inflateEnd(&stream) }
@@ -27,6 +29,9 @@ func gunzipped(_ bytes: [UInt8], name: String) throws -> [UInt8] {
       let made = chunk.count - Int(stream.avail_out)
       taken += given - Int(stream.avail_in)
       result += chunk[..<made]
+      if result.count > limit {
+        throw Diagnostic("\(name) unpacks to more than \(limit) bytes, which memory has no room for", kind: .refused)
+      }
       switch status {
       case Z_OK where made > 0 || taken < input.count: continue
       case Z_STREAM_END where taken == input.count: return

@@ -18,8 +18,10 @@ struct TextFiles {
 
   let documents: [Document]
 
-  init(_ files: [ExternalFile]) throws {
-    documents = try files.flatMap { try $0.paths(matching: TextFiles.patterns) }.flatMap(TextFiles.documents)
+  /// - Parameter memory: bytes that packed files may unpack to, each.
+  init(_ files: [ExternalFile], memory: Int = .max) throws {
+    documents = try files.flatMap { try $0.paths(matching: TextFiles.patterns) }
+      .flatMap { try TextFiles.documents($0, memory) }
   }
 
   /// The text as it is; records, and files where there are several, with an empty line between them.
@@ -28,11 +30,11 @@ struct TextFiles {
   /// Records, and lines with their newlines as the data sets publish them: a line of white space only is an empty row.
   var rows: [[UInt8]] { documents.flatMap { $0.isRecord ? [$0.bytes] : $0.bytes.rows } }
 
-  private static func documents(_ path: String) throws -> [Document] {
+  private static func documents(_ path: String, _ memory: Int) throws -> [Document] {
     var bytes = try readFile(path)
     var name = (path as NSString).lastPathComponent
     if bytes.starts(with: [0x1f, 0x8b]) {
-      bytes = try gunzipped(bytes, name: name)
+      bytes = try gunzipped(bytes, name: name, atMost: memory)
       if name.hasSuffix(".gz") { name = String(name.dropLast(3)) }
     }
     guard name.hasSuffix(".jsonl") || name.hasSuffix(".json") else {

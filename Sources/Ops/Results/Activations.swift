@@ -4,27 +4,29 @@ import Transformer
 
 /// What a capture keeps of each site.
 public enum Statistic: String, Choice, Codable {
-  /// Every token's activations.
-  case values
-  /// Mean and variance of every feature, per cluster when clusters are given.
-  case moments
-  /// Sums of products of all pairs of features, per group and cluster when those are given.
-  case gram
-  /// Nothing: whoever needs the signals walks the model again, layer by layer.
-  case stream
+  case values, moments, gram, stream
+
+  public var meaning: String {
+    switch self {
+    case .values: "the activations of every token"
+    case .moments: "mean and variance of every feature, per cluster with by="
+    case .gram: "sums of products of all pairs of features, per group and cluster with groups= and by="
+    case .stream: "nothing: whoever needs the signals walks the model again, layer by layer"
+    }
+  }
 }
 
 extension Site: Choice, Codable {}
 
 /// What was captured of a model over a corpus; one child object per layer and site.
-public struct Activations: Artifact, InputValue {
+public struct Activations: Artifact, InputValue, SiteKeeping {
   public static let type = ArtifactType("activations")
 
   public let model: ArtifactReference
   public let corpus: ArtifactReference
   public let structure: Structure
   public let sites: [Site]
-  public let keep: [Statistic]
+  public let keep: [Kept]
   public let layers: [Int]
   public let tokens: Int
   /// Hashes of the text of the corpus and of what the model was calibrated on.
@@ -32,7 +34,7 @@ public struct Activations: Artifact, InputValue {
   /// The clusters and groups its parts are divided by.
   public let clusters: ArtifactReference?
   public let groups: ArtifactReference?
-  /// `parts[site][position in layers]`; empty for `keep=stream`.
+  /// `parts[site][position in layers]`; none of a site that keeps nothing but the stream.
   public let parts: [Site: [ArtifactReference]]
   let open: @Sendable (ArtifactReference) throws -> any ArtifactReader
 
@@ -63,7 +65,7 @@ public struct Activations: Artifact, InputValue {
   public func loadGroups() throws -> Groups? { try groups.map { try Groups(from: open($0)) } }
 
   public init(
-    model: ArtifactReference, corpus: ArtifactReference, structure: Structure, sites: [Site], keep: [Statistic],
+    model: ArtifactReference, corpus: ArtifactReference, structure: Structure, sites: [Site], keep: [Kept],
     layers: [Int], tokens: Int, calibration: [String], clusters: ArtifactReference?, groups: ArtifactReference?,
     parts: [Site: [ArtifactReference]], open: @escaping @Sendable (ArtifactReference) throws -> any ArtifactReader
   ) {
@@ -115,7 +117,7 @@ public struct Activations: Artifact, InputValue {
     }
     let sites = try words("site").compactMap(Site.init(rawValue:))
     self.sites = sites
-    keep = try words("keep").compactMap(Statistic.init(rawValue:))
+    keep = try words("keep").compactMap(Kept.init(rawValue:))
     layers = try reader.array("layer", as: Int32.self).map(Int.init)
     tokens = try reader.attribute("tokens").intValue ?? 0
     func child(_ name: String) throws -> ArtifactReference? {

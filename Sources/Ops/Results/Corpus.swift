@@ -114,4 +114,14 @@ extension Corpus {
       "the corpus was made with another tokenizer than the model's", hint: "make it with `text … model=` this model",
       argument: "corpus")
   }
+
+  /// - Throws: `Diagnostic` when the model has another tokenizer, or takes no sequence so long as one of these.
+  func requireWindows(of model: Model) throws {
+    try requireTokenizer(of: model)
+    let (longest, limit) = (sequences.longest, model.configuration.positions)
+    guard longest > limit else { return }
+    throw Diagnostic(
+      "the text has a sequence of \(longest) tokens, and the model takes \(limit)",
+      hint: pages == nil ? "cut it into windows: `text … samples=32 length=\(limit)`" : nil, argument: "corpus")
+  }
 }

@@ -17,19 +17,29 @@ public struct Descriptions: Artifact, InputValue {
 
   /// What the table says of a network.
   struct Line: Sendable {
-    var part: Int
-    var layers: [Int]
-    var name: String
-    var keys: Int
-    var rules: String
-    var auroc: Double
+    var part = 0
+    var layers: [Int] = []
+    var name = ""
+    var keys = 0
+    var rules = ""
+    var auroc = Double.nan
     /// Median of its own random sets, and what 95 % of those of its layer stay below.
-    var random: Double
-    var randomLimit: Double
-    var r2: Double
-    var randomR2: Double
-    var again: Double
-    var otherText: Double
+    var random = Double.nan
+    var randomLimit = Double.nan
+    var r2 = Double.nan
+    var randomR2 = Double.nan
+    var again = Double.nan
+    var otherText = Double.nan
+
+    /// What the file knows of the layers; the part has them all.
+    fileprivate var firstLayer: Int {
+      get { layers.first ?? 0 }
+      set { layers = [newValue] }
+    }
+    fileprivate var lastLayer: Int {
+      get { layers.last ?? 0 }
+      set { layers = Array(firstLayer...max(firstLayer, newValue)) }
+    }
 
     /// Whether the rules find its events better than rules find those of random sets.
     var isBetter: Bool { auroc > randomLimit }
@@ -83,46 +93,30 @@ public struct Descriptions: Artifact, InputValue {
     for part in parts { try writer.child(part) }
     try writer.attribute("of", .string(noun))
     try writer.attribute("described_content", .string(described))
-    try writer.vector("part", lines.map { Int32($0.part) }, axis: "network", meaning: "which child")
-    try writer.vector("first_layer", lines.map { Int32($0.layers.first ?? 0) }, axis: "network")
-    try writer.vector("last_layer", lines.map { Int32($0.layers.last ?? 0) }, axis: "network")
-    try writer.strings("name", lines.map(\.name), axis: "network")
-    try writer.strings("rules", lines.map(\.rules), axis: "network")
-    try writer.vector("keys", lines.map { Int32($0.keys) }, axis: "network", meaning: "key units")
-    for (name, meaning, value) in Descriptions.columns {
-      try writer.vector(name, lines.map { $0[keyPath: value] }, axis: "network", meaning: meaning)
-    }
+    try writer.columns(Descriptions.columns, of: lines, axis: "network")
     try writer.preview(
       title: "AUROC of the rules of each \(noun)", values: lines.prefix(4096).map { Float($0.auroc) }, axis: "network")
   }
 
-  private static let columns: [(String, String, WritableKeyPath<Line, Double> & Sendable)] = [
-    ("auroc", "rules against events of the other text", \.auroc), ("random", "median of random sets", \.random),
-    ("random_limit", "95% of the random sets of the layer are below", \.randomLimit),
-    ("r2", "share of the course that all facts explain in the other text", \.r2),
-    ("random_r2", "median of random sets", \.randomR2),
-    ("again", "|correlation| with the partner found from another seed", \.again),
-    ("other_text", "|correlation| with the partner found in the other text", \.otherText),
+  private static let columns: [Column<Line>] = [
+    .whole("part", as: Int32.self, \.part, "which child"), .whole("first_layer", as: Int32.self, \.firstLayer),
+    .whole("last_layer", as: Int32.self, \.lastLayer), .text("name", \.name), .text("rules", \.rules),
+    .whole("keys", as: Int32.self, \.keys, "key units"),
+    .number("auroc", \.auroc, "rules against events of the other text"),
+    .number("random", \.random, "median of random sets"),
+    .number("random_limit", \.randomLimit, "95% of the random sets of the layer are below"),
+    .number("r2", \.r2, "share of the course that all facts explain in the other text"),
+    .number("random_r2", \.randomR2, "median of random sets"),
+    .number("again", \.again, "|correlation| with the partner found from another seed"),
+    .number("other_text", \.otherText, "|correlation| with the partner found in the other text"),
   ]
 
   public init(from reader: any ArtifactReader) throws {
     noun = try reader.attribute("of").stringValue ?? ""
     described = try reader.attribute("described_content").stringValue ?? ""
     parts = try reader.children
-    let names = try reader.strings("name")
-    let rules = try reader.strings("rules")
-    func whole(_ path: String) throws -> [Int] { try reader.array(path, as: Int32.self).map { Int($0) } }
-    let (part, first, last, keys) = (
-      try whole("part"), try whole("first_layer"), try whole("last_layer"), try whole("keys")
-    )
-    var lines = names.indices.map { i in
-      Line(
-        part: part[i], layers: Array(first[i]...last[i]), name: names[i], keys: keys[i], rules: rules[i], auroc: .nan,
-        random: .nan, randomLimit: .nan, r2: .nan, randomR2: .nan, again: .nan, otherText: .nan)
-    }
-    for (name, _, value) in Descriptions.columns {
-      for (i, number) in try reader.array(name, as: Double.self).enumerated() { lines[i][keyPath: value] = number }
-    }
+    var lines = Array(repeating: Line(), count: try reader.shape("part")[0])
+    try reader.fill(&lines, Descriptions.columns)
     self.lines = lines
     open = { try reader.open($0) }
   }

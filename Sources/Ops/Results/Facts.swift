@@ -13,13 +13,15 @@ extension Corpus {
   public struct Facts: Codable, Sendable {
     /// Whether the text is not cut into windows.
     var whole: Bool
+    /// Whether pages are told apart.
+    var pages: Bool?
   }
 }
 
 extension Activations {
-  public struct Facts: Codable, Sendable {
+  public struct Facts: SiteKeeping, Codable, Sendable {
     var sites: [Site]
-    var keep: [Statistic]
+    var keep: [Kept]
     /// Whether what is kept is divided by token clusters, and by groups of neurons.
     var clustered: Bool
     var grouped: Bool
@@ -47,6 +49,8 @@ extension Scores {
     var grouping: Grouping.Kind?
     /// Blocks of the model.
     var layers: Int?
+    /// Whether units of different layers compare.
+    var comparesLayers: Bool?
     /// Whether units are judged, and whether whole blocks are.
     var pieces = true
     var blocks = false

@@ -132,6 +132,7 @@ public struct LayerNetworks: Artifact {
     try perRun("search/converged", "1 = the turn fell below the tolerance") { UInt8($0.hasConverged ? 1 : 0) }
     try perRun("search/restart", "start that won") { Int32($0.restart) }
     try perRun("search/reseeds", "fresh starts after overflow") { Int32($0.reseeds) }
+    try CodeFit.write(runs.map(\.code), to: writer, axis: "run", in: "search/")
     try perRun("search/dead", "signals without variance") { Int32($0.dead) }
     try perRun(
       "search/similarity", "mean |correlation| with the networks of the first run, paired one to one", \.similarity)
@@ -169,13 +170,15 @@ public struct LayerNetworks: Artifact {
     let reseeds = try reader.array("search/reseeds", as: Int32.self)
     let dead = try reader.array("search/dead", as: Int32.self)
     let similarity = try reader.array("search/similarity", as: Double.self)
+    let codes = try CodeFit.read(from: reader, tokens.count, in: "search/")
     runs = tokens.indices.map { run in
       RunNetworks(
         explained: explained[run], kurtosis: kurtosis[run],
         keyUnits: Array(keyUnits[(run * layers.count)..<((run + 1) * layers.count)]),
         maxAbsZ: maxAbsZ[run], sumOfSquares: sums[run], memberships: memberships[run], tokens: Int(tokens[run]),
         iterations: Int(iterations[run]), change: change[run], hasConverged: converged[run] == 1,
-        restart: Int(restart[run]), reseeds: Int(reseeds[run]), dead: Int(dead[run]), similarity: similarity[run])
+        restart: Int(restart[run]), reseeds: Int(reseeds[run]), dead: Int(dead[run]), similarity: similarity[run],
+        code: codes[run])
     }
   }
 }
@@ -200,6 +203,8 @@ public struct RunNetworks: Sendable {
   public var dead: Int
   /// Mean |correlation| with the first run's networks; 1 for the first.
   public var similarity: Double
+  /// Of a sparse code, how well it explains the signals.
+  var code: CodeFit?
 }
 
 extension ArtifactReader {

@@ -124,25 +124,31 @@ public struct Lesions: Artifact, InputValue {
 // MARK: - The file
 
 extension Lesions {
-  private static let numbers: [(String, String, WritableKeyPath<Row, Double> & Sendable)] = [
-    ("share", "share of the layer's units that are out", \.share),
-    ("change", "change of the loss, nats per target", \.change),
-    ("estimate", "by the derivative alone", \.estimate), ("z", "against random sets", \.z),
-    ("adjusted", "against random sets of the same energy", \.adjusted),
-    ("energy_share", "share of the random changes that log energy explains", \.energyShare),
-    ("p", "chance of a random set costing as much", \.p), ("holm", "p for all lesions together", \.holm),
-    ("energy", "mean of |W h|^2 of what is out", \.energy),
+  private static let columns: [Column<Row>] = [
+    .number("share", \.share, "share of the layer's units that are out"),
+    .number("change", \.change, "change of the loss, nats per target"),
+    .number("estimate", \.estimate, "by the derivative alone"), .number("z", \.z, "against random sets"),
+    .number("adjusted", \.adjusted, "against random sets of the same energy"),
+    .number("energy_share", \.energyShare, "share of the random changes that log energy explains"),
+    .number("p", \.p, "chance of a random set costing as much"),
+    .number("holm", \.holm, "p for all lesions together"),
+    .number("energy", \.energy, "mean of |W h|^2 of what is out"),
+    .list("null/change", \.null, per: "draw", "change of random sets"),
+    .list("null/energy", \.nullEnergy, per: "draw", "energy of random sets"),
+    .list("class/change", \.byKind, per: "kind", "change by class of target"),
+    .list("class/specificity", \.specificity, per: "kind", "change above the mean of the classes"),
+    .list("class/z", \.kindZ, per: "kind", "specificity against random sets"),
+    .list("class/p", \.kindP, per: "kind", "chance of a random set deviating as much"),
+    .list("class/q", \.kindQ, per: "kind", "false discovery rate over lesions and classes"),
+    .list("cell/sum", \.sums, per: "cell", "sum of changes, nats"),
+    .list("cell/targets", \.counts, per: "cell", "targets"),
+    .lists("null/class", \.nullByKind, per: "draw", "kind", "change of random sets by class"),
   ]
-  /// With an axis of their own beside that of lesions.
-  private static let lists: [(String, String, String, WritableKeyPath<Row, [Double]> & Sendable)] = [
-    ("null/change", "draw", "change of random sets", \.null),
-    ("null/energy", "draw", "energy of random sets", \.nullEnergy),
-    ("class/change", "kind", "change by class of target", \.byKind),
-    ("class/specificity", "kind", "change above the mean of the classes", \.specificity),
-    ("class/z", "kind", "specificity against random sets", \.kindZ),
-    ("class/p", "kind", "chance of a random set deviating as much", \.kindP),
-    ("class/q", "kind", "false discovery rate over lesions and classes", \.kindQ),
-    ("cell/sum", "cell", "sum of changes, nats", \.sums), ("cell/targets", "cell", "targets", \.counts),
+  private static let pairColumns: [Column<Pair>] = [
+    .whole("first", as: Int32.self, \.first), .whole("second", as: Int32.self, \.second),
+    .whole("first_class", as: Int32.self, \.found.first), .whole("second_class", as: Int32.self, \.found.second),
+    .number("first_effect", \.found.effects.0), .number("second_effect", \.found.effects.1),
+    .number("p", \.found.p), .number("q", \.q),
   ]
 
   public func write(to writer: any ArtifactWriter) throws {
@@ -157,46 +163,17 @@ extension Lesions {
     try writer.text(
       "layers", JSONValue.array(rows.map { .array($0.layers.map(JSONValue.integer)) }).canonical)
     try writer.vector("units", rows.map { Int32($0.units) }, axis: "lesion", meaning: "units that are out")
-    for (name, meaning, value) in Lesions.numbers {
-      try writer.vector(name, rows.map { $0[keyPath: value] }, axis: "lesion", meaning: meaning)
-    }
-    for (path, axis, meaning, value) in Lesions.lists {
-      let width = rows.first?[keyPath: value].count ?? 0
-      guard width > 0 else { continue }
-      try writer.array(
-        path, rows.flatMap { $0[keyPath: value] }, shape: [rows.count, width], axes: ["lesion", axis], meaning: meaning)
-    }
-    if let first = rows.first, !first.nullByKind.isEmpty, !kinds.isEmpty {
-      try writer.array(
-        "null/class", rows.flatMap { $0.nullByKind.joined() },
-        shape: [rows.count, first.nullByKind.count, kinds.count],
-        axes: ["lesion", "draw", "kind"], meaning: "change of random sets by class")
-    }
+    try writer.columns(Lesions.columns, of: rows, axis: "lesion")
     if !kinds.isEmpty {
       try writer.strings("class/name", kinds, axis: "kind")
       try writer.vector("cell/class", cellKinds.map { Int32($0) }, axis: "cell", meaning: "class of the cell")
     }
-    try write(pairs, "pair", to: writer)
-    try write(randomPairs, "random_pair", to: writer)
+    for (group, pairs) in [("pair", pairs), ("random_pair", randomPairs)] where !pairs.isEmpty {
+      try writer.columns(Lesions.pairColumns, of: pairs, axis: group, in: group + "/")
+    }
     try writer.preview(
       title: "change of the loss without each \(noun)", values: rows.prefix(4096).map { Float($0.change) },
       axis: "lesion")
-  }
-
-  private func write(_ pairs: [Pair], _ group: String, to writer: any ArtifactWriter) throws {
-    guard !pairs.isEmpty else { return }
-    for (name, value) in [
-      ("first", \Pair.first), ("second", \Pair.second), ("first_class", \Pair.found.first),
-      ("second_class", \Pair.found.second),
-    ] as [(String, KeyPath<Pair, Int>)] {
-      try writer.vector("\(group)/\(name)", pairs.map { Int32($0[keyPath: value]) }, axis: group)
-    }
-    for (name, value) in [
-      ("first_effect", \Pair.found.effects.0), ("second_effect", \Pair.found.effects.1), ("p", \Pair.found.p),
-      ("q", \Pair.q),
-    ] as [(String, KeyPath<Pair, Double>)] {
-      try writer.vector("\(group)/\(name)", pairs.map { $0[keyPath: value] }, axis: group)
-    }
   }
 
   public init(from reader: any ArtifactReader) throws {
@@ -207,44 +184,18 @@ extension Lesions {
     var rows = names.indices.map { i in
       Row(layers: layers[i].arrayValue?.compactMap(\.intValue) ?? [], name: names[i], units: Int(units[i]))
     }
-    for (name, _, value) in Lesions.numbers {
-      for (i, number) in try reader.array(name, as: Double.self).enumerated() { rows[i][keyPath: value] = number }
-    }
-    for (path, _, _, value) in Lesions.lists where reader.has(path) {
-      let all = try reader.array(path, as: Double.self)
-      let width = all.count / max(1, rows.count)
-      for i in rows.indices { rows[i][keyPath: value] = Array(all[(i * width)..<((i + 1) * width)]) }
-    }
-    let kinds = reader.has("class/name") ? try reader.strings("class/name") : []
-    if reader.has("null/class") {
-      let all = try reader.array("null/class", as: Double.self)
-      let block = all.count / max(1, rows.count)
-      for i in rows.indices {
-        rows[i].nullByKind = Parallel.ranges(block, of: max(1, kinds.count)).map {
-          Array(all[(i * block + $0.lowerBound)..<(i * block + $0.upperBound)])
-        }
-      }
-    }
+    try reader.fill(&rows, Lesions.columns)
     func pairs(_ group: String) throws -> [Pair] {
       guard reader.has("\(group)/p") else { return [] }
-      func whole(_ name: String) throws -> [Int] {
-        try reader.array("\(group)/\(name)", as: Int32.self).map { Int($0) }
-      }
-      func number(_ name: String) throws -> [Double] { try reader.array("\(group)/\(name)", as: Double.self) }
-      let (first, second) = (try whole("first"), try whole("second"))
-      let (a, b) = (try whole("first_class"), try whole("second_class"))
-      let (x, y, p, q) = (
-        try number("first_effect"), try number("second_effect"), try number("p"), try number("q")
-      )
-      return p.indices.map {
-        Pair(
-          first: first[$0], second: second[$0],
-          found: Dissociation(first: a[$0], second: b[$0], effects: (x[$0], y[$0]), p: p[$0]), q: q[$0])
-      }
+      let none = Pair(first: 0, second: 0, found: Dissociation(first: 0, second: 0, effects: (0, 0), p: .nan), q: .nan)
+      var pairs = Array(repeating: none, count: try reader.shape("\(group)/p")[0])
+      try reader.fill(&pairs, Lesions.pairColumns, in: group + "/")
+      return pairs
     }
     self.init(
       noun: try word("of"), mode: try word("mode"), with: try word("with"), how: try word("how"),
-      described: try word("described_content").split(separator: ",").map(String.init), kinds: kinds,
+      described: try word("described_content").split(separator: ",").map(String.init),
+      kinds: reader.has("class/name") ? try reader.strings("class/name") : [],
       cellKinds: reader.has("cell/class") ? try reader.array("cell/class", as: Int32.self).map { Int($0) } : [],
       classNulls: try word("class_nulls"), rows: rows, pairs: try pairs("pair"), randomPairs: try pairs("random_pair"))
   }

@@ -38,12 +38,7 @@ public struct Mask: Artifact, InputValue {
   }
 
   /// The blocks that go as a whole.
-  public var removedBlocks: [Int] {
-    (0..<structure.layers).filter { layer in
-      !structure.isAbsent(layer: layer)
-        && Module.allCases.allSatisfy { dropped($0, layer: layer).count == structure.left($0, layer: layer).count }
-    }
-  }
+  public var removedBlocks: [Int] { structure.removedBlocks { dropped($0, layer: $1).count } }
 
   /// Parameters that go.
   public var removedParameters: Int {

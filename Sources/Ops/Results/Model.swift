@@ -74,7 +74,14 @@ public struct Model: Artifact, InputValue {
 }
 
 extension Precision: Choice {}
-extension AttentionUnit: Choice {}
+extension AttentionUnit: Choice {
+  public var meaning: String {
+    switch self {
+    case .group: "a key-value head with its query heads"
+    case .query: "one query head of every key-value head"
+    }
+  }
+}
 
 // MARK: - The file
 

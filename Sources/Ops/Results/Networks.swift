@@ -29,6 +29,8 @@ public struct Networks: Artifact, InputValue {
   /// For each part, mean |correlation| of the networks of all later runs with those of the first, paired one to one; NaN
   /// for one run.
   public let stability: [Double]
+  /// Of a sparse code, how well each part's explains its signals, mean over runs.
+  let codes: [CodeFit?]
   /// Share of the runs of each part that converged.
   public let converged: [Double]
   /// Hashes of the calibration texts.
@@ -46,15 +48,18 @@ public struct Networks: Artifact, InputValue {
     public var sites: [String]
     /// Which layers were analysed together: "layer", "window:3", "global".
     public var scope: String
-    public var reduce: String
-    public var ica: String
-    public var contrast: String
-    public var algorithm: String
+    var search: Search
     public var scale: String
     /// "maps" or "max".
     public var keep: String
     /// |z| above which a neuron is key in a network.
     public var key: Double
+
+    /// The method and what it was told.
+    enum Search: Sendable, Equatable {
+      case independence(reduce: String, ica: String, contrast: String, algorithm: String)
+      case code(SparseCodeSearch)
+    }
 
     /// Sign and order of networks, which the mathematics leaves open.
     static let signRule = "the value of largest size is positive"
@@ -146,6 +151,7 @@ public struct Networks: Artifact, InputValue {
       return mean(isEmpty.map { $0 ? 1 : 0 })
     }
     stability = found.map { mean($0.runs.dropFirst().map(\.similarity)) }
+    codes = found.map { part in CodeFit(meanOf: part.runs.compactMap(\.code)) }
     converged = found.map { part in mean(part.runs.map { $0.hasConverged ? 1 : 0 }) }
   }
 }
@@ -171,6 +177,7 @@ extension Networks {
     try writer.vector("stats/without_key", withoutKey, axis: "part", meaning: "share of networks without a key \(axis)")
     try writer.vector("stats/stability", stability, axis: "part", meaning: "mean |correlation| with the first run")
     try writer.vector("stats/converged", converged, axis: "part", meaning: "share of runs that converged")
+    try CodeFit.write(codes, to: writer, axis: "part", in: "stats/")
     try settings.write(to: writer)
     try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
     try writer.preview(
@@ -217,6 +224,7 @@ extension Networks {
     withoutKey = try reader.array("stats/without_key", as: Double.self)
     stability = try reader.array("stats/stability", as: Double.self)
     converged = try reader.array("stats/converged", as: Double.self)
+    codes = try CodeFit.read(from: reader, parts.count, in: "stats/")
     calibration =
       try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
     open = { try reader.open($0) }
@@ -231,10 +239,14 @@ extension Networks.Settings {
     try writer.attribute("seed", .integer(seed))
     try writer.attribute("site", .string(sites.joined(separator: ",")))
     try writer.attribute("scope", .string(scope))
-    try writer.attribute("reduce", .string(reduce))
-    try writer.attribute("ica", .string(ica))
-    try writer.attribute("contrast", .string(contrast))
-    try writer.attribute("algorithm", .string(algorithm))
+    switch search {
+    case .independence(let reduce, let ica, let contrast, let algorithm):
+      try writer.attribute("reduce", .string(reduce))
+      try writer.attribute("ica", .string(ica))
+      try writer.attribute("contrast", .string(contrast))
+      try writer.attribute("algorithm", .string(algorithm))
+    case .code(let search): try search.write(to: writer)
+    }
     try writer.attribute("scale", .string(scale))
     try writer.attribute("keep", .string(keep))
     try writer.attribute("key", .number(key))
@@ -251,10 +263,13 @@ extension Networks.Settings {
     seed = try number("seed")
     sites = try word("site").split(separator: ",").map(String.init)
     scope = try word("scope")
-    reduce = try word("reduce")
-    ica = try word("ica")
-    contrast = try word("contrast")
-    algorithm = try word("algorithm")
+    if let code = try SparseCodeSearch(from: reader) {
+      search = .code(code)
+    } else {
+      search = .independence(
+        reduce: try word("reduce"), ica: try word("ica"), contrast: try word("contrast"),
+        algorithm: try word("algorithm"))
+    }
     scale = try word("scale")
     keep = try word("keep")
     key = try reader.attribute("key").doubleValue ?? 0

@@ -42,7 +42,10 @@ public struct Scores: Artifact, InputValue {
     public static let plain = Grouping(groups: "", weighting: "")
   }
 
-  public var summary: String { "\(method), \(structure.summary(of: score.modules()))" }
+  public var summary: String {
+    let modules = score.modules()
+    return "\(method), " + (modules.isEmpty ? "\(structure.layers) blocks" : structure.summary(of: modules))
+  }
   public static let fields = ["layers": "number of blocks"]
   public func field(_ name: String) -> Literal? { name == "layers" ? .integer(structure.layers) : nil }
 

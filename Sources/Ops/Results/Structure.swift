@@ -61,6 +61,15 @@ public struct Structure: Sendable, Equatable {
   /// Whether nothing is left of a block.
   func isAbsent(layer: Int) -> Bool { Module.allCases.allSatisfy { !isLeft[$0][layer].contains(true) } }
 
+  /// The blocks that lose all that is left of them.
+  /// - Parameter dropped: how many units of a module and a block go, of those that are left.
+  func removedBlocks(_ dropped: (Module, Int) -> Int) -> [Int] {
+    (0..<layers).filter { layer in
+      !isAbsent(layer: layer)
+        && Module.allCases.allSatisfy { dropped($0, layer) == left($0, layer: layer).count }
+    }
+  }
+
   /// Linear parameters of all blocks before anything was pruned away.
   var unprunedBlockParameters: Int {
     Module.allCases.reduce(blockParameters.reduce(0, +)) { sum, module in

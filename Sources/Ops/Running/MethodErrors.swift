@@ -43,3 +43,11 @@ func at<Value>(_ place: String, argument: String? = nil, _ work: () throws -> Va
     throw Diagnostic("\(place): \(error)", argument: argument ?? error.argument)
   }
 }
+
+/// What is wrong with a file that is read here is wrong with `argument`, unless the error says otherwise.
+func reading<Value>(_ argument: String, _ work: () throws -> Value) throws -> Value {
+  do { return try work() } catch var error as Diagnostic {
+    error.argument = error.argument ?? argument
+    throw error
+  }
+}

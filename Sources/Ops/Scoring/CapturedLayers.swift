@@ -6,33 +6,40 @@ import Transformer
 /// linear map, and that map's weights.
 struct CapturedLayers {
   let captures: [Activations]
+  /// Any of these says something of a module; where none is kept it is not scored.
+  let statistics: [Statistic]
   let model: Model
   let structure: Structure
 
   /// - Throws: when the captures are of different models.
-  init(_ captures: [Activations]) throws {
+  init(_ captures: [Activations], keeping statistics: [Statistic] = Statistic.something) throws {
     guard let first = captures.first else { throw Diagnostic("at least one capture is needed") }
     for other in captures where other.structure.model != first.structure.model {
       throw Diagnostic("the captures were made on different models")
     }
     self.captures = captures
+    self.statistics = statistics
     model = try first.loadModel()
     structure = first.structure
   }
 
   /// The modules whose inputs were captured.
-  var modules: [Module] { Module.allCases.filter { module in captures.contains { $0.sites.contains(module.site) } } }
+  var modules: [Module] { Module.allCases.filter { module in captures.contains { isKept(module, by: $0) } } }
   var calibration: [String] { captures.reduce([]) { merged($0, $1.calibration) } }
+
+  private func isKept(_ module: Module, by capture: Activations) -> Bool {
+    capture.sites(keeping: statistics).contains(module.site)
+  }
 
   /// Whether the module was captured in that layer, and has units to score.
   private func isScored(_ module: Module, layer: Int) -> Bool {
     structure.isLeft[module][layer].contains(true)
-      && captures.contains { $0.sites.contains(module.site) && $0.layers.contains(layer) }
+      && captures.contains { isKept(module, by: $0) && $0.layers.contains(layer) }
   }
 
   /// The first capture of the module in that layer; nil when no capture looked there.
   func part(_ module: Module, layer: Int) throws -> LayerActivations? {
-    for capture in captures where capture.sites.contains(module.site) && capture.layers.contains(layer) {
+    for capture in captures where isKept(module, by: capture) && capture.layers.contains(layer) {
       return try capture.part(module.site, layer: layer)
     }
     return nil

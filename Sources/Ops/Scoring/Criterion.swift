@@ -17,12 +17,23 @@ enum Criterion {
       case oneshot
       /// Remove one unit at a time and update the curvature after each (Algorithm 1).
       case greedy
+
+      var meaning: String {
+        switch self {
+        case .oneshot: "score once, remove the lowest"
+        case .greedy: "one unit at a time, the curvature updated after each"
+        }
+      }
     }
     enum HeadScore: String, Choice {
-      /// The loss of removing all columns of the unit together.
-      case block
-      /// The sum of the losses of removing each column alone.
-      case sum
+      case block, sum
+
+      var meaning: String {
+        switch self {
+        case .block: "the loss of removing all columns of a unit together"
+        case .sum: "the sum of the losses of removing each column alone"
+        }
+      }
     }
     var how: How
     var damping: Double

@@ -82,7 +82,7 @@ final class Application {
     case .version: console.show(TableData(record: Version.facts.map { ($0.name, .text($0.value)) }), name: "version")
     case .reference: console.show(Reference.markdown(catalog), name: "docs")
     case .installKernel:
-      let folder = try JupyterKernel(environment: environment).install(prefix: options.prefix)
+      let folder = try JupyterKernel(environment: environment).install(prefix: options.prefix, isForced: options.force)
       console.say("installed the kernel in \(folder)")
     default:
       let store = try Workspace.open(options, environment, catalog: catalog) { [weak console] in console?.warn($0) }

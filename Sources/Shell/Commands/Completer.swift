@@ -20,6 +20,7 @@ struct Completer {
     var sources = CompletionSources()
     sources.columns = columns
     sources.settings = { settings.completions(of: $0) }
+    sources.summary = { handle in (try? store.find(handle.reference.key))?.summary }
     return session.completions(text, cursor: text.utf8.count, sources: sources)
   }
 

@@ -112,11 +112,17 @@ final class Console: SessionObserver, @unchecked Sendable {
     case .text(let text): return ["text/plain": text.printable]
     case .table(_, let table):
       let table = table.printable
-      return ["text/plain": table.text(format, rowLimit: rowLimit), "text/html": HTMLReport.html(table)]
+      return [
+        "text/plain": table.text(format, rowLimit: rowLimit), "text/html": HTMLReport.html(table, isByItself: true),
+      ]
     case .figure(let figure):
       let figure = figure.printable
       let text = figure.text(TextPictureStyle(columns: 80, rows: 24, isUnicode: true, colour: .none))
-      return ["image/svg+xml": figure.svg, "text/plain": text]
+      // Jupyter draws no SVG of a notebook that somebody else carried out; a bitmap it does.
+      return [
+        "image/svg+xml": figure.svg, "image/png": Data(figure.drawing().png(scale: 1)).base64EncodedString(),
+        "text/plain": text,
+      ]
     }
   }
 
@@ -154,10 +160,13 @@ final class Console: SessionObserver, @unchecked Sendable {
   // MARK: - Everything else
 
   /// A line on standard error, whatever `--quiet` says.
-  func say(_ text: String) { sayPainted(text.printable) }
+  func say(_ text: String) { sayPainted(text.printable, isComplaint: false) }
 
-  private func sayPainted(_ text: String) {
-    if voice == .notebook { return event("stream", ["name": "stderr", "text": .string(text + "\n")]) }
+  /// - Parameter isComplaint: whether a notebook shows it in red.
+  private func sayPainted(_ text: String, isComplaint: Bool = true) {
+    if voice == .notebook {
+      return event("stream", ["name": isComplaint ? "stderr" : "stdout", "text": .string(text + "\n")])
+    }
     if voice == .none { return }
     progress.clear()
     try? err.write(text + "\n")
@@ -167,7 +176,9 @@ final class Console: SessionObserver, @unchecked Sendable {
   func remark(_ text: String) { if !isQuiet { say(text) } }
 
   /// A title between the lines of steps.
-  private func announce(_ title: String) { if !isQuiet { sayPainted(painted(title.printable, 36)) } }
+  private func announce(_ title: String) {
+    if !isQuiet { sayPainted(painted(title.printable, 36), isComplaint: false) }
+  }
 
   func warn(_ sentence: String) {
     guard warned.insert(sentence).inserted else { return }
@@ -287,19 +298,10 @@ final class Console: SessionObserver, @unchecked Sendable {
     remark(stepLine(name, "\(step.type) \(step.summary)", step.bytes, "cached"))
   }
 
-  /// Columns of step lines widen when something longer comes, within reason.
-  private var nameWidth = 8
-  private var whatWidth = 56
+  private var columns = StepColumns()
 
   private func stepLine(_ name: String, _ what: String, _ bytes: Int, _ tail: String) -> String {
-    nameWidth = max(nameWidth, min(DisplayWidth.of(name), 32))
-    // On a terminal a step takes one line, however narrow it is.
-    let room = err.isTerminal ? max(16, err.size.columns - nameWidth - DisplayWidth.of(tail) - 16) : .max
-    let what = DisplayWidth.cut(what, to: room, mark: "~")
-    whatWidth = max(whatWidth, min(DisplayWidth.of(what), 80))
-    return DisplayWidth.padded(name, to: nameWidth, right: false) + "  "
-      + DisplayWidth.padded(what, to: min(whatWidth, room), right: false) + "  "
-      + DisplayWidth.padded(NumberText.bytes(bytes), to: 8, right: true) + "   " + tail
+    columns.line(name, what, bytes, tail, width: err.isTerminal ? err.size.columns : nil)
   }
 
   private func finished(
@@ -396,18 +398,4 @@ final class Console: SessionObserver, @unchecked Sendable {
   static func milliseconds(_ seconds: Double) -> JSONValue { .number((seconds * 1000).rounded() / 1000) }
 
   static func oneLine(_ text: String) -> String { text.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
-}
-
-/// Lets an event of each kind through once per interval.
-struct Throttle {
-  let interval: Double
-  private var last: [Int: Double] = [:]
-  init(interval: Double) { self.interval = interval }
-
-  mutating func allows(_ kind: Int, _ always: Bool) -> Bool {
-    let now = ProcessInfo.processInfo.systemUptime
-    guard always || now - (last[kind] ?? -.infinity) >= interval else { return false }
-    last[kind] = now
-    return true
-  }
 }

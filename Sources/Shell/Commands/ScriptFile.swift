@@ -25,6 +25,24 @@ enum ScriptFile {
     return Source(name: path == "-" ? "<stdin>" : path, text: text, folder: folder.isEmpty ? "." : folder)
   }
 
+  /// Gives a script another text, as a whole or not at all: the file behind links, with the mode it has.
+  /// - Throws: `Diagnostic` when it is no regular file, or cannot be written.
+  static func rewrite(_ path: String, _ text: String) throws {
+    let place = OutputPlace(path)
+    guard place.kind == .file else { throw Diagnostic("\(path) is not a regular file", kind: .usage) }
+    let temporary = "\(place.path).prn-\(UUID().uuidString.prefix(13)).part"
+    var info = stat()
+    guard stat(place.path, &info) == 0,
+      FileManager.default.createFile(
+        atPath: temporary, contents: Data(text.utf8), attributes: [.posixPermissions: Int(info.st_mode & 0o7777)]),
+      rename(temporary, place.path) == 0
+    else {
+      let failure = OutputFailure(code: errno)
+      unlink(temporary)
+      throw Diagnostic("\(path) cannot be written: \(failure.reason)")
+    }
+  }
+
   /// What comes through an open file, to its end.
   /// - Throws: `Diagnostic` of kind `usage`; of kind `cancelled` when a signal asks to stop.
   static func bytes(of file: Int32, named name: String, atMost limit: Int) throws -> [UInt8] {

@@ -21,13 +21,14 @@ final class Shell {
 
   /// - Returns: the exit code: 0, or 128 and the number of the signal that ended it.
   func run() throws -> Int32 {
-    guard let editor = LineEditor(history: history.entries) else {
+    guard let editor = LineEditor(history: history.entries, isDumb: environment["TERM"] == "dumb") else {
       throw Diagnostic("this terminal cannot be used for line editing", hint: "pipe the statements in", kind: .usage)
     }
     meta.formerStatements = { [unowned self] in history.entries }
     let completer = Completer(session: session, store: store, settings: meta.settings)
     editor.complete = { completer.complete($0) }
     readSettings()
+    session.holdNames()
     greet()
     while !meta.isQuitting {
       Interrupts.clear()

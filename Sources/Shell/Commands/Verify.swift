@@ -32,11 +32,10 @@ struct Verify {
   let catalog: Catalog
   let meta: MetaWords
 
+  /// - Parameter text: how the value was named.
   /// - Returns: the exit code: 1 when the values differ.
-  func run(_ name: String) throws -> Int32 {
-    guard let handle = try store.value(named: name, back: 0) else {
-      throw Diagnostic("there is no value named `\(name)`", kind: .usage)
-    }
+  func run(_ handle: ArtifactHandle, _ text: String) throws -> Int32 {
+    let name = BoundName(text)?.name ?? "value"
     guard handle.type == Sweep.type else { return try run(name, handle.reference.key) }
     // A sweep is what its cells are.
     let codes = try store.info(handle.reference.key).children.enumerated().map { try run("\(name)_\($0)", $1.key) }

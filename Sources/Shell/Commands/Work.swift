@@ -46,7 +46,8 @@ struct Work {
     case .du: DiskUse(store: store, console: console).show()
     case .gc: try commands.collect(options)
     case .fsck: return try commands.check()
-    case .verify(let name): return try Verify(store: store, console: console, catalog: catalog, meta: meta).run(name)
+    case .verify(let name):
+      return try Verify(store: store, console: console, catalog: catalog, meta: meta).run(try handle(name), name)
     case .export(let words):
       guard let files = try NotebookExport.files(in: words) else {
         return try run(Source(name: "export", text: "export \(words.joined(separator: " "))"), seesNames: true)
@@ -63,7 +64,8 @@ struct Work {
   }
 
   private func handle(_ name: String) throws -> ArtifactHandle {
-    guard let handle = try store.value(named: name, back: 0) else {
+    let bound = BoundName(name)
+    guard let handle = try bound.flatMap({ try store.value(named: $0.name, back: $0.back) }) else {
       let names = try store.names()
       throw Diagnostic(
         "there is no value named `\(name)`", hint: nearest(to: name, among: names).map { "did you mean `\($0)`?" },
@@ -88,7 +90,7 @@ struct Work {
       if options.check {
         console.show(path, name: "fmt")
       } else {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        try ScriptFile.rewrite(path, text)
         console.remark("formatted \(path)")
       }
     }

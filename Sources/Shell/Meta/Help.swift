@@ -100,11 +100,17 @@ enum Help {
   }
 
   private static func choice(_ word: String, _ catalog: Catalog) -> String? {
-    let rows = catalog.signatures.flatMap { op in
-      op.parameters.filter { $0.choices?.contains(word) == true }.map {
-        ("\(op.name) \($0.name)=\(word)", $0.choiceMeanings[word] ?? $0.meaning)
+    let rows =
+      catalog.signatures.flatMap { op in
+        op.parameters.filter { $0.choices?.contains(word) == true }.map {
+          ("\(op.name) \($0.name)=\(word)", $0.choiceMeanings[word] ?? $0.meaning)
+        }
       }
-    }
+      + catalog.metaWords.flatMap { meta in
+        meta.parameters.filter { $0.choices?.contains(word) == true }.map {
+          ("\(meta.name) \($0.name)=\(word)", $0.meaning)
+        }
+      }
     return rows.isEmpty ? nil : "\(word) can be chosen in\n" + list(rows)
   }
 

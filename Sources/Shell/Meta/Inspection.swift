@@ -53,7 +53,7 @@ struct Inspection {
       ("content", .text(info.reference.content)), ("file", .text(info.path)), ("size", .bytes(info.bytes)),
     ]
     if let stored = try store.find(key), stored.seconds > 0 { rows.append(("computed in", .seconds(stored.seconds))) }
-    for (name, label) in [("time", "computed at"), ("place", "written in"), ("host", "on")] {
+    for (name, label) in [("time", "computed at"), ("place", "written in"), ("host", "machine")] {
       if let text = info.made[name]?.stringValue { rows.append((label, .text(text))) }
     }
     for (name, value) in info.facts.sorted(by: { $0.key < $1.key }) {
@@ -61,33 +61,19 @@ struct Inspection {
     }
     for warning in info.warnings { rows.append(("warning", .text(warning))) }
     for ancestor in try store.ancestry(of: key).dropLast() {
-      let call = Inspection.call(ancestor.step)
-      rows.append(("made from", .text("\(ancestor.key.prefix(12))  \(call)")))
+      rows.append(("made from", .text("\(ancestor.content.prefix(8)) = \(ancestor.call)")))
     }
     return TableData(record: rows)
   }
 
-  /// `capture keep=moments …`, the op with its parameters.
-  static func call(_ step: JSONValue) -> String {
-    let parameters = (step["parameters"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
-    let words = parameters.compactMap { name, value -> String? in
-      value == .null ? nil : "\(name)=\(value.asWritten)"
-    }
-    return ([step["op"]?.stringValue ?? ""] + words).joined(separator: " ")
-  }
-
   /// The fields in which a name's value differs from the one it had before, one to a line.
-  func why(_ name: String) throws -> String {
-    let bindings = try store.bindings(of: name)
-    guard bindings.count > 1 else {
-      if bindings.isEmpty {
-        throw Diagnostic(
-          "no value of this workspace has been called `\(name)`",
-          hint: "a sweep has a name only in its script; its cells are explained once they have names", kind: .usage)
-      }
-      return "first computed \(bindings[0].time) by `\(Inspection.call(bindings[0].step))`"
-    }
-    let differences = try store.why(name)
+  /// - Parameter text: `mk`, or `mk@-1` for what it was bound to before.
+  func why(_ text: String) throws -> String {
+    guard let bound = BoundName(text), case let bindings = try store.bindings(of: bound.name).dropLast(bound.back),
+      let first = bindings.first
+    else { throw Diagnostic("no value of this workspace has been called `\(text)`", kind: .usage) }
+    if bindings.count == 1 { return "first computed \(first.time) by `\(Ancestor.call(of: first.step))`" }
+    let differences = try store.why(bound.name, back: bound.back)
     return differences.isEmpty
       ? "nothing differs from the value before" : differences.map(\.text).joined(separator: "\n")
   }

@@ -47,9 +47,11 @@ final class MetaWords: MetaHandler {
             (name, Set(shown.filter { $0.value.figureParameters.contains(name) }.keys))
           }), ofSweeps: ["x", "y", "by"])
       _ = try call.positions("layers")
+      try call.checkIsArtifact()
       try plotter.check(call, reads: reads)
     case "export": try exporter(session).check(call, reads: reads)
     case "help": _ = try Help.text(call.word(0), session.catalog)
+    case "info", "why", "pin", "unpin", "verify": try call.checkIsArtifact()
     default: break
     }
   }
@@ -92,7 +94,9 @@ final class MetaWords: MetaHandler {
       console.remark("\(call.name)  is collected once it has no name")
     case "sync": sync(session)
     case "verify":
-      let isSame = try Verify(store: store, console: console, catalog: session.catalog, meta: self).run(call.name) == 0
+      let isSame =
+        try Verify(store: store, console: console, catalog: session.catalog, meta: self)
+        .run(try call.handle(), call.name) == 0
       guard isSame else { throw Diagnostic("`\(call.name)` is not what its lineage makes", argument: "value") }
     case "gc": try StoreCommands(store: store, console: console).collect(Options())
     case "fsck":
@@ -198,13 +202,18 @@ extension MetaCall {
   func handle() throws -> ArtifactHandle {
     let value = try value()
     if let handle = value.handle { return handle }
-    switch value {
-    case .artifact: throw Diagnostic("`\(name)` was not computed", argument: "value")
-    case .family:
-      throw Diagnostic("`\(name)` has no name in the workspace, or cells that failed", argument: "value", kind: .usage)
+    try checkIsArtifact()
+    if case .artifact = value { throw Diagnostic("`\(name)` was not computed", argument: "value") }
+    throw Diagnostic("`\(name)` has no name in the workspace, or cells that failed", argument: "value", kind: .usage)
+  }
+
+  /// Refuses numbers, words and lists, of which the workspace knows nothing.
+  func checkIsArtifact() throws {
+    switch try value() {
+    case .artifact, .family: break
     case .literal, .field, .list:
       throw Diagnostic(
-        "`\(name)` is \(value.described), and `\(word.name)` needs an artifact", argument: "value", kind: .usage)
+        "`\(name)` is \(try value().described), and `\(word.name)` needs an artifact", argument: "value", kind: .usage)
     }
   }
 

@@ -50,6 +50,8 @@ struct Plotter {
     case .svg, .term: bytes = Array(drawing.svg(title: figure.title, description: figure.description).utf8)
     }
     try outputs.write(bytes, to: target)
+    // Who reads a notebook wants to see the picture as well.
+    if console.voice == .notebook { console.show(figure) }
     written(target, figure)
   }
 

@@ -74,7 +74,7 @@ struct ReplayScript {
     }
     for parameter in signature.parameters {
       guard let value = step["parameters"]?[parameter.name],
-        value.canonical != parameter.defaultValue?.canonical.canonical
+        value.canonical != parameter.recordedDefault?.canonical
       else { continue }
       words.append("\(parameter.name)=\(value.asWritten)")
     }

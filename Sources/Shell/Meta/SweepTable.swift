@@ -61,12 +61,14 @@ struct SweepTable {
       throw Diagnostic("`\(data.columns[y])` holds words, not numbers", argument: "y", kind: .usage)
     }
     let x = try request.x.map { try column($0, "x") } ?? names.indices.first(where: isNumeric)
-    let axis = PlotAxis(spoken(data.columns[y]), isRatio: isRatio(y))
+    let quantity = spoken(data.columns[y])
+    let isMeasured = data.rows.contains { if case .measured = $0[y] { true } else { false } }
+    let axis = PlotAxis(isMeasured ? "\(quantity), with 95% interval" : quantity, isRatio: isRatio(y))
     guard let x else {
       let labels = data.rows.map { row in names.indices.map { row[$0].humanText(decimals: nil) }.joined(separator: ", ")
       }
       return Figure(
-        title: sentence(axis.label), key: request.key,
+        title: sentence(quantity), key: request.key,
         .bars(
           BarPlot(
             x: PlotAxis(names.joined(separator: ", ")), y: axis, names: labels,
@@ -87,7 +89,7 @@ struct SweepTable {
     }
     let by = others.isEmpty ? "" : ", by " + others.map { spoken(data.columns[$0]) }.joined(separator: " and ")
     return Figure(
-      title: sentence("\(axis.label) over \(spoken(data.columns[x]))\(by)"), key: request.key,
+      title: sentence("\(quantity) over \(spoken(data.columns[x]))\(by)"), key: request.key,
       .lines(LinePlot(x: PlotAxis(spoken(data.columns[x]), isRatio: isRatio(x)), y: axis, series: series)))
   }
 

@@ -33,6 +33,10 @@ struct ValuePresenter {
     case .literal(let literal): console.show(PlainText.of(literal), name: request.name)
     case .field:
       guard let literal = try session.literal(value) else { return }
+      // A person wants 19.99%, a program all digits.
+      if case .ratio(let ratio) = literal, console.showsFigures {
+        return console.show(NumberText.percent(ratio), name: request.name)
+      }
       console.show(PlainText.of(literal), name: request.name)
     case .artifact(let node):
       guard let handle = node.handle else { throw Diagnostic("`\(request.name)` was not computed") }

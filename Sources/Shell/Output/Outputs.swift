@@ -31,6 +31,7 @@ final class Outputs {
       if kind == .folder { throw refuse("is no folder, and a model is written as one") }
       return
     }
+    if kind == .file, path.hasSuffix("/") { throw refuse("names a folder, and a file is written") }
     let place = OutputPlace(path)
     if place.path == store.root || place.path.hasPrefix(store.root + "/") { throw refuse("is inside the workspace") }
     if reads.contains(where: { OutputPlace($0).path == place.path }) {
@@ -39,7 +40,7 @@ final class Outputs {
     if place.kind != .special, let failure = place.obstacle { throw refuse("cannot be written: \(failure.reason)") }
     switch (place.kind, kind) {
     case (.nothing, _):
-      if kind == .file, try store.isSource(place.path) {
+      if kind == .file, try store.isPartOfSource(place.path) {
         throw refuse("would become a part of a model that was loaded")
       }
     case (.folder, .file): throw refuse("is a folder, and a file is written")
@@ -50,7 +51,7 @@ final class Outputs {
       if try !store.wrote(place.path + "/config.json"), try store.isSource(place.path) {
         throw refuse("is the folder of a model that was loaded", "choose another folder")
       }
-      for name in place.names where Outputs.isModelFile(name) {
+      for name in place.names where Outputs.isWeights(name) || Outputs.besideWeights.contains(name) {
         try checkReplaceable(place.path + "/" + name, shown: path + "/" + name, argument)
       }
     }
@@ -70,9 +71,15 @@ final class Outputs {
   }
 
   /// What loaders look for in a model's folder.
-  private static func isModelFile(_ name: String) -> Bool {
+  private static func isWeights(_ name: String) -> Bool {
     name == "config.json" || name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.index.json")
   }
+
+  /// What else is written into one, so that a file in the way is found before the work and not after it.
+  private static let besideWeights: Set<String> = [
+    "README.md", "prn_units.json", "modeling_prn.py", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+    "generation_config.json",
+  ]
 
   // MARK: - Writing
 
@@ -119,7 +126,7 @@ final class Outputs {
       }
       let former = place.names.filter { !names.contains($0) }
       let stale = try former.filter { try store.wrote(place.path + "/" + $0) }
-      if let other = former.first(where: { Outputs.isModelFile($0) && !stale.contains($0) }) {
+      if let other = former.first(where: { Outputs.isWeights($0) && !stale.contains($0) }) {
         throw Diagnostic(
           "\(path) holds weights of another model: \(other)", hint: "choose another folder", argument: "to")
       }
@@ -198,6 +205,8 @@ struct OutputPlace {
 
   /// Why nothing can be made there, as far as the folder shows in which it stands or will stand.
   var obstacle: OutputFailure? {
+    var own = stat()
+    if lstat(path, &own) != 0, errno != ENOENT, errno != ENOTDIR { return OutputFailure(code: errno) }
     var folder = (path as NSString).deletingLastPathComponent
     while folder != "/", access(folder, F_OK) != 0 { folder = (folder as NSString).deletingLastPathComponent }
     var info = stat()

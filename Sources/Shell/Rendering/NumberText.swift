@@ -26,6 +26,12 @@ enum NumberText {
     return text
   }
 
+  /// A number of a table: with the decimals of its column, else six digits; counts have all of theirs.
+  static func number(_ value: Double, decimals: Int?) -> String {
+    if let decimals { return fixed(value, decimals) }
+    return value == value.rounded() && abs(value) < 1e15 ? fixed(value, 0) : significant(value, 6)
+  }
+
   /// All digits a program needs to read the same number back.
   static func exact(_ value: Double) -> String {
     nonFinite(value) ?? JSONValue.number(value).canonical
@@ -44,13 +50,14 @@ enum NumberText {
     return significantKept(size) + " TiB"
   }
 
-  /// "14 ms", "41.2 s", "3 min 05 s", "2 h 10 min".
+  /// "14 ms", "41.2 s", "3 min 05 s", "2 h 10 min", "30 days".
   static func duration(_ seconds: Double) -> String {
     guard seconds.isFinite else { return "unknown time" }
     if seconds < 0.0995 { return fixed(max(0, seconds) * 1000, 0) + " ms" }
     if seconds < 99.95 { return fixed(max(0, seconds), 1) + " s" }
     let whole = Int(min(seconds, 1e15).rounded())
     if whole < 3600 { return "\(whole / 60) min \(padded(whole % 60)) s" }
+    if whole >= 2 * 86400, whole % 86400 == 0 { return "\(whole / 86400) days" }
     return "\(whole / 3600) h \(padded(whole % 3600 / 60)) min"
   }
 

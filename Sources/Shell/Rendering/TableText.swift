@@ -135,10 +135,11 @@ extension TableData.Cell {
     case .text(let value): return value
     case .bool(let value): return value ? "yes" : "no"
     case .integer(let value): return String(value)
-    case .number(let value): return decimals.map { NumberText.fixed(value, $0) } ?? NumberText.significant(value, 6)
+    case .number(let value): return NumberText.number(value, decimals: decimals)
     case .measured(let value, let error):
-      let number = TableData.Cell.number(value).humanText(decimals: decimals)
-      return error > 0 && error.isFinite ? "\(number) ± \(NumberText.significant(error, 2))" : number
+      let number = NumberText.number(value, decimals: decimals)
+      guard error > 0, error.isFinite else { return number }
+      return "\(number) ± \(error < 10 ? NumberText.significant(error, 2) : NumberText.number(error, decimals: 0))"
     case .ratio(let value): return NumberText.percent(value)
     case .bytes(let value): return NumberText.bytes(value)
     case .seconds(let value): return NumberText.duration(value)

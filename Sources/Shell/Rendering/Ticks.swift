@@ -26,7 +26,7 @@ struct Ticks: Equatable {
   init(from smallest: Double, to largest: Double, axis: PlotAxis, count: Int = 6, widening: Bool = true) {
     switch axis.spacing {
     case .linear: self = Ticks.linear(smallest, largest, axis, count: count, widening: widening)
-    case .logarithmic: self = Ticks.logarithmic(smallest, largest, isRatio: axis.isRatio)
+    case .logarithmic: self = Ticks.logarithmic(smallest, largest, axis, count: count, widening: widening)
     }
   }
 
@@ -75,9 +75,21 @@ struct Ticks: Equatable {
     return values.map { NumberText.fixed($0 * (isRatio ? 100 : 1), decimals) + (isRatio ? "%" : "") }
   }
 
-  private static func logarithmic(_ smallest: Double, _ largest: Double, isRatio: Bool) -> Ticks {
-    let lower = smallest > 0 ? smallest : 1e-12
-    let upper = largest > lower ? largest : min(lower * 10, .greatestFiniteMagnitude)
+  private static func logarithmic(
+    _ smallest: Double, _ largest: Double, _ axis: PlotAxis, count: Int, widening: Bool
+  ) -> Ticks {
+    var lower = smallest > 0 ? smallest : 1e-12
+    var upper = largest > lower ? largest : min(lower * 10, .greatestFiniteMagnitude)
+    // Values at the ends keep clear of the frame.
+    if widening {
+      let room = pow(upper / lower, 0.03)
+      if room.isFinite { (lower, upper) = (lower / room, min(upper * room, .greatestFiniteMagnitude)) }
+    }
+    // Within a decade the numbers of an even scale say more.
+    if upper / lower < 10 {
+      let even = linear(lower, upper, axis, count: count, widening: false)
+      return Ticks(values: even.values, labels: even.labels, lower: lower, upper: upper)
+    }
     let decades = (Int(lower.logarithm10.rounded(.down))...Int(upper.logarithm10.rounded(.up)))
     let multiples: [Double] = decades.count <= 3 ? [1, 2, 5] : [1]
     let stride = max(1, decades.count / 8)
@@ -89,7 +101,7 @@ struct Ticks: Equatable {
       }
     }
     if values.isEmpty { values = [lower, upper] }
-    let labels = values.map { NumberText.significant($0 * (isRatio ? 100 : 1), 4) + (isRatio ? "%" : "") }
+    let labels = values.map { NumberText.significant($0 * (axis.isRatio ? 100 : 1), 4) + (axis.isRatio ? "%" : "") }
     return Ticks(values: values, labels: labels, lower: lower, upper: upper)
   }
 

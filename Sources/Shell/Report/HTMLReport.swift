@@ -125,14 +125,19 @@ struct HTMLReport {
   private static func html(error: String) -> String { "<pre class=\"error\">\(SVG.escapedLines(error))</pre>\n" }
 
   /// A table whose words stay whole: one that is wider than the page scrolls.
-  static func html(_ table: TableData) -> String {
+  /// - Parameter isByItself: whether it stands in the page of another program, whose style does not know ours.
+  static func html(_ table: TableData, isByItself: Bool = false) -> String {
     let numeric = table.columns.indices.map(table.isNumeric)
     func cell(_ tag: String, _ text: String, _ column: Int) -> String {
-      let kind = numeric[column] ? " class=\"number\"" : text.utf8.count > 60 ? " class=\"long\"" : ""
+      var kind = numeric[column] ? " class=\"number\"" : text.utf8.count > 60 ? " class=\"long\"" : ""
+      if isByItself, !numeric[column] { kind += " style=\"text-align:left\"" }
       return "<\(tag)\(kind)>\(SVG.escaped(text))</\(tag)>"
     }
     var out = "<div class=\"wide\"><table><thead><tr>"
-    for (column, name) in table.columns.enumerated() { out += cell("th", name, column) }
+    // A long name may break behind its words.
+    for (column, name) in table.columns.enumerated() {
+      out += cell("th", name, column).replacingOccurrences(of: "_", with: "_<wbr>")
+    }
     out += "</tr></thead><tbody>\n"
     for row in table.humanTexts().prefix(largestTable) {
       out += "<tr>" + row.enumerated().map { cell("td", $1, $0) }.joined() + "</tr>\n"
@@ -185,12 +190,12 @@ struct HTMLReport {
     pre.result{background:none;border-left:3px solid var(--rule)}pre.error,.failed{color:var(--bad)}pre.error{border-left:3px solid var(--bad)}
     .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;line-height:1.35}
     th,td{padding:.2rem .7rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top;white-space:nowrap}
-    th{border-bottom:2px solid var(--rule)}.long{white-space:normal;min-width:24rem}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+    th{border-bottom:2px solid var(--rule);white-space:normal}.long{white-space:normal;min-width:24rem}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
     .mark{font-size:11px;padding:0 .4em;border-radius:3px;color:#fff;background:#5b636d}.mark.run,.mark.resumed{background:#00795a}.mark.failed{background:#b3261e}
     figure{margin:1rem 0}figure svg{max-width:100%;height:auto}
     .lineage{max-width:100%;height:auto}.lineage rect{fill:var(--code);stroke:var(--soft)}.lineage path{fill:none;stroke:var(--soft)}.lineage text{fill:var(--soft);font-size:10.5px}
     .lineage .name{fill:var(--ink);font-size:12px;font-weight:600}.lineage .run rect,.lineage .resumed rect{stroke:var(--good);stroke-width:1.6}.lineage .failed rect{stroke:var(--bad);stroke-width:2}
     @media print{:root{--ink:#000;--soft:#444;--rule:#bbb;--paper:#fff;--code:#f4f4f4}body{font-size:10.5pt;max-width:none;margin:0}
-    pre{white-space:pre-wrap;font-size:8.5pt}table{font-size:8pt}th,td{padding:.1rem .35rem}.wide{overflow:visible}figure,tr,pre{break-inside:avoid}h2,h3{break-after:avoid}.mark{print-color-adjust:exact}}
+    pre{white-space:pre-wrap;font-size:8.5pt}table{font-size:8pt}th,td{padding:.1rem .35rem}td:not(.number){white-space:normal}.wide{overflow:visible}figure,tr,pre{break-inside:avoid}h2,h3{break-after:avoid}.mark{print-color-adjust:exact}}
     """
 }

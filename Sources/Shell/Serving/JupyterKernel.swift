@@ -6,15 +6,25 @@ import Kernel
 struct JupyterKernel {
   let environment: [String: String]
 
-  /// - Parameter prefix: where a Python environment is; nil for the user's own kernels.
+  /// - Parameters:
+  ///   - prefix: where a Python environment is; nil for the user's own kernels.
+  ///   - isForced: whether files that are not as some prn writes them may be replaced.
   /// - Returns: the folder of the kernel.
-  func install(prefix: String?) throws -> String {
+  func install(prefix: String?, isForced: Bool) throws -> String {
     let folder = data(prefix) + "/kernels/prn"
     let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "prn"
     let specification: JSONValue = [
       "argv": ["python3", .string(folder + "/prn_kernel.py"), "-f", "{connection_file}"],
       "display_name": "prn", "language": "prn", "interrupt_mode": "signal", "env": ["PRN": .string(program)],
     ]
+    for (name, opening) in [("prn_kernel.py", jupyterBridge.prefix(40)), ("kernel.json", "{\"argv\":[\"python3\",")] {
+      let path = folder + "/" + name
+      guard !isForced, let there = FileManager.default.contents(atPath: path) else { continue }
+      guard String(decoding: there, as: UTF8.self).hasPrefix(opening) else {
+        throw Diagnostic(
+          "\(path) is there, and is not as prn wrote it", hint: "move it, or replace it with --force", kind: .usage)
+      }
+    }
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       for (name, text) in [("prn_kernel.py", jupyterBridge), ("kernel.json", specification.canonical + "\n")] {
@@ -46,6 +56,11 @@ let jupyterBridge = #"""
 
   from ipykernel.kernelapp import IPKernelApp
   from ipykernel.kernelbase import Kernel
+  from pygments.lexer import RegexLexer, bygroups
+  from pygments.token import (
+      Comment, Generic, Keyword, Literal, Name, Number, Operator, Punctuation, String, Text, Whitespace)
+
+  SERVE = [os.environ.get("PRN", "prn"), "serve", "--stdio"]
 
 
   class PrnKernel(Kernel):
@@ -70,8 +85,7 @@ let jupyterBridge = #"""
       def launch(self):
           # A session of its own, so that Ctrl-C reaches it only as a request from here.
           self.child = subprocess.Popen(
-              [os.environ.get("PRN", "prn"), "serve", "--stdio"], stdin=subprocess.PIPE,
-              stdout=subprocess.PIPE, text=True, encoding="utf-8", bufsize=1, start_new_session=True)
+              SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", bufsize=1, start_new_session=True)
           ready = self.read()
           self.language_info = dict(self.language_info, version=ready.get("version", "0"))
 
@@ -166,6 +180,36 @@ let jupyterBridge = #"""
           if self.child.poll() is None:
               self.ask("shutdown")
           return {"status": "ok", "restart": restart}
+
+
+  class PrnLexer(RegexLexer):
+      """Colours for scripts: `pygmentize -x -l prn_kernel.py:PrnLexer f.prn`. The words are the program's own."""
+      name, aliases, filenames = "prn", ["prn"], ["*.prn"]
+      kinds = {"op": Name.Function, "session": Name.Builtin, "language": Keyword}
+      words = None
+
+      def word(self, match):
+          if PrnLexer.words is None:
+              ready = subprocess.run(SERVE, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+              found = json.loads(ready.split(b"\n")[0])["words"]
+              PrnLexer.words = {word: self.kinds[kind] for kind in found for word in found[kind]}
+          yield match.start(), PrnLexer.words.get(match.group(), Name), match.group()
+
+      tokens = {"root": [
+          (r"#\s?%%.*", Generic.Subheading),
+          (r"#.*", Comment.Single),
+          (r'"(?:\\.|[^"\\])*"', String.Double),
+          (r"'[^']*'", String.Single),
+          (r"(?:~|\.{1,2})?/[^\s,;()\[\]{}|\"']*|\b[A-Za-z_][\w.]*(?:[/-][\w.]+)+", Literal),
+          (r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:%|KiB|MiB|GiB|min|ms|[kMGsh])?(?!\w)", Number),
+          (r"([A-Za-z_]\w*)(=)(?!=)", bygroups(Name.Attribute, Operator)),
+          (r"([A-Za-z_]\w*)(\s+)(=)(?!=)", bygroups(Name.Variable, Whitespace, Operator)),
+          (r"[A-Za-z_]\w*", word),
+          (r"\|>|[|&^!<>=]+", Operator),
+          (r"[\[\](){},.:;@]", Punctuation),
+          (r"\s+", Whitespace),
+          (r".", Text),
+      ]}
 
 
   if __name__ == "__main__":

@@ -33,7 +33,16 @@ final class Server {
   /// - Returns: the exit code.
   func run() -> Int32 {
     requests.listen()
-    console.event("ready", ["version": .string(Version.number), "workspace": .string(store.root)])
+    session.holdNames()
+    func list(_ words: some Sequence<String>) -> JSONValue { .array(words.sorted().map(JSONValue.string)) }
+    console.event(
+      "ready",
+      [
+        "version": .string(Version.number), "workspace": .string(store.root),
+        "words": [
+          "op": list(catalog.names), "session": list(MetaWord.all.map(\.name)), "language": list(keywords),
+        ],
+      ])
     while let request = requests.next() {
       guard let type = request["type"]?.stringValue else {
         fail(nil, "a request is a JSON object with a `type`")

@@ -28,13 +28,16 @@ final class LineEditor {
   private let edit: OpaquePointer
   private let history: OpaquePointer
   private var prompt: UnsafeMutablePointer<CChar>
+  private let marksPastes: Bool
   /// Lines of the statement typed before the current one, for completion.
   var before = ""
   /// Finds candidates for the text in front of the cursor.
   var complete: (String) -> CompletionList = { _ in CompletionList(replaced: 0, candidates: []) }
 
   /// nil when libedit cannot drive this terminal.
-  init?(history entries: [String]) {
+  /// - Parameter isDumb: the terminal understands no escape sequences.
+  init?(history entries: [String], isDumb: Bool) {
+    marksPastes = !isDumb
     // Letters beyond ASCII vanish in the C locale, and terminals send UTF-8 whatever the locale is called.
     setlocale(LC_CTYPE, "")
     if String(cString: nl_langinfo(Int32(CODESET))) != "UTF-8" { setlocale(LC_CTYPE, "C.UTF-8") }
@@ -79,8 +82,8 @@ final class LineEditor {
   func readLine(prompt text: String) -> LineEvent {
     free(prompt)
     prompt = strdup(text)
-    LineEditor.show("\u{1B}[?2004h")
-    defer { LineEditor.show("\u{1B}[?2004l") }
+    if marksPastes { LineEditor.show("\u{1B}[?2004h") }
+    defer { if marksPastes { LineEditor.show("\u{1B}[?2004l") } }
     var count: Int32 = 0
     guard let line = el_wgets(edit, &count), count > 0 else { return Interrupts.isStopping ? .interrupted : .end }
     var out = String.UnicodeScalarView()

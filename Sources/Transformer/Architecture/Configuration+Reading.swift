@@ -107,8 +107,7 @@ extension Configuration {
     let theta =
       try parameters?.optionalDouble("rope_theta")
       ?? fields.number(family.keys[.ropeTheta] ?? [], or: 10000 * ratio)
-    let share =
-      try parameters?.optionalDouble("partial_rotary_factor") ?? fields.number(["partial_rotary_factor"], or: 1)
+    let share = try rotatedShare(fields, parameters, family)
     let rotated = Int(Double(headSize) * fraction * min(max(share, 0), 1))
     guard rotated > 0, rotated.isMultiple(of: 2) else {
       throw fields.error(family.keys[.headSize]?.first ?? "", "gives \(rotated) rotated features, not an even number")
@@ -117,6 +116,16 @@ extension Configuration {
     return Rotary(
       theta: theta, rotated: rotated, pairing: pairing,
       scaling: try scaling(parameters, fields, positions: positions, pairs: rotated / 2))
+  }
+
+  /// Only classes that say so turn less than whole heads. The others pass the key over, and so it must be 1.
+  private static func rotatedShare(_ fields: JSONFields, _ parameters: JSONFields?, _ family: Family) throws -> Double {
+    let key = "partial_rotary_factor"
+    let share = try parameters?.optionalDouble(key) ?? fields.number([key], or: 1)
+    guard share == 1 || family.keys[.rotatedShare]?.contains(key) == true else {
+      throw fields.error(key, "is not known in \(family.name) models, which turn whole heads")
+    }
+    return share
   }
 
   /// transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` stood at the top and the rest in

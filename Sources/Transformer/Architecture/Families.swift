@@ -9,7 +9,8 @@ extension Family {
   /// LLaMA 1, 2, 3.x and Vicuna.
   public static let llama = likeLlama(
     "llama", modelTypes: ["llama"], className: "LlamaForCausalLM", queryBias: .whenTrue(["attention_bias"]),
-    outputBias: .whenTrue(["attention_bias"]), gateBias: .whenTrue(["mlp_bias"]), downBias: .whenTrue(["mlp_bias"]))
+    outputBias: .whenTrue(["attention_bias"]), gateBias: .whenTrue(["mlp_bias"]), downBias: .whenTrue(["mlp_bias"]),
+    hasHeadsThatDivide: true)
 
   public static let mistral = likeLlama(
     "mistral", modelTypes: ["mistral"], className: "MistralForCausalLM", sliding: .everywhere(fallback: 4096),
@@ -34,8 +35,8 @@ extension Family {
       StoredLinear(name: "self_attn.o_proj", roles: [.output], bias: .never),
       StoredLinear(name: "mlp.gate_up_proj", roles: [.gate, .up], bias: .never),
       StoredLinear(name: "mlp.down_proj", roles: [.down], bias: .never),
-    ], idleKeys: ["original_max_position_embeddings"], sliding: .everywhere(fallback: nil), defaultEpsilon: 1e-5,
-    defaultPositions: 4096)
+    ], idleKeys: ["original_max_position_embeddings"], turnsShares: true, sliding: .everywhere(fallback: nil),
+    defaultEpsilon: 1e-5, defaultPositions: 4096)
 
   /// OLMo 2: branches end with their norms, and queries and keys are normed across heads.
   public static let olmo2 = likeLlama(
@@ -154,9 +155,11 @@ extension Family {
     outputBias: BiasRule = .never, gateBias: BiasRule = .never, downBias: BiasRule = .never,
     linears: [StoredLinear]? = nil, settledKeys: [String: JSON] = [:], idleKeys: Set<String> = [],
     norms: PerModule<String> = PerModule(attention: "input_layernorm", ffn: "post_attention_layernorm"),
-    normsOutput: Bool = false, queryKeyNorm: QueryKeyNorm? = nil, sliding: SlidingRule = .never,
+    normsOutput: Bool = false, queryKeyNorm: QueryKeyNorm? = nil, turnsShares: Bool = false,
+    sliding: SlidingRule = .never,
     scale: ScaleRule = .bySize,
-    defaultEpsilon: Double = 1e-6, defaultHeadSize: Int? = nil, defaultPositions: Int = 2048
+    defaultEpsilon: Double = 1e-6, defaultHeadSize: Int? = nil, defaultPositions: Int = 2048,
+    hasHeadsThatDivide: Bool = false
   ) -> Family {
     Family(
       name: name,
@@ -167,7 +170,7 @@ extension Family {
         .layers: ["num_hidden_layers"], .hiddenSize: ["hidden_size"], .heads: ["num_attention_heads"],
         .keyValueHeads: ["num_key_value_heads"], .headSize: ["head_dim"], .neurons: ["intermediate_size"],
         .vocabulary: ["vocab_size"], .positions: ["max_position_embeddings"], .epsilon: ["rms_norm_eps"],
-        .ropeTheta: ["rope_theta"],
+        .ropeTheta: ["rope_theta"], .rotatedShare: turnsShares ? ["partial_rotary_factor"] : [],
       ],
       groupingKey: nil,
       settledKeys: settledKeys,
@@ -202,6 +205,7 @@ extension Family {
       defaultEpsilon: defaultEpsilon,
       defaultHeadSize: defaultHeadSize,
       defaultPositions: defaultPositions,
+      hasHeadsThatDivide: hasHeadsThatDivide,
       isTransposed: false)
   }
 }

@@ -139,11 +139,12 @@ public enum SlidingRule: Sendable, Equatable {
 
 /// The numbers read from config.json.
 public enum Quantity: String, CaseIterable, Sendable {
-  case layers, hiddenSize, heads, keyValueHeads, headSize, neurons, vocabulary, positions, epsilon, ropeTheta, ropeRatio
+  case layers, hiddenSize, heads, keyValueHeads, headSize, neurons, vocabulary, positions, epsilon, ropeTheta,
+    ropeRatio, rotatedShare
 }
 
 /// A model family as data: what its configuration keys and tensors are called, and which axis is which.
-public struct Family: Sendable {
+public struct Family: Sendable, Equatable {
   public private(set) var name: String
   /// Values of `model_type` that mean this family; the first is the one that is written.
   public private(set) var modelTypes: [String]
@@ -194,11 +195,16 @@ public struct Family: Sendable {
   public let defaultHeadSize: Int?
   /// The longest sequence when config.json does not say.
   public let defaultPositions: Int
+  /// The class takes only numbers of heads that divide the size of the residual stream.
+  public private(set) var hasHeadsThatDivide = false
   /// Linear weights are stored with inputs as rows (GPT-2's Conv1D).
   public let isTransposed: Bool
 
   /// Whether the feed-forward part multiplies an activated gate with `up`.
   public var isGated: Bool { linears.contains { $0.roles.contains(.gate) } }
+
+  /// Two families of one name are one.
+  public static func == (left: Family, right: Family) -> Bool { left.name == right.name }
 
   /// What a block computes, whatever its tensors are called.
   public var graph: Graph {

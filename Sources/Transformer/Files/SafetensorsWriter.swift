@@ -159,12 +159,10 @@ public final class OutputFile {
   public init(path: String) throws {
     self.path = path
     name = path.split(separator: "/").last.map(String.init) ?? path
-    var template = Array((path + ".part-XXXXXX").utf8CString)
-    descriptor = mkstemp(&template)
-    temporaryPath = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+    temporaryPath = path + ".part-" + String(UInt64.random(in: 0...UInt64.max), radix: 36)
+    // Who may read it is for the user to say: 0666 less the umask.
+    descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     if descriptor < 0 { throw failure("created") }
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    fchmod(descriptor, 0o644)
   }
 
   /// Writes a whole file.

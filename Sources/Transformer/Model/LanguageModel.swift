@@ -61,6 +61,11 @@ public struct LanguageModel: Sendable {
 
   public var layers: Int { configuration.layers }
 
+  /// Units of a module that no pruning has taken out, by index in the unpruned model.
+  public func leftUnits(_ module: Module, layer: Int) -> [Int] {
+    pruning[layer]?[module].kept ?? Array(0..<configuration.units(module, layer: layer))
+  }
+
   /// The tensors that the model is made of; a folder may hold others.
   public var tensorNames: [ByteString] { layout.slots.map { ByteString($0.name) } }
 

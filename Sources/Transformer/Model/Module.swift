@@ -24,6 +24,14 @@ public enum Module: String, CaseIterable, Sendable {
     case .ffn: .activation
     }
   }
+
+  /// Where the inputs of its other maps are seen.
+  public var inputSite: Site {
+    switch self {
+    case .attention: .attentionIn
+    case .ffn: .feedForwardIn
+    }
+  }
 }
 
 /// One value for each module.

@@ -1,25 +1,30 @@
 /// A place in a block where activations can be read: one row per token.
 public enum Site: String, CaseIterable, Sendable, Comparable {
-  /// The residual stream that enters the block.
   case blockIn = "block.in"
-  /// The normalised residual stream: the input of query, key and value.
   case attentionIn = "attn.in"
-  /// All heads side by side, before the output projection: its input.
   case attentionHeads = "attn.heads"
-  /// The residual stream after attention.
   case feedForwardResidual = "ffn.resid"
-  /// The normalised residual stream: the input of gate and up.
   case feedForwardIn = "ffn.in"
-  /// The gate projection.
   case gateBefore = "ffn.gate_pre"
-  /// The gate projection after the activation function.
   case gate = "ffn.gate"
-  /// The up projection; in a model without a gate, before the activation function.
   case up = "ffn.up"
-  /// h, the input of the down projection: `act(gate) ∘ up`, or `act(up)` without a gate.
   case activation = "ffn.act"
-  /// The residual stream that leaves the block.
   case blockOut = "block.out"
+
+  public var meaning: String {
+    switch self {
+    case .blockIn: "the residual stream that enters the block"
+    case .attentionIn: "the normalised residual stream, the input of query, key and value"
+    case .attentionHeads: "all heads side by side, the input of the attention output map"
+    case .feedForwardResidual: "the residual stream after attention"
+    case .feedForwardIn: "the normalised residual stream, the input of gate and up"
+    case .gateBefore: "the gate projection before the activation function"
+    case .gate: "the gate projection after the activation function"
+    case .up: "the up projection; without a gate, before the activation function"
+    case .activation: "the input of the down projection: act(gate) x up, or act(up) without a gate"
+    case .blockOut: "the residual stream that leaves the block"
+    }
+  }
 
   /// The module whose branch it lies in.
   public var module: Module {

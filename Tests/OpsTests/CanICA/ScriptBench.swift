@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Numerics
 
 @testable import Ops
 
@@ -58,6 +59,22 @@ final class ScriptBench: SessionObserver, MetaHandler {
       throw Diagnostic("\(name) is no value of type \(A.type.name)")
     }
     return value
+  }
+
+  /// The one sentence that says why `text` cannot be carried out.
+  func refusal(_ text: String) throws -> String? {
+    let found = try run(text).diagnostics
+    return found.count == 1 ? found[0].summary : nil
+  }
+
+  /// Names and bytes of what `text` makes in an empty workspace with so many threads.
+  static func objects(of text: String, threads: Int) throws -> [String: Data] {
+    let before = Parallel.threads
+    defer { Parallel.threads = before }
+    Parallel.threads = threads
+    let bench = ScriptBench()
+    if let first = try bench.run(text).diagnostics.first { throw first }
+    return try bench.objects()
   }
 
   func content(_ name: String) throws -> String? { try store().value(named: name, back: 0)?.reference.content }

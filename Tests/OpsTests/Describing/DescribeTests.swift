@@ -106,23 +106,31 @@ private let start = """
     for set in try d.part(0).sets { #expect(abs(set.spread.reduce(0, +) - 1) < 1e-12) }
   }
 
+  /// Read back from the store, where a row knows its first and last layer only.
+  @Test func layersThatAreNoNeighboursKeepTheirNames() throws {
+    let text =
+      start + """
+        far = canica (capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,2) components=4 per_run=24 scope=global
+        d = describe far cal model=m nulls=1
+        """
+    let d: Descriptions = try bench.value("d", text)
+    let card = try #require(try d.table(ShowRequest(name: "d", network: "2:1")))
+    let shown = card.rows.map { row in row.map { "\($0)" }.joined(separator: " ") }.joined(separator: "\n")
+    #expect(shown.contains("layers 0-2"))
+    let shares = try d.part(0).sets[1].spread
+    #expect(shown.contains("0: \(percent(shares[0])), 2: \(percent(shares[1]))"), "\(shown)")
+  }
+
   @Test func oneAndTwoThreadsDescribeInTheSameBytes() throws {
-    let other = ScriptBench()
-    let threads = Parallel.threads
-    defer { Parallel.threads = threads }
     let text = start + "d = describe nets cal model=m test=held nulls=3\np = preserve nets m held"
-    Parallel.threads = 1
-    #expect(try bench.run(text).exitCode == 0)
-    Parallel.threads = 2
-    #expect(try other.run(text).exitCode == 0)
-    #expect(try bench.objects() == other.objects())
+    #expect(try ScriptBench.objects(of: text, threads: 1) == ScriptBench.objects(of: text, threads: 2))
   }
 
   @Test(arguments: [
     (
       "d = describe nets (text DATA/calibration.txt model=m) model=m", "1 windows of text are too few; there must be 16"
     ),
-    ("d = describe nets cal model=m events=1%", "1.00% of 1536 tokens are 15 events; 20 are needed"),
+    ("d = describe nets cal model=m events=1%", "1% of 1536 tokens are 15 events; 20 are needed"),
     ("d = describe nets cal model=m run=3", "there is no run 3; the networks have 1 runs"),
     ("d = describe nets cal model=m layers=4", "there are no networks of these layers"),
     ("d = describe nets cal model=m labels=kh", "labels= has none of one of the texts"),
@@ -135,8 +143,7 @@ private let start = """
     ("d = describe kc cal model=m run=1", "run= is for networks, and this is a value of type clusters"),
     ("p = preserve nets m cal run=2", "there is no run 2; the networks have 1 runs"),
   ]) func whatCannotBeDescribedIsRefusedInOneSentence(_ statement: String, _ expected: String) throws {
-    let outcome = try bench.run(start + statement)
-    #expect(outcome.diagnostics.first?.summary == expected)
+    #expect(try bench.refusal(start + statement) == expected)
   }
 
   @Test func theUnprunedModelPreservesEveryNetworkAndAPrunedOneLess() throws {

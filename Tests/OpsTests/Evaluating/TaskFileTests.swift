@@ -111,4 +111,12 @@ import Testing
         ["hellaswag", "Éclair: One. two  three [open\nx] Élan vital|  go", "0"]
       ])
   }
+
+  @Test func anItemWithoutAFieldOfTheOthersIsNamed() {
+    let whole = #"{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "A"}"#
+    let withheld = whole.replacingOccurrences(of: #", "answerKey": "A""#, with: "")
+    #expect(
+      refusal([("arc_easy.jsonl", whole + "\n" + withheld)])
+        == "arc_easy.jsonl line 2 is no item of arc_easy: it lacks `answerKey`, which line 1 has")
+  }
 }

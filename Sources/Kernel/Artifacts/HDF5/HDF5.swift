@@ -115,7 +115,10 @@ enum HDF5Failure: Explained, Equatable {
       Diagnostic("could not \(doing) in \(path): HDF5 says \"\(reason)\"", kind: .store)
     case .system(let failure): failure.diagnostic
     case .broken: Diagnostic("its bytes are not those that were written", kind: .store)
-    case .held(let path): Diagnostic("\(path) is open for writing in another program; close it there", kind: .store)
+    case .held(let path):
+      Diagnostic(
+        "\(path) was changed by another program, which has not closed it",
+        hint: "close it there; if that program was killed, remove the file, and its step makes it again", kind: .store)
     case .missing(let dataset, let path): Diagnostic("there is no `\(dataset)` in \(path)", kind: .store)
     case .wrongType(let dataset, let stored, let wanted):
       Diagnostic("`\(dataset)` holds \(stored), not \(wanted)", kind: .store)

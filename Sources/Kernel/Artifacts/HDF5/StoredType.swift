@@ -46,11 +46,16 @@ package enum StoredType: String, Sendable {
 
 /// When datasets are compressed: `set store.compress`.
 public enum Compression: String, Choice {
-  /// Integers, masks and labels always; floating point only where the first chunk shrinks below 0.7 of its size.
-  case auto
-  case none
-  /// Everything.
-  case gzip
+  case auto, none, gzip
+
+  public var meaning: String {
+    switch self {
+    case .auto:
+      "integers, masks and labels always; floating point only where the first chunk shrinks below 0.7 of its size"
+    case .none: "nothing"
+    case .gzip: "everything"
+    }
+  }
 }
 
 /// The shape of one chunk: about 1 MiB of whole rows, or of parts of a row when a single row is longer.

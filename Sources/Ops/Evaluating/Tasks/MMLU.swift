@@ -2,7 +2,7 @@ import Kernel
 
 extension Task {
   /// Hendrycks et al. 2021: exams in 57 subjects. The letters are the choices.
-  static let mmlu = Task(name: "mmlu", version: 1, isNormalised: false) { record in
+  static let mmlu = Task(name: "mmlu", version: 1, isNormalised: false, isDivided: true) { record in
     record.has("question", "choices", "subject")
   } item: { record in
     let (subject, choices) = (try record.text("subject"), try record.texts("choices"))

@@ -7,6 +7,8 @@ struct Task: Sendable {
   let version: Int
   /// Whether it also counts the choice that is most likely per character.
   let isNormalised: Bool
+  /// Whether it comes in files of its subjects, and with examples in files called `…dev…`.
+  var isDivided = false
   /// Whether a record is an item of this task; the file's name decides only between tasks with the same fields.
   let recognises: @Sendable (Record) -> Bool
   /// - Throws: when the record lacks something, above all the right answer.

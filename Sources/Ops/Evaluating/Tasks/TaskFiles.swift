@@ -41,10 +41,10 @@ struct TaskFiles {
       let name = (path as NSString).lastPathComponent
       guard let first = records.first else { throw Diagnostic("\(name) holds no items") }
       guard let task = Task.all.first(where: { $0.recognises(first) }) else { throw TaskFiles.unknown(first) }
-      if task.name != Task.mmlu.name, let other = seen.updateValue(name, forKey: task.name) {
+      if !task.isDivided, let other = seen.updateValue(name, forKey: task.name) {
         throw Diagnostic("\(task.name) is given twice: \(other) and \(name)")
       }
-      try add(records, of: task, areExamples: task.name == Task.mmlu.name && TaskFiles.isDev(name))
+      try add(records, of: task, areExamples: task.isDivided && TaskFiles.isDev(name))
     }
     if let left = labels.first(where: { !used.contains($0) }) {
       throw Diagnostic("\((left as NSString).lastPathComponent) has no items beside it to label")
@@ -54,7 +54,12 @@ struct TaskFiles {
 
   private mutating func add(_ records: [Record], of task: Task, areExamples: Bool) throws {
     for record in records {
-      guard task.recognises(record) else { throw Diagnostic("\(record.place) is no item of \(task.name)") }
+      guard task.recognises(record) else {
+        let lacking = records[0].names.filter { record[$0] == nil }.map { "`\($0)`" }.joined(separator: ", ")
+        throw Diagnostic(
+          "\(record.place) is no item of \(task.name)"
+            + (lacking.isEmpty ? "" : ": it lacks \(lacking), which line \(records[0].line) has"))
+      }
       let item = try task.item(record)
       if areExamples {
         examples[item.subject ?? "", default: []].append(item)
@@ -77,7 +82,7 @@ struct TaskFiles {
   }
 
   /// `mmlu_dev.jsonl`, `anatomy_dev.csv`
-  private static func isDev(_ name: String) -> Bool {
+  static func isDev(_ name: String) -> Bool {
     name.split { !$0.isLetter && !$0.isNumber }.dropLast().last == "dev"
   }
 

@@ -7,10 +7,7 @@ extension BarPlot {
     let legend = Legend(names: groups.map(\.name), styles: styles, room: area.height)
     if groups.count > 1 { area.right = drawing.width - 20 - legend.width }
     let slot = area.width / Double(max(1, names.count))
-    let isCrowded = names.contains { Glyphs.width($0, size: 11) > slot - 4 }
-    if isCrowded {
-      area.bottom -= min(70, (names.map { Glyphs.width($0, size: 11) }.max() ?? 0) * 0.6)
-    }
+    let slotNames = SlotNames(names, in: &area)
     area.drawFrame(on: &drawing, title: title, x: x, y: y)
     var extremes = groups.flatMap(\.values).filter(\.isFinite) + [0]
     for group in groups {
@@ -34,16 +31,7 @@ extension BarPlot {
       }
     }
     area.drawAxes(on: &drawing)
-    // With more names than fit, every so many is written.
-    let stride = max(1, Int((Double(names.count) * 13 / area.width).rounded(.up)))
-    for (index, name) in names.enumerated() where index % stride == 0 {
-      let x = area.left + slot * (Double(index) + 0.5)
-      if isCrowded {
-        drawing.text(x + 3, area.bottom + 14, Glyphs.cut(name, to: 120, size: 11), .tick, anchor: .end, turn: -35)
-      } else {
-        drawing.text(x, area.bottom + 19, name, .tick, anchor: .middle)
-      }
-    }
+    slotNames.draw(in: area, ticks: false, on: &drawing)
     if groups.count > 1 { legend.draw(x: area.right + 14, top: area.top, asBlocks: true, on: &drawing) }
   }
 }

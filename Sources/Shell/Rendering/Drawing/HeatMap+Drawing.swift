@@ -14,6 +14,7 @@ extension HeatMap {
     if let longest = rowNames.map({ Glyphs.width($0, size: 11) }).max() {
       area.left = min(190, max(area.left, longest + 44))
     }
+    let slotNames = SlotNames(columnNames.isEmpty ? (0..<columnCount).map(String.init) : columnNames, in: &area)
     area.drawFrame(on: &drawing, title: title, x: columns, y: rows)
 
     let shown = pooled(rows: 256, columns: 600)
@@ -27,18 +28,8 @@ extension HeatMap {
       drawing.add(.cells(box, rows: shown.rowCount, columns: shown.columnCount, colours))
     }
     area.drawAxes(on: &drawing)
-    drawPositions(rowNames, count: rowCount, room: area.height / 14) { fraction, label in
-      let y = area.top + fraction * area.height
-      drawing.line(area.left - 4, y, area.left, y, Paint.axis)
-      drawing.text(area.left - 7, y + 4, Glyphs.cut(label, to: 140, size: 11), .tick, anchor: .end)
-    }
-    let columnWidth =
-      (columnNames.isEmpty ? ["\(columnCount)"] : columnNames).map { Glyphs.width($0, size: 11) }.max() ?? 10
-    drawPositions(columnNames, count: columnCount, room: area.width / (columnWidth + 14)) { fraction, label in
-      let x = area.left + fraction * area.width
-      drawing.line(x, area.bottom, x, area.bottom + 4, Paint.axis)
-      drawing.text(x, area.bottom + 18, label, .tick, anchor: .middle)
-    }
+    drawRowNames(area, on: &drawing)
+    slotNames.draw(in: area, ticks: true, on: &drawing)
     drawColourBar(x: area.right + 18, width: barWidth, area, barTicks, tickWidth, on: &drawing)
   }
 
@@ -80,12 +71,15 @@ extension HeatMap {
     return Palette.colour(scale, at: levels.map { (min(max(share, 0), 1) * $0).rounded() / $0 } ?? share)
   }
 
-  /// Names or numbers of cells, at their middles, as many as there is room for.
-  private func drawPositions(_ names: [String], count: Int, room: Double, draw: (Double, String) -> Void) {
-    guard count > 0 else { return }
-    let stride = Ticks.wholeStride(count: count, room: max(2, Int(room)))
-    for index in Swift.stride(from: 0, to: count, by: stride) {
-      draw((Double(index) + 0.5) / Double(count), names.isEmpty ? "\(index)" : names[index])
+  /// Names or numbers of rows, at their middles, as many as there is room for.
+  private func drawRowNames(_ area: PlotArea, on drawing: inout Drawing) {
+    guard rowCount > 0 else { return }
+    let stride = Ticks.wholeStride(count: rowCount, room: max(2, Int(area.height / 14)))
+    for index in Swift.stride(from: 0, to: rowCount, by: stride) {
+      let y = area.top + area.height * (Double(index) + 0.5) / Double(rowCount)
+      let name = Glyphs.cut(rowNames.isEmpty ? "\(index)" : rowNames[index], to: 140, size: 11)
+      drawing.line(area.left - 4, y, area.left, y, Paint.axis)
+      drawing.text(area.left - 7, y + 4, name, .tick, anchor: .end)
     }
   }
 
@@ -98,9 +92,7 @@ extension HeatMap {
       drawing.line(x + width, y, x + width + 4, y, Paint.axis)
       drawing.text(x + width + 7, y + 4, label, .tick)
     }
-    drawing.text(
-      x + width + tickWidth + 22, (area.top + area.bottom) / 2, Glyphs.cut(value.text, to: area.height + 40),
-      anchor: .middle, turn: -90)
+    area.drawUpright(value.text, x: x + width + tickWidth + 22, on: &drawing)
   }
 }
 

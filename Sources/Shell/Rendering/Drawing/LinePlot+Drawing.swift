@@ -82,7 +82,8 @@ extension LinePlot {
       }
     }
     if points.count > 1 { drawing.add(.stroke(outline, style.pen)) }
-    // On long curves a dozen markers are enough to tell lines apart.
+    // On long curves a dozen markers are enough to tell lines apart, and a line by itself needs none.
+    if points.count > 40, series.count == 1 { return }
     let stride = points.count > 40 ? points.count / 12 : 1
     for point in points where point.index % stride == 0 { style.drawMarker(at: point.x, point.y, on: &drawing) }
   }

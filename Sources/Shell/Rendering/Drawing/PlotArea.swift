@@ -25,7 +25,15 @@ struct PlotArea {
     let half = Glyphs.width(label) / 2
     let middle = min(max((left + right) / 2, half + 8), drawing.width - half - 8)
     drawing.text(middle, drawing.height - 14, label, anchor: .middle)
-    drawing.text(18, (top + bottom) / 2, Glyphs.cut(y.text, to: height + 40), anchor: .middle, turn: -90)
+    drawUpright(y.text, x: 18, on: &drawing)
+  }
+
+  /// A label along a vertical axis, in its middle, as far as the picture has room for it there below the title.
+  func drawUpright(_ text: String, x: Double, on drawing: inout Drawing) {
+    let (highest, lowest) = (36.0, drawing.height - 8)
+    let label = Glyphs.cut(text, to: lowest - highest)
+    let half = Glyphs.width(label) / 2
+    drawing.text(x, min(max((top + bottom) / 2, highest + half), lowest - half), label, anchor: .middle, turn: -90)
   }
 
   func drawVerticalTicks(_ ticks: Ticks, _ spacing: PlotAxis.Spacing, on drawing: inout Drawing) {

@@ -60,7 +60,7 @@ struct Legend {
     }
   }
 
-  var width: Double { min(190, 34 + (entries.map { Glyphs.width($0.name) }.max() ?? 0)) }
+  var width: Double { min(212, 34 + (entries.map { Glyphs.width($0.name) }.max() ?? 0)) }
 
   func draw(x: Double, top: Double, asBlocks: Bool, on drawing: inout Drawing) {
     for (index, entry) in entries.enumerated() {

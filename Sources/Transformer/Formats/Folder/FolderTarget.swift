@@ -38,14 +38,14 @@ struct FolderTarget {
         reason: "this \(source.family.name) model cannot lose blocks: each scales its attention by its number")
     }
     // Where none computes what the blocks do, one of those says so.
-    let alike = classes.filter { $0.name == source.family.name || $0.graph == source.family.graph }
+    let alike = classes.filter { $0 == source.family || $0.graph == source.family.graph }
     for family in alike.isEmpty ? classes : alike {
       let place = Place(source: source, family: family, widths: widths, blocks: blocks)
       if let obstacle = place.obstacle {
         obstacles.append(obstacle)
       } else if let held = family.holding(blocks) {
         configuration = source.replacing(family: family, blocks: held)
-        keepsFamily = family.name == source.family.name
+        keepsFamily = family == source.family
         return
       }
     }
@@ -134,7 +134,7 @@ private struct Place {
 
   /// Why the class does not hold the model, one sentence; nil when it does.
   var obstacle: String? {
-    let isOwn = family.name == name
+    let isOwn = family == source.family
     guard isOwn || source.family.graph == family.graph else {
       return "\(name) models cannot be written so: no class with \(widths.words) computes what their blocks do"
     }
@@ -167,10 +167,10 @@ private struct Place {
       return
         "the \(family.name) class has no place for the compensation biases of this model; prune with comp=none or comp=ls"
     }
-    if case .even = widths, family.name == Family.llama.name, let block = blocks.first {
+    if case .even = widths, family.hasHeadsThatDivide, let block = blocks.first {
       let heads = source.heads(units: block.units.attention).queries
       guard heads > 0, source.hiddenSize.isMultiple(of: heads) else {
-        return "the llama class needs a number of heads that divides \(source.hiddenSize), not \(heads)"
+        return "the \(family.name) class needs a number of heads that divides \(source.hiddenSize), not \(heads)"
       }
     }
     return nil

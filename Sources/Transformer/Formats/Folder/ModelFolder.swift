@@ -35,14 +35,9 @@ extension LanguageModel {
     }
   }
 
-  /// The structural units that a block has left, by their numbers in the unpruned model.
-  public func keptUnits(_ module: Module, layer: Int) -> [Int] {
-    pruning[layer]?[module].kept ?? Array(0..<configuration.units(module, layer: layer))
-  }
-
   /// The structural units that each of some blocks has left.
   func unitCounts(_ layers: [Int]) -> [PerModule<Int>] {
-    layers.map { layer in PerModule { keptUnits($0, layer: layer).count } }
+    layers.map { layer in PerModule { leftUnits($0, layer: layer).count } }
   }
 
   /// What transformers 4 has to be told where no tokenizer_config.json says it: it guesses from the class of the model,

@@ -19,7 +19,7 @@ public struct UnitMap: Sendable {
         var places = [Int?](repeating: nil, count: count(units))
         guard let block = blocks[layer] else { return places }
         let unitsThere = target.configuration.units(module, layer: block)
-        for (index, unit) in model.keptUnits(module, layer: layer).enumerated() {
+        for (index, unit) in model.leftUnits(module, layer: layer).enumerated() {
           let there = items(target.widths == .whole ? unit : index, unitsThere)
           for (old, new) in zip(items(unit, units), there) { places[old] = new }
         }

@@ -178,7 +178,7 @@ private struct Numbers {
     let whole = Int(Double(headSize) * fraction)
     let turning = try integer("rope.dimension_count") ?? headSize
     if turning != whole {
-      guard turning > 0, turning < whole, family.readsRotation else {
+      guard turning > 0, turning < whole, family.keys[.rotatedShare]?.isEmpty == false else {
         throw error("rope.dimension_count", "is \(turning), wanted \(whole)")
       }
       members.append(JSON.Member("partial_rotary_factor", .number(Double(turning) / Double(headSize))))

@@ -1,0 +1,47 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// A look at the model before anything is taken out.
+struct LesionSurvey {
+  /// By layer and module, the units with e_j = E[h_j²] ‖W_j‖² of each, and the mean of every column of h.
+  private(set) var pools: [PerModule<UnitPool?>]
+  private(set) var means: [PerModule<[Double]>]
+  /// Loss of what follows each token.
+  let losses: [Double]
+
+  init(_ network: LanguageModel, _ sequences: Sequences, layers: Set<Int>, _ context: any RunContext) throws {
+    let configuration = network.configuration
+    let none = PerModule<[Double]>(attention: [], ffn: [])
+    pools = Array(repeating: PerModule(attention: nil, ffn: nil), count: network.layers)
+    means = Array(repeating: none, count: network.layers)
+    let walk = try Walk(network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    try walk.embed()
+    while walk.layer < network.layers {
+      let layer = walk.layer
+      func pulse(_: WalkProgress) throws { try context.progress(layer, of: network.layers, "layer") }
+      guard layers.contains(layer) else {
+        try walk.step(pulse: pulse)
+        continue
+      }
+      let block = try network.loadBlock(layer)
+      var moments = PerModule { Moments(columns: $0.site.width(configuration, layer: layer)) }
+      try walk.step(
+        block, sites: Set(Module.allCases.map(\.site)),
+        tap: { tap in
+          try requireFinite(tap.values, tap.site, layer: layer, from: tap.rows.lowerBound, argument: "model")
+          moments[tap.site.module].add(tap.values)
+        }, pulse: pulse)
+      for module in Module.allCases {
+        let own = moments[module]
+        let norms = Matrix<Double>(block.outputWeight(module)).columnMoments.sumOfSquares
+        let squares = zip(own.sumOfSquares, norms).map { $0 / Double(max(1, own.count)) * $1 }
+        let width = configuration.featuresPerUnit(module.output.columns)
+        let energy = Parallel.ranges(squares.count, of: width).map { squares[$0].reduce(0, +) }
+        pools[layer][module] = UnitPool(energy: energy, available: network.leftUnits(module, layer: layer))
+        means[layer][module] = own.mean
+      }
+    }
+    losses = try network.losses(states: walk.states, sequences, pulse: { try context.checkCancelled() })
+  }
+}
