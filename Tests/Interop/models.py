@@ -7,17 +7,17 @@ and greedy texts with prn's own; tunes the folders with LoRA, merges, and lets p
 with llama.cpp and lets prn read those. Writes to FOLDER, a temporary one by default. Exits with 1 when something differs
 by more than it says. Without llama-cpp-python or peft the parts that need them are skipped by name.
 
-Tried with transformers 5.24.0, llama-cpp-python 0.3.36 and peft 0.21.2.
+Tried with transformers 5.23.0 and 4.49.0, peft 0.21.2 and 0.14.0, and llama-cpp-python 0.3.36.
 """
 import os
-import subprocess
 import sys
 import tempfile
 
-import h5py
 import numpy
 import torch
 import transformers
+
+import peers
 
 try:
     import llama_cpp
@@ -28,7 +28,7 @@ try:
 except ImportError:
     peft = None
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+ROOT = peers.ROOT
 PROMPT = "Once upon a time"
 WINDOW = 128
 SCRIPT = """
@@ -43,38 +43,19 @@ uneven_loss = eval uneven held
 even_text = generate even ["{prompt}"] tokens=24
 uneven_text = generate uneven ["{prompt}"] tokens=24
 """
-failures = []
+claim = peers.Claims()
 
 
-def claim(holds, text):
-    print(("ok   " if holds else "BAD  ") + text, flush=True)
-    if not holds:
-        failures.append(text)
+def measured(prn, name):
+    """The perplexity of a report."""
+    return prn.figures(name)["token_perplexity"]
 
 
-class Prn:
-    def __init__(self, program, folder):
-        self.program, self.folder, self.count = program, folder, 0
-
-    def run(self, script):
-        self.count += 1
-        path = f"{self.folder}/{self.count}.prn"
-        with open(path, "w") as file:
-            file.write(script)
-        subprocess.run([self.program, "--workspace", self.folder + "/workspace", "--progress", "none", "run", path],
-                       check=True, stdout=subprocess.DEVNULL)
-
-    def open(self, name):
-        return h5py.File(f"{self.folder}/workspace/vars/main/{name}.h5")
-
-    def perplexity(self, name):
-        return float(self.open(name)["metric/value"][0])
-
-    def evaluated(self, path):
-        """The perplexity of a model by its path, on the same windows."""
-        self.run(f"x = load {path}\nheld = text {ROOT}/data/test.txt model=x samples=24 length={WINDOW} take=order\n"
-                 "x_loss = eval x held\n")
-        return self.perplexity("x_loss")
+def evaluated(prn, path):
+    """The perplexity of a model by its path, on the same windows."""
+    prn.run(f"x = load {path}\nheld = text {ROOT}/data/test.txt model=x samples=24 length={WINDOW} take=order\n"
+            "x_loss = eval x held\n")
+    return measured(prn, "x_loss")
 
 
 def perplexity(logits, windows):
@@ -83,17 +64,6 @@ def perplexity(logits, windows):
                                                 torch.as_tensor(window[1:], dtype=torch.long))
               for row, window in zip(logits, windows)]
     return float(torch.stack(losses).mean().exp())
-
-
-def transformers_model(folder):
-    trusted = os.path.exists(folder + "/modeling_prn.py")
-    return transformers.AutoModelForCausalLM.from_pretrained(
-        folder, torch_dtype=torch.float32, trust_remote_code=trusted).eval()
-
-
-def transformers_logits(model, windows):
-    with torch.no_grad():
-        return [model(torch.tensor([window]), use_cache=False).logits[0].numpy() for window in windows]
 
 
 def llama(path):
@@ -122,7 +92,7 @@ def greedy(model, prompt, count):
 
 def tuned(folder, target, windows, kind):
     """LoRA on the queries and values, a few steps, merged and saved as another folder."""
-    model = transformers_model(folder)
+    model = peers.load(folder)
     config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"])
     model = peft.get_peft_model(model, config)
     optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
@@ -133,7 +103,7 @@ def tuned(folder, target, windows, kind):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
     claim(losses[-1] < losses[0], f"{kind}: LoRA lowers the loss, {losses[0]:.3f} to {losses[-1]:.3f}")
     merged = model.merge_and_unload().eval()
     merged.save_pretrained(target)
@@ -145,7 +115,7 @@ def tuned(folder, target, windows, kind):
 
 
 def main(program, folder):
-    prn = Prn(os.path.abspath(program), folder)
+    prn = peers.Prn(program, folder)
     prn.run(SCRIPT.format(root=ROOT, prompt=PROMPT) + "".join(
         f"export {name} to={folder}/{name}-{kind}{'.gguf type=f32' if kind == 'gguf' else ' as=' + kind}\n"
         for name, kinds in (("even", ("hf", "uniform", "masked", "gguf")), ("uneven", ("hf", "uniform", "gguf")))
@@ -156,17 +126,14 @@ def main(program, folder):
     prompt = tokenizer.encode(PROMPT)
 
     for name, kinds in (("even", ("hf", "uniform", "masked")), ("uneven", ("hf", "uniform"))):
-        wanted, own = prn.perplexity(name + "_loss"), prn.open(name + "_text")["token/id"][...].tolist()
+        wanted, own = measured(prn, name + "_loss"), prn.open(name + "_text")["token/id"][...].tolist()
         for kind in kinds:
-            model = transformers_model(f"{folder}/{name}-{kind}")
-            logits = transformers_logits(model, windows)
+            model = peers.load(f"{folder}/{name}-{kind}")
+            logits = peers.logits(model, windows)
             found = perplexity(logits, windows)
             claim(abs(found / wanted - 1) < 1e-4, f"{name} {kind}: perplexity {found:.5f}, prn {wanted:.5f} "
                                                   f"({type(model).__name__})")
-            # Without a mask generate() takes tokens that are the padding's for padding, such as <s> where both are 0.
-            made = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-                                  max_new_tokens=24, do_sample=False, pad_token_id=0)
-            made = made[0, len(prompt):].tolist()[:len(own)]
+            made = peers.greedy(model, prompt, 24, pad_token_id=0)[:len(own)]
             claim(made == own, f"{name} {kind}: greedy text of transformers is prn's")
         if llama_cpp is None:
             print("skipped: llama-cpp-python is not installed")
@@ -175,7 +142,7 @@ def main(program, folder):
         file = llama(path)
         claim(file.tokenize(PROMPT.encode(), add_bos=True, special=True) == prompt, f"{name} gguf: tokens of the prompt")
         numbers = llama_logits(file, windows)
-        error = max(abs(a - b).max() / abs(b).max() for a, b in zip(numbers, logits))
+        error = max(float((torch.as_tensor(a) - b).abs().max() / b.abs().max()) for a, b in zip(numbers, logits))
         claim(error < 1e-4, f"{name} gguf: logits of llama.cpp and transformers differ by {error:.1e}")
         found = perplexity(numbers, windows)
         claim(abs(found / wanted - 1) < 1e-3, f"{name} gguf: perplexity {found:.5f}, prn {wanted:.5f}")
@@ -183,14 +150,14 @@ def main(program, folder):
         text = file.create_completion(prompt, max_tokens=len(own), temperature=0, repeat_penalty=1)["choices"][0]["text"]
         said = prn.open(name + "_text")["text/continuation"][0].decode()
         claim(text.strip() == said.strip(), f"{name} gguf: create_completion at temperature 0 says the same")
-        found = prn.evaluated(path)
+        found = evaluated(prn, path)
         claim(abs(found / wanted - 1) < 1e-5, f"{name} gguf: read back by prn, perplexity {found:.5f}")
         for word, number in (("Q8_0", 7), ("Q4_K_M", 15)):
             parameters = llama_cpp.llama_model_quantize_default_params()
             parameters.ftype = number
             copy = f"{folder}/{name}-{word}.gguf"
             status = llama_cpp.llama_model_quantize(path.encode(), copy.encode(), parameters)
-            theirs, ours = perplexity(llama_logits(llama(copy), windows), windows), prn.evaluated(copy)
+            theirs, ours = perplexity(llama_logits(llama(copy), windows), windows), evaluated(prn, copy)
             # llama.cpp rounds what enters a quantised map, too.
             claim(status == 0 and abs(ours / theirs - 1) < 0.02,
                   f"{name} {word}: perplexity {ours:.4f} in prn, {theirs:.4f} in llama.cpp")
@@ -200,7 +167,7 @@ def main(program, folder):
     else:
         for name in ("even-uniform", "uneven-hf"):
             merged = tuned(f"{folder}/{name}", f"{folder}/{name}-merged", windows, name)
-            wanted, found = perplexity(transformers_logits(merged, windows), windows), prn.evaluated(
+            wanted, found = perplexity(peers.logits(merged, windows), windows), evaluated(prn, 
                 f"{folder}/{name}-merged")
             claim(abs(found / wanted - 1) < 1e-4, f"{name}: merged and read back by prn, perplexity {found:.5f}, "
                                                   f"transformers {wanted:.5f}")
@@ -208,7 +175,6 @@ def main(program, folder):
             "sites=attn.heads,ffn.act keep=moments\ny = prune x (mask (flap acts) rate=10%)\n"
             f"export y to={folder}/again.gguf\n")
     claim(os.path.exists(f"{folder}/again.gguf"), "an exported model is pruned and exported again")
-    return not failures
 
 
 if __name__ == "__main__":
@@ -216,4 +182,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         place = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else temporary
         os.makedirs(place, exist_ok=True)
-        sys.exit(0 if main(sys.argv[1], place) else 1)
+        main(sys.argv[1], place)
+        sys.exit(1 if claim.wrong else 0)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Transformer
 
-/// Exported folders, read back by our own loader. `Tests/Fixtures/transformer/interop.py` reads them with transformers.
+/// Exported folders, read back by our own loader. `Tests/Interop/exports.py` reads them with transformers.
 @Suite struct ExportTests {
   private func roundTrip(_ model: LanguageModel, _ format: ModelFormat) throws -> LanguageModel {
     let folder = try TemporaryFolder()
@@ -98,6 +98,34 @@ import Testing
       #expect(
         try refusal { try model.export(to: folder.path + "/x.gguf", as: .gguf) }.contains("norms its queries and keys"))
     }
+  }
+
+  /// Where a class or a file has no place for something, the message says in which block it is.
+  @Test func refusalsNameTheBlock() throws {
+    let folder = try TemporaryFolder()
+    func message(_ name: String, _ format: ModelFormat, _ prune: (LanguageModel) throws -> Pruning) throws -> String {
+      let whole = try ModelFixture(name: name).model()
+      let model = try whole.pruned(by: prune(whole))
+      return try refusal { try model.export(to: folder.path + "/x", as: format) }
+    }
+    func compensatedAt(_ layer: Int) -> (LanguageModel) -> Pruning {
+      { model in
+        var pruning = Pruning.keepingAll(model.configuration)
+        pruning.blocks[layer].ffn.bias = Array(repeating: 1, count: model.configuration.hiddenSize)
+        return pruning
+      }
+    }
+    func none(_ model: LanguageModel) -> Pruning { .none }
+    func bridged(_ model: LanguageModel) throws -> Pruning { bridge(over: 1, model.configuration) }
+    #expect(
+      try message("mistral-window", .masked, compensatedAt(1)).contains("the compensation biases of block 1;"))
+    #expect(try message("mistral-window", .gguf, none).contains("block 0 attends to the last"))
+    #expect(
+      try message("gpt2", .gguf, none).contains(
+        "block 0 of a gpt2 model has LayerNorm, an FFN without a gate, GELU, learned positions"))
+    #expect(try message("llama", .gguf, bridged).contains("a linear map stands for the blocks from 1 on"))
+    #expect(try message("llama", .uniform, bridged).contains("here block 1"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
   }
 
   private func refusal(_ body: () throws -> Void) throws -> String {
@@ -231,7 +259,7 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
   }
 
-  /// Material for `interop.py`: set PRN_INTEROP to a folder, run this test, then the script on what it holds.
+  /// Material for `exports.py`: set PRN_INTEROP to a folder, run this test, then the script on what it holds.
   @Test(.enabled(if: interopFolder != nil)) func foldersForTransformers() throws {
     let root = try #require(interopFolder)
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
