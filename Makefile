@@ -85,16 +85,22 @@ install: toolchain deps
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PRN) $(DESTDIR)$(PREFIX)/bin/prn
 
-# Exported models in transformers, tokens of 2000 texts a kind, and every method once more in double precision.
+# Exported models in transformers, an older one too, and in llama.cpp, tokens of 2000 texts a kind, every method once more in
+# double precision, and tasks as lm-evaluation-harness asks them. What is not installed or not beside the project is named.
+OLDER = transformers==4.49.0 tokenizers==0.21.4 huggingface-hub==0.36.2
 interop: build venv
 	$(SWIFT) build --build-tests
 	rm -rf .build/interop && mkdir -p .build/interop
 	PRN_INTEROP=$(CURDIR)/.build/interop $(SWIFT) test --skip-build --filter 'TransformerTests.Export' >.build/interop.log
 	.venv/bin/python Tests/Interop/exports.py .build/interop/*
+	[ -d .venv/older ] || .venv/bin/pip install --quiet --no-deps --target .venv/older $(OLDER)
+	PYTHONPATH=.venv/older .venv/bin/python Tests/Interop/exports.py .build/interop/*
 	.venv/bin/python Tests/Fixtures/tokenizers/make_tokenizers.py into .build/interop-tokenizers 2000
 	PRN_TOKENIZERS=$(CURDIR)/.build/interop-tokenizers $(SWIFT) test --skip-build --filter TokenizerInteropTests
 	.venv/bin/python Tests/Fixtures/parity/parity.py $(PRN)
 	.venv/bin/python Tests/Interop/models.py $(PRN)
+	.venv/bin/python Tests/Interop/smollm2.py $(PRN)
+	.venv/bin/python Tests/Interop/harness.py $(PRN) --limit 20
 	.venv/bin/python Tests/Interop/jupyter.py $(PRN)
 	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 

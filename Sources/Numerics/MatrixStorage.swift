@@ -1,8 +1,9 @@
 import Glibc
 
-/// The numbers behind one or more matrices: a block of 64-byte aligned memory, freed with the last window on it.
+/// The numbers behind one or more matrices, or behind a rounded one: a block of 64-byte aligned memory, freed with the last
+/// window on it.
 @usableFromInline
-final class MatrixStorage<Element: Scalar>: @unchecked Sendable {
+final class MatrixStorage<Element: BitwiseCopyable>: @unchecked Sendable {
   @usableFromInline let pointer: UnsafeMutablePointer<Element>
 
   /// Who frees the memory.

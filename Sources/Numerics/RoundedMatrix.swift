@@ -28,7 +28,7 @@ public struct RoundedMatrix: @unchecked Sendable {
   public let rows: Int
   public let columns: Int
   /// Pairs of rows, panel after panel of `PRN_PANEL` columns.
-  private let panels: Buffer<UInt32>
+  private let panels: MatrixStorage<UInt32>
 
   /// - Parameter B: k × n; may be a transposed window.
   public init(_ B: Matrix<Float>) {
@@ -36,14 +36,14 @@ public struct RoundedMatrix: @unchecked Sendable {
     columns = B.columns
     let pairs = (B.rows + 1) / 2
     let ranges = Self.ranges(B.columns)
-    panels = Buffer(count: ranges.count * pairs * Self.width)
+    panels = MatrixStorage(count: ranges.count * pairs * Self.width, zeroed: false)
     let (panels, stored) = (panels, B.isTransposed ? B.T : B)
     Parallel.forEach(ranges.count) { panel in
       stored.withUnsafePointer { start, stride in
         let (rowStride, columnStride) = B.isTransposed ? (1, stride) : (stride, 1)
         prn_bfloat_pack(
           start + ranges[panel].lowerBound * columnStride, rowStride, columnStride, B.rows, ranges[panel].count,
-          panels.start + panel * pairs * Self.width)
+          panels.pointer + panel * pairs * Self.width)
       }
     }
   }
@@ -52,7 +52,7 @@ public struct RoundedMatrix: @unchecked Sendable {
   fileprivate static func ranges(_ columns: Int) -> [Range<Int>] { Parallel.ranges(columns, of: width) }
 
   fileprivate func panel(_ index: Int) -> UnsafePointer<UInt32> {
-    UnsafePointer(panels.start + index * ((rows + 1) / 2) * Self.width)
+    UnsafePointer(panels.pointer + index * ((rows + 1) / 2) * Self.width)
   }
 }
 
@@ -64,12 +64,12 @@ public func multiply(_ A: Matrix<Float>, _ B: RoundedMatrix, into C: Matrix<Floa
     A.columns == B.rows && C.rows == A.rows && C.columns == B.columns,
     "a product of \(A.shape) and \(B.rows)x\(B.columns) into \(C.shape)")
   let pairs = (A.columns + 1) / 2
-  let rounded = Buffer<UInt16>(count: A.rows * 2 * pairs)
+  let rounded = MatrixStorage<UInt16>(count: A.rows * 2 * pairs, zeroed: false)
   let strips = Parallel.ranges(A.rows, of: 64)
   Parallel.forEach(strips.count) { strip in
     A.withUnsafePointer { start, stride in
       for row in strips[strip] {
-        let target = rounded.start + row * 2 * pairs
+        let target = rounded.pointer + row * 2 * pairs
         prn_bfloat_round(start + row * stride, target, A.columns)
         if A.columns % 2 == 1 { target[A.columns] = 0 }
       }
@@ -83,16 +83,9 @@ public func multiply(_ A: Matrix<Float>, _ B: RoundedMatrix, into C: Matrix<Floa
     C.withUnsafeMutablePointer { start, stride in
       BLAS.counted {
         prn_bfloat_product(
-          rounded.start + rows.lowerBound * 2 * pairs, 2 * pairs, rows.count, B.panel(panel), pairs,
+          rounded.pointer + rows.lowerBound * 2 * pairs, 2 * pairs, rows.count, B.panel(panel), pairs,
           start + rows.lowerBound * stride + panels[panel].lowerBound, stride, panels[panel].count, adding ? 1 : 0)
       }
     }
   }
-}
-
-/// Memory without initial values, for threads that fill parts of their own.
-private final class Buffer<Element>: @unchecked Sendable {
-  let start: UnsafeMutablePointer<Element>
-  init(count: Int) { start = .allocate(capacity: max(count, 1)) }
-  deinit { start.deallocate() }
 }

@@ -3,7 +3,7 @@ import COpenBLAS
 /// A number that BLAS and LAPACK know: `Float` or `Double`, and no other type.
 ///
 /// The requirements route to the routines of the right precision; use `Matrix`, which checks shapes, instead.
-public protocol Scalar: BinaryFloatingPoint, Sendable {
+public protocol Scalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
   /// Row-major C ← α op(A) op(B) + β C, one thread.
   static func gemm(
     _ m: Int, _ n: Int, _ k: Int, _ alpha: Self, _ A: Operand<Self>, _ B: Operand<Self>, _ beta: Self,

@@ -115,7 +115,7 @@ struct Cascade: Op {
       (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
     let grams = by == .obc || comp == .ls ? 3 * widest * widest * 8 : 0
     let (streams, crosses) = target == .dense ? (2, 2 * widest * widest * 8) : (1, 0)
-    return Resources(memory: streams * states + grams + crosses + 2 * configuration.blockBytes)
+    return Resources(memory: streams * states + grams + crosses + 2 * model.network.blockBytes)
   }
 
   func run(_ context: any RunContext) throws -> Model {

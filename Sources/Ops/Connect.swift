@@ -65,7 +65,7 @@ struct Connect: Op {
     if let model, let test {
       let configuration = model.configuration
       let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
-      memory += 4 * test.tokens.count * (configuration.hiddenSize + 4 * widest + 2 * nodes) + configuration.blockBytes
+      memory += 4 * test.tokens.count * (configuration.hiddenSize + 4 * widest + 2 * nodes) + model.network.blockBytes
     }
     return Resources(memory: memory)
   }

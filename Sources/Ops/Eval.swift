@@ -100,7 +100,7 @@ struct Eval: Op {
     let configuration = model.configuration
     let rows = 128 * configuration.vocabularySize * 4 * 2
     return Resources(
-      memory: configuration.blockBytes + rows + 2 * WindowProtocol.chunkTokens * configuration.hiddenSize * 4)
+      memory: model.network.blockBytes + rows + 2 * WindowProtocol.chunkTokens * configuration.hiddenSize * 4)
   }
 
   func run(_ context: any RunContext) throws -> Report {

@@ -39,7 +39,7 @@ struct Generate: Op {
     // A token is at least a byte, but for the few that start a text.
     let longest = (prompt.map(\.utf8.count).max() ?? 0) + 8 + min(tokens, configuration.positions)
     let cache = KeyValueCache.bytes(of: model.network, capacity: min(longest, configuration.positions))
-    return Resources(memory: configuration.blockBytes + cache)
+    return Resources(memory: model.network.blockBytes + cache)
   }
 
   func run(_ context: any RunContext) throws -> Texts {

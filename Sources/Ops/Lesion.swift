@@ -94,7 +94,7 @@ struct Lesion: Op {
     let states = 4 * min(text.tokens.count, WindowProtocol.chunkTokens) * configuration.hiddenSize
     let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
     let rows = 128 * configuration.vocabularySize * 4 * 2
-    return Resources(memory: 4 * states + 8 * text.tokens.count * widest + 2 * configuration.blockBytes + rows)
+    return Resources(memory: 4 * states + 8 * text.tokens.count * widest + 2 * model.network.blockBytes + rows)
   }
 
   func run(_ context: any RunContext) throws -> Lesions {

@@ -116,7 +116,7 @@ struct LowRank: Op {
     let widest =
       (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
     let states = update == .stream ? (acts?.tokens ?? 0) * configuration.hiddenSize * 4 : 0
-    return Resources(memory: 5 * widest * widest * 8 + states + 3 * configuration.blockBytes)
+    return Resources(memory: 5 * widest * widest * 8 + states + 3 * model.network.blockBytes)
   }
 
   func run(_ context: any RunContext) throws -> Model {

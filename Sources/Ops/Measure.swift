@@ -21,7 +21,7 @@ struct Measure: Op {
   func estimate() throws -> Resources {
     let configuration = model.configuration
     let capacity = min(length, configuration.positions) + min(tokens, configuration.positions)
-    return Resources(memory: configuration.blockBytes + KeyValueCache.bytes(of: model.network, capacity: capacity))
+    return Resources(memory: model.network.blockBytes + KeyValueCache.bytes(of: model.network, capacity: capacity))
   }
 
   func run(_ context: any RunContext) throws -> Report {

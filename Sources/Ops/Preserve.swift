@@ -38,7 +38,7 @@ struct Preserve: Op {
     let configuration = model.configuration
     let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
     return Resources(
-      memory: 4 * text.tokens.count * (2 * configuration.hiddenSize + 4 * widest) + 2 * configuration.blockBytes)
+      memory: 4 * text.tokens.count * (2 * configuration.hiddenSize + 4 * widest) + 2 * model.network.blockBytes)
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {

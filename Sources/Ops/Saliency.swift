@@ -54,7 +54,7 @@ struct Saliency: Op {
     let traces = 8 * tokens * widest * 4
     let gradients = (how.rule?.needsSquares == true ? 3 : 1) * widest * configuration.hiddenSize * 4
     return Resources(
-      memory: streams + traces + gradients + 2 * configuration.blockBytes + 512 * configuration.vocabularySize * 4)
+      memory: streams + traces + gradients + 2 * model.network.blockBytes + 512 * configuration.vocabularySize * 4)
   }
 
   func run(_ context: any RunContext) throws -> Scores {

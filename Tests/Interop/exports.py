@@ -18,8 +18,7 @@ import numpy
 import transformers
 from safetensors.numpy import load_file
 
-from peers import (difference, llama, llama_cpp, llama_greedy, llama_logits, transformers_greedy, transformers_logits,
-                   transformers_model)
+import peers
 
 
 def needed(folder):
@@ -31,35 +30,31 @@ def needed(folder):
         return json.load(file)["architectures"][0]
 
 
-def check(folder):
+def check(folder, claim):
     expected = load_file(os.path.join(folder, "prn-check.safetensors"))
     sequences = [[int(token) for token in row if token >= 0] for row in expected["tokens"]]
     greedy = expected["greedy"].astype(int).flatten().tolist()
-    prompt, path = sequences[0][:4], os.path.join(folder, "model.gguf")
+    prompt, path, name = sequences[0][:4], os.path.join(folder, "model.gguf"), os.path.basename(folder)
     if os.path.exists(path):
-        if llama_cpp is None:
-            print(f"skipped {os.path.basename(folder)}: llama-cpp-python is not installed")
-            return True
-        model = llama(path, 64)
-        found, made, kind = llama_logits(model, sequences), [llama_greedy(model, prompt, len(greedy))], "llama.cpp"
+        if peers.llama_cpp is None:
+            return print(f"skipped {name}: llama-cpp-python is not installed")
+        model, kind = peers.llama(path, 64), "llama.cpp"
+        found, made = peers.llama_logits(model, sequences), [peers.llama_greedy(model, prompt, len(greedy))]
     elif not hasattr(transformers, needed(folder)):
-        print(f"skipped {os.path.basename(folder)}: transformers {transformers.__version__} has no {needed(folder)}")
-        return True
+        return print(f"skipped {name}: transformers {transformers.__version__} has no {needed(folder)}")
     else:
-        model = transformers_model(folder)
-        found, kind = transformers_logits(model, sequences), type(model).__name__
-        made = [transformers_greedy(model, prompt, len(greedy), use_cache) for use_cache in (True, False)]
-    error = difference([numpy.concatenate(found)], [expected["logits"]])
+        model = peers.load(folder)
+        found, kind, settings = peers.logits(model, sequences), type(model).__name__, dict(eos_token_id=None, pad_token_id=0)
+        made = [peers.greedy(model, prompt, len(greedy), use_cache=cache, **settings) for cache in (True, False)]
+    error = peers.difference([numpy.concatenate(found)], [expected["logits"]])
     same = all(one == greedy for one in made)
-    good = error < 1e-4 and same
-    print(f"{'ok  ' if good else 'BAD '} {os.path.basename(folder)} {kind} error {error:.1e} "
-          f"greedy texts {'equal' if same else 'differ'}")
-    return good
+    claim(error < 1e-4 and same, f"{name} {kind} error {error:.1e} greedy texts {'equal' if same else 'differ'}")
 
 
 if __name__ == "__main__":
     transformers.logging.set_verbosity_error()
     print("transformers", transformers.__version__)
-    results = [check(folder) for folder in sorted(sys.argv[1:])]
-    print(f"{sum(results)} of {len(results)} are right")
-    sys.exit(0 if results and all(results) else 1)
+    claim, folders = peers.Claims(), sorted(sys.argv[1:])
+    for folder in folders:
+        check(folder, claim)
+    sys.exit(1 if claim.wrong or not folders else 0)

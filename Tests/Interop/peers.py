@@ -1,6 +1,8 @@
-"""What the scripts of this folder share: prn as a program, other programs' logits and greedy texts, and claims."""
+"""What the comparisons with other programs share: prn with a workspace of its own, claims that hold or do not, and exported
+models in transformers and llama.cpp."""
 import os
 import subprocess
+import sys
 
 import h5py
 import numpy
@@ -13,43 +15,40 @@ except ImportError:
     llama_cpp = None
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
-failures = []
-
-
-def claim(holds, text):
-    print(("ok   " if holds else "BAD  ") + text, flush=True)
-    if not holds:
-        failures.append(text)
 
 
 class Prn:
-    """Scripts run by prn in one workspace, and the files that its names stand for."""
+    """The program, with its workspace in a folder."""
 
     def __init__(self, program, folder):
-        self.program, self.folder, self.count = os.path.abspath(program), folder, 0
+        self.program, self.workspace = os.path.abspath(program), f"{folder}/workspace"
 
-    def run(self, script):
-        self.count += 1
-        path = f"{self.folder}/{self.count}.prn"
-        with open(path, "w") as file:
-            file.write(script)
+    def run(self, statements):
         done = subprocess.run(
-            [self.program, "--workspace", self.folder + "/workspace", "--progress", "none", "run", path],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            [self.program, "--workspace", self.workspace, "--progress", "none", "-q", "-c", statements],
+            capture_output=True, text=True)
         if done.returncode:
-            raise SystemExit(f"{script}\n{done.stderr}")
+            sys.exit(done.stdout + done.stderr)
 
     def open(self, name):
-        return h5py.File(f"{self.folder}/workspace/vars/main/{name}.h5")
+        """The file of a value."""
+        return h5py.File(f"{self.workspace}/vars/main/{name}.h5")
 
-    def figure(self, name):
+    def figures(self, name):
+        """The metrics of a report by their names."""
         with self.open(name) as report:
-            return float(report["metric/value"][0])
+            return dict(zip([n.decode() for n in report["metric/name"][:]], report["metric/value"][:].tolist()))
 
-    def evaluated(self, path, text):
-        """The perplexity of a model by its path; `text` is a statement about the model x."""
-        self.run(f"x = load {path}\nx_text = {text}\nx_loss = eval x x_text\n")
-        return self.figure("x_loss")
+
+class Claims:
+    """Prints what holds and what does not, and counts the latter."""
+
+    def __init__(self):
+        self.wrong = 0
+
+    def __call__(self, holds, text):
+        print(("ok   " if holds else "BAD  ") + text, flush=True)
+        self.wrong += not holds
 
 
 def perplexity(logits, windows):
@@ -61,28 +60,38 @@ def perplexity(logits, windows):
 
 
 def difference(found, expected):
-    """The largest difference, relative to the largest number of `expected`."""
-    return max(float(abs(a - b).max() / abs(b).max()) for a, b in zip(found, expected))
+    """The largest difference of some logits, relative to the largest number of `expected`."""
+    return max(float(abs(a - b).max() / abs(b).max()) for a, b in zip(map(numpy.asarray, found), map(numpy.asarray, expected)))
 
 
-def transformers_model(folder):
-    """A stock class must do without remote code; only as=hf brings some."""
+# transformers
+
+
+def load(folder):
+    """An exported folder in transformers. Only one that brings code of its own needs trust: a stock class must do
+    without."""
     trusted = os.path.exists(f"{folder}/modeling_prn.py")
     return transformers.AutoModelForCausalLM.from_pretrained(
         folder, torch_dtype=torch.float32, trust_remote_code=trusted).eval()
 
 
-def transformers_logits(model, windows):
+def logits(model, windows):
+    """The logits of every token of some windows."""
     with torch.no_grad():
-        return [model(torch.tensor([window]), use_cache=False).logits[0].numpy() for window in windows]
+        return [model(torch.tensor([window]), use_cache=False).logits[0] for window in windows]
 
 
-def transformers_greedy(model, prompt, count, use_cache=True):
+def greedy(model, prompt, count, **settings):
+    """The ids that transformers says after those of a prompt."""
+    prompt = torch.tensor([prompt])
     # Without a mask generate() takes tokens that are the padding's for padding, such as <s> where both are 0.
-    made = model.generate(
-        torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long), max_new_tokens=count,
-        do_sample=False, eos_token_id=None, pad_token_id=0, use_cache=use_cache)
-    return made[0, len(prompt):].tolist()
+    with torch.no_grad():
+        made = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=count, do_sample=False,
+                              **settings)
+    return made[0, prompt.shape[1]:].tolist()
+
+
+# llama.cpp
 
 
 def llama(path, length=512):
@@ -109,8 +118,8 @@ def llama_greedy(model, prompt, count):
     return made
 
 
-def llama_quantised(path, copy, number):
-    """Writes a quantised copy by llama.cpp; true when it says that it did. 7 is Q8_0, 15 is Q4_K_M."""
+def quantised(path, copy, number):
+    """Lets llama.cpp write a quantised copy, 7 for Q8_0 and 15 for Q4_K_M; true when it says that it did."""
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = number
     return llama_cpp.llama_model_quantize(path.encode(), copy.encode(), parameters) == 0

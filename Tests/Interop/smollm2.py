@@ -1,8 +1,9 @@
 """A real model, pruned, in llama.cpp: what it says, how well, how large and how fast it is, before and after.
 
-    python smollm2.py PRN MODEL CALIBRATION TEST [FOLDER]
+    python smollm2.py PRN [MODEL CALIBRATION TEST [FOLDER]]
 
-MODEL is SmolLM2-135M's folder (`make smollm2` makes one), the texts are WikiText-2's. Key-value groups and neurons that o_fang
+MODEL is the folder that `make smollm2` makes, the texts are WikiText-2's beside the project; what is not there is said,
+and nothing compared. Key-value groups and neurons that o_fang
 finds least needed go, 30 % of the blocks, calibrated on 16 windows of 256 tokens; the dense and the pruned model are written
 as GGUF. Claims that llama.cpp's perplexity, by its own loop over the same windows, is prn's to 1e-3, that greedy texts are
 equal, and that copies quantised to Q8_0 and Q4_K_M load; prints sizes, perplexities and tokens per second. Writes to
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from peers import Prn, claim, failures, llama, llama_cpp, llama_greedy, llama_logits, llama_quantised, perplexity
+import peers
 
 PROMPT = "The history of the city began"
 WINDOW, WINDOWS, TOKENS = 512, 16, 32
@@ -36,6 +37,9 @@ export pruned to={folder}/pruned.gguf type=f32
 """
 
 
+claim = peers.Claims()
+
+
 def speed(model, prompt):
     """Tokens per second of a prompt, and of what follows, the best of three."""
     best = [0.0, 0.0]
@@ -52,9 +56,9 @@ def speed(model, prompt):
 
 
 def main(program, model, calibration, test, folder):
-    prn = Prn(program, folder)
-    prn.run(SCRIPT.format(model=os.path.abspath(model), calibration=os.path.abspath(calibration), test=os.path.abspath(test),
-                          folder=folder, prompt=PROMPT, tokens=TOKENS))
+    prn = peers.Prn(program, folder)
+    prn.run(SCRIPT.format(
+        model=model, calibration=calibration, test=test, folder=folder, prompt=PROMPT, tokens=TOKENS))
     tokens = prn.open("held")["tokens"][...].astype(int)
     windows = [tokens[start:start + WINDOW].tolist() for start in range(0, WINDOW * WINDOWS, WINDOW)]
     for name in ("dense", "pruned"):
@@ -62,30 +66,34 @@ def main(program, model, calibration, test, folder):
         for kind, number in (("F32", None), ("Q8_0", 7), ("Q4_K_M", 15)):
             file = path if number is None else f"{folder}/{name}-{kind}.gguf"
             if number is not None:
-                claim(llama_quantised(path, file, number), f"{name} {kind}: llama.cpp wrote it")
-            loaded = llama(file, WINDOW)
-            found = perplexity(llama_logits(loaded, windows), windows)
+                claim(peers.quantised(path, file, number), f"{name} {kind}: llama.cpp wrote it")
+            loaded = peers.llama(file, WINDOW)
+            found = peers.perplexity(peers.llama_logits(loaded, windows), windows)
             prompt = loaded.tokenize(PROMPT.encode(), add_bos=False)
             first, later = speed(loaded, windows[0][:256])
             print(f"     {name} {kind}: {os.path.getsize(file) / 1e6:.1f} MB, perplexity {found:.4f}, "
                   f"{first:.1f} tokens/s of a prompt, {later:.1f} tokens/s after it")
             if number is None:
-                wanted = prn.figure(name + "_loss")
+                wanted = prn.figures(name + "_loss")["token_perplexity"]
                 claim(abs(found / wanted - 1) < 1e-3, f"{name}: perplexity {found:.5f} in llama.cpp, {wanted:.5f} in prn")
                 own = prn.open(name + "_text")["token/id"][...].tolist()
-                claim(llama_greedy(loaded, prompt, len(own)) == own, f"{name}: the greedy texts are equal")
+                claim(peers.llama_greedy(loaded, prompt, len(own)) == own, f"{name}: the greedy texts are equal")
                 said = loaded.create_completion(prompt, max_tokens=TOKENS, temperature=0, repeat_penalty=1)
                 print("     " + repr(PROMPT + said["choices"][0]["text"]))
             else:
-                claim(len(llama_greedy(loaded, prompt, 4)) == 4, f"{name} {kind}: it generates")
-    return not failures
+                claim(len(peers.llama_greedy(loaded, prompt, 4)) == 4, f"{name} {kind}: it generates")
+    return not claim.wrong
 
 
 if __name__ == "__main__":
-    if llama_cpp is None:
-        print("skipped: llama-cpp-python is not installed")
+    beside = os.path.join(peers.ROOT, "..", "shared", "data", "wikitext-2-raw")
+    places = [os.path.join(peers.ROOT, "data", "downloads", "smollm2"), beside + "/wiki.valid.raw", beside + "/wiki.test.raw"]
+    given = [os.path.abspath(path) for path in sys.argv[2:5] + places[len(sys.argv[2:5]):]]
+    absent = [path for path in given if not os.path.exists(path)]
+    if absent or peers.llama_cpp is None:
+        print("skipped: " + (", ".join(absent) + " is not there" if absent else "llama-cpp-python is not installed"))
         sys.exit(0)
     with tempfile.TemporaryDirectory() as temporary:
         place = os.path.abspath(sys.argv[5]) if len(sys.argv) > 5 else temporary
         os.makedirs(place, exist_ok=True)
-        sys.exit(0 if main(*sys.argv[1:5], place) else 1)
+        sys.exit(0 if main(sys.argv[1], *given, place) else 1)

@@ -35,6 +35,69 @@ import Testing
     }
   }
 
+  // MARK: - Numbers that prn writes
+
+  /// What a file holds after some numbers were written to it as rows of 32.
+  private func written(_ numbers: [Float], _ type: GGUFType) throws -> [Float] {
+    let path = try TemporaryFolder()
+    let tensor = GGUFWriter.Tensor("blk.0.x", type, [numbers.count / 32, 32]) { try $0(numbers) }
+    try GGUFWriter(metadata: [], tensors: [tensor]).write(to: path.path + "/x.gguf", pulse: {})
+    let mapping = try MappedFile(path: path.path + "/x.gguf")
+    let header = try GGUFHeader(mapping.slice(0..<mapping.count), file: mapping.name)
+    #expect(header.tensors["blk.0.x"]?.blocks == (type.plain == nil ? type : nil))
+    return try TensorFile(mapping, tensors: header.tensors).read("blk.0.x")
+  }
+
+  /// Blocks of random numbers, of zeros, of ties, and of small numbers, whose scale is a subnormal half.
+  private var numbers: [Float] {
+    var random = RandomStream(seed: 5, name: "blocks")
+    let plain = (0..<96).map { _ in Float(random.gaussian()) }
+    let zeros = [Float](repeating: 0, count: 32)
+    let ties = [-127] + (1..<32).map { Float($0) - 15.5 }
+    return plain + zeros + ties + plain[..<32].map { $0 * 1e-5 } + plain[..<32].map { $0 * 1e4 }
+  }
+
+  /// ggml's rule (quantize_row_q8_0_ref): of 32 numbers d = max |x| / 127, kept as a half, and of each number the whole
+  /// number nearest to x · 1/d, with d as it was before, ties away from zero.
+  @Test func q8NumbersAreRoundedByTheRuleOfItsReference() throws {
+    let (numbers, found) = (numbers, try written(numbers, .q80))
+    for start in stride(from: 0, to: numbers.count, by: 32) {
+      let d = numbers[start..<start + 32].map(abs).max().map { $0 / 127 } ?? 0
+      for i in start..<start + 32 {
+        let whole = d == 0 ? 0 : (numbers[i] * (1 / d)).rounded(.toNearestOrAwayFromZero)
+        #expect(found[i] == whole * Float(Float16(d)))
+        #expect(abs(found[i] - numbers[i]) <= d * 0.5001 + 127 * abs(d - Float(Float16(d))))
+      }
+    }
+    #expect(Array(found[128..<132]) == [-127, -15, -14, -13])
+  }
+
+  @Test func halvesAreRoundedToTheNearestTiesToEven() throws {
+    let ties: [Float] = [2049, 2051, -2049, -2051, 1 + 1 / 256, 1 + 3 / 256, 65504, 6e-8]
+    let numbers = ties + numbers[8...]
+    #expect(try written(numbers, .f16).map(\.bitPattern) == numbers.map { Float(Float16($0)).bitPattern })
+    #expect(try written(numbers, .f32) == numbers)
+    let rounded = try written(numbers, .bf16)
+    #expect(Array(rounded[..<6]) == [2048, 2048, -2048, -2048, 1, 1 + 4 / 256])
+    for (number, found) in zip(numbers, rounded) {
+      let below = number.bitPattern & 0xFFFF_0000
+      let candidates = [below, below + 0x10000].map { Float(bitPattern: $0) }
+      let distances = candidates.map { abs(Double($0) - Double(number)) }
+      let isEven = below & 0x10000 == 0
+      let nearest = distances[0] == distances[1] ? (isEven ? 0 : 1) : distances[0] < distances[1] ? 0 : 1
+      #expect(found == candidates[nearest])
+    }
+  }
+
+  @Test func numbersThatATypeCannotHoldAreRefused() throws {
+    for (type, number) in [(GGUFType.f16, Float(65505)), (.q80, 8_400_000)] {
+      var many = [Float](repeating: 1, count: 64)
+      many[40] = -number
+      #expect(throws: ModelError.self) { try written(many, type) }
+      for other in [GGUFType.f32, .bf16] { #expect(try written(many, other).allSatisfy(\.isFinite)) }
+    }
+  }
+
   /// Files that the gguf package wrote from the folders of ../transformer, against what transformers computed from those.
   @Test(arguments: ["gqa-tied", "llama3", "qwen2", "qwen3", "olmo2", "phi3"])
   func filesOfOthersGiveTheLogitsOfTheFolder(_ name: String) throws {

@@ -81,7 +81,7 @@ struct BlockCascade {
           tap: { tap in
             collector.add(tap.values, rows: tap.rows)
             guard let dense, let cross else { return }
-            try dense.look(module, of: whole, rows: tap.rows, sites: [module.site]) {
+            try dense.look(at: whole, only: module, rows: tap.rows, sites: [module.site]) {
               accumulateProduct($0.values, tap.values, into: cross)
             }
           }, pulse: { _ in try context.checkCancelled() })

@@ -168,9 +168,6 @@ extension Configuration {
   /// `linearParameters` of all blocks.
   public var blockParameters: Int { (0..<layers).reduce(0) { $0 + linearParameters(layer: $1) } }
 
-  /// Bytes of a block in single precision, on the average.
-  public var blockBytes: Int { 4 * blockParameters / max(1, layers) }
-
   /// Every number of the model: embeddings, blocks with norms and biases, final norm and head.
   public var totalParameters: Int {
     TensorLayout(self, contains: { _ in true }).slots.reduce(0) { $0 + $1.shape.reduce(1, *) }

@@ -63,9 +63,8 @@ final class BackwardWalk {
     self.sequences = sequences
     self.lowest = lowest
     self.memory = memory
-    head = try Head(model)
     rotation = RotationTables(model.configuration, positions: 0..<sequences.longest)
-    blocks = try Blocks(model, memory: memory)
+    (head, blocks) = try model.weights(staying: memory)
   }
 
   /// - Parameters:

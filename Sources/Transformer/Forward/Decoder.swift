@@ -10,9 +10,7 @@ public final class Decoder {
   /// - Parameter memory: bytes that the weights may take.
   public init(_ model: LanguageModel, memory: Int) throws {
     self.model = model
-    let headBytes = model.configuration.vocabularySize * model.configuration.hiddenSize * MemoryLayout<Float>.stride
-    head = try Head(model, keepsWeights: headBytes <= memory / 2)
-    blocks = try Blocks(model, memory: memory - (headBytes <= memory / 2 ? headBytes : 0))
+    (head, blocks) = try model.weights(staying: memory)
   }
 
   /// The logits of what follows the text once `tokens` are added to it: one for each word of the vocabulary.

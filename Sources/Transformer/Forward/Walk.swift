@@ -118,23 +118,19 @@ public final class Walk {
     if module == Module.allCases.last && advancing { advance() }
   }
 
-  /// Shows what the whole block would, and leaves the states as they are.
+  /// Shows what a block would, and leaves the states as they are.
+  ///
+  /// - Parameters:
+  ///   - only: the one branch to run; nil runs them all.
+  ///   - rows: those of the one batch to run; nil runs them all.
   public func look(
-    at block: Block, sites: Set<Site>, tap: (Tap) throws -> Void, pulse: (WalkProgress) throws -> Void = { _ in }
+    at block: Block, only module: Module? = nil, rows: Range<Int>? = nil, sites: Set<Site>,
+    tap: (Tap) throws -> Void, pulse: (WalkProgress) throws -> Void = { _ in }
   ) throws {
-    try forEachBatch(block, pulse) { pass, x in
+    try forEachBatch(block, rows: rows, pulse) { pass, x in
+      if let module { return try run(module, pass, x, advancing: false, sites, tap) }
       let x = x.copy()
       for module in Module.allCases { try run(module, pass, x, advancing: true, sites, tap) }
-    }
-  }
-
-  /// Shows what one branch would for one batch, the one with these rows, and leaves the states as they are.
-  public func look(
-    _ module: Module, of block: Block, rows: Range<Int>, sites: Set<Site>, tap: (Tap) throws -> Void
-  ) throws {
-    for batch in batches where batch.rows == rows {
-      let pass = BlockPass(block, batch, rotation, scratch, cache: cache) {}
-      try run(module, pass, states.rows(rows), advancing: false, sites, tap)
     }
   }
 
@@ -144,10 +140,11 @@ public final class Walk {
   }
 
   private func forEachBatch(
-    _ block: Block, _ pulse: (WalkProgress) throws -> Void, _ body: (BlockPass, Matrix<Float>) throws -> Void
+    _ block: Block, rows: Range<Int>? = nil, _ pulse: (WalkProgress) throws -> Void,
+    _ body: (BlockPass, Matrix<Float>) throws -> Void
   ) throws {
     try withoutActuallyEscaping(pulse) { pulse in
-      for batch in batches {
+      for batch in batches where rows == nil || batch.rows == rows {
         let progress = WalkProgress(layer: layer, tokensDone: batch.rows.lowerBound, tokens: sequences.tokens.count)
         let pass = BlockPass(block, batch, rotation, scratch, cache: cache) { try pulse(progress) }
         try body(pass, states.rows(batch.rows))

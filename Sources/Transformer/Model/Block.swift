@@ -46,3 +46,15 @@ struct Blocks {
     get throws { try loaded.isEmpty ? model.loadBlock(layer) : loaded[layer] }
   }
 }
+
+extension LanguageModel {
+  /// The head and the blocks for work that comes back to them again and again. Weights stay as far as they fit, the
+  /// head's when they take half of the memory at most: what stays is read and rounded once.
+  ///
+  /// - Parameter memory: bytes that weights may take.
+  func weights(staying memory: Int) throws -> (head: Head, blocks: Blocks) {
+    let bytes = configuration.vocabularySize * configuration.hiddenSize * precision.bytesPerWeight
+    let keepsHead = bytes <= memory / 2
+    return (try Head(self, keepsWeights: keepsHead), try Blocks(self, memory: memory - (keepsHead ? bytes : 0)))
+  }
+}

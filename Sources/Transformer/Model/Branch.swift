@@ -138,25 +138,31 @@ extension Branch {
 
   /// The factors of a map without the rows and columns of units that are not here.
   public func narrowed(_ factors: Factors, _ role: LinearRole) -> Factors {
-    Factors(
-      outer: role.rows == .model ? factors.outer : factors.outer.gathering(rows: features(role.rows, units)),
-      inner: role.columns == .model ? factors.inner : factors.inner.gathering(columns: features(role.columns, units)))
-  }
-
-  /// A Gram matrix of what a map reads without the inputs of units that are not here.
-  public func narrowed(_ gram: Matrix<Double>, _ role: LinearRole) -> Matrix<Double> {
-    let own = features(role.columns, units)
-    return role.columns == .model ? gram : gram.gathering(rows: own).gathering(columns: own)
+    changed(factors, role, rows: { $0.gathering(rows: $1) }, columns: { $0.gathering(columns: $1) })
   }
 
   /// The factors of a map in the rows and columns of the unpruned model.
   public func spread(_ factors: Factors, _ role: LinearRole, layer: Int) -> Factors {
-    func size(_ space: Space) -> Int { configuration.size(space, layer: layer) }
-    return Factors(
-      outer: role.rows == .model
-        ? factors.outer : factors.outer.spread(rows: features(role.rows, units), of: size(role.rows)),
-      inner: role.columns == .model
-        ? factors.inner : factors.inner.spread(columns: features(role.columns, units), of: size(role.columns)))
+    changed(
+      factors, role, rows: { $0.spread(rows: $1, of: configuration.size(role.rows, layer: layer)) },
+      columns: { $0.spread(columns: $1, of: configuration.size(role.columns, layer: layer)) })
+  }
+
+  /// The factors of a map after a change of the rows and columns that belong to units; it gets the features of those here.
+  private func changed(
+    _ factors: Factors, _ role: LinearRole, rows: (Matrix<Float>, [Int]) -> Matrix<Float>,
+    columns: (Matrix<Float>, [Int]) -> Matrix<Float>
+  ) -> Factors {
+    Factors(
+      outer: role.rows == .model ? factors.outer : rows(factors.outer, features(role.rows, units)),
+      inner: role.columns == .model ? factors.inner : columns(factors.inner, features(role.columns, units)))
+  }
+
+  /// A Gram matrix of what a map reads without the inputs of units that are not here.
+  public func narrowed(_ gram: Matrix<Double>, _ role: LinearRole) -> Matrix<Double> {
+    if role.columns == .model { return gram }
+    let own = features(role.columns, units)
+    return gram.gathering(rows: own).gathering(columns: own)
   }
 
   /// This branch with its query heads as checkpoints have them.

@@ -5,11 +5,18 @@ import Transformer
 
 /// The answer to one request: seconds, and what lets the driver check that both sides did the same work.
 struct Measurement {
-  var seconds: Double
+  var time: Time
   var checks: [(name: String, value: Double)] = []
 
+  /// What a timed part took.
+  struct Time {
+    let seconds: Double
+    /// The share of all threads' time that went into matrix products.
+    let products: Double
+  }
+
   var json: String {
-    let pairs = [("seconds", seconds)] + checks.map { ($0.name, $0.value) }
+    let pairs = [("seconds", time.seconds), ("products", time.products)] + checks.map { ($0.name, $0.value) }
     return "{" + pairs.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}"
   }
 }
@@ -22,11 +29,7 @@ enum Benchmarks {
     while let line = readLine() {
       let words = line.split(separator: " ").map(String.init)
       do {
-        let before = BLAS.productSeconds
-        var measurement = try answer(words)
-        let share = (BLAS.productSeconds - before) / (measurement.seconds * Double(Parallel.threads))
-        measurement.checks.append(("products", share))
-        print(measurement.json)
+        print(try answer(words).json)
       } catch {
         print("{\"error\": \"\(error)\"}")
       }
@@ -67,11 +70,13 @@ enum Benchmarks {
 
   struct BadRequest: Error { var line: [String] }
 
-  private static func timed(_ body: () throws -> Void) rethrows -> Double {
-    let start = ContinuousClock.now
+  private static func timed(_ body: () throws -> Void) rethrows -> Measurement.Time {
+    let (start, products) = (ContinuousClock.now, BLAS.productSeconds)
     try body()
     let spent = (ContinuousClock.now - start).components
-    return Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
+    let seconds = Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
+    return Measurement.Time(
+      seconds: seconds, products: (BLAS.productSeconds - products) / (seconds * Double(Parallel.threads)))
   }
 
   /// The tokens both sides run: fixed, spread over the vocabulary.
@@ -86,16 +91,16 @@ enum Benchmarks {
   private static func forward(_ model: LanguageModel, window: Int, count: Int) throws -> Measurement {
     let sequences = sequences(model, window, count)
     var losses: [Double] = []
-    let seconds = try timed { losses = try model.losses(sequences) }
-    return Measurement(seconds: seconds, checks: [("loss", losses.reduce(0, +) / Double(count * (window - 1)))])
+    let time = try timed { losses = try model.losses(sequences) }
+    return Measurement(time: time, checks: [("loss", losses.reduce(0, +) / Double(count * (window - 1)))])
   }
 
   private static func backward(_ model: LanguageModel, window: Int, count: Int) throws -> Measurement {
     var sum = 0.0
-    let seconds = try timed {
+    let time = try timed {
       try model.gradients(sequences(model, window, count), tap: { sum += Double($0.gradient[0, 0]) })
     }
-    return Measurement(seconds: seconds, checks: [("gradient", sum)])
+    return Measurement(time: time, checks: [("gradient", sum)])
   }
 
   private static func block(_ model: LanguageModel, tokens count: Int) throws -> Measurement {
@@ -106,8 +111,8 @@ enum Benchmarks {
     try walk.step(block)
     walk = try Walk(model, sequences(model, count, 1))
     try walk.embed()
-    let seconds = try timed { try walk.step(block) }
-    return Measurement(seconds: seconds, checks: [("first", Double(walk.states[0, 0]))])
+    let time = try timed { try walk.step(block) }
+    return Measurement(time: time, checks: [("first", Double(walk.states[0, 0]))])
   }
 
   private static func assign(neurons: Int, groups: Int) throws -> Measurement {
@@ -116,8 +121,8 @@ enum Benchmarks {
       rows: groups, columns: neurons, values: (0..<(groups * neurons)).map { _ in exp(2 * random.gaussian()) })
     var found: Assignment?
     let capacities = (0..<groups).map { neurons / groups + ($0 < neurons % groups ? 1 : 0) }
-    let seconds = try timed { found = try assignExactly(S, capacities: capacities) }
-    return Measurement(seconds: seconds, checks: [("total", found?.total ?? 0), ("violation", found?.violation ?? 0)])
+    let time = try timed { found = try assignExactly(S, capacities: capacities) }
+    return Measurement(time: time, checks: [("total", found?.total ?? 0), ("violation", found?.violation ?? 0)])
   }
 
   /// Raw little-endian numbers from a file the driver wrote.
@@ -130,9 +135,9 @@ enum Benchmarks {
     let X = Matrix(rows: rows, columns: columns, values: try floats(path, count: rows * columns))
     let start = Matrix<Double>(X.rows(0..<k).copy())
     var found: ContextClusters?
-    let seconds = try timed { found = try contextClusters(X, from: start) }
+    let time = try timed { found = try contextClusters(X, from: start) }
     return Measurement(
-      seconds: seconds, checks: [("inertia", found?.inertia ?? 0), ("iterations", Double(found?.history.count ?? 0))])
+      time: time, checks: [("inertia", found?.inertia ?? 0), ("iterations", Double(found?.history.count ?? 0))])
   }
 
   private static func optimalBrain(_ path: String, d: Int, n: Int, removed: Int, isGreedy: Bool) throws -> Measurement {
@@ -141,7 +146,7 @@ enum Benchmarks {
     let W = Matrix(rows: d, columns: n, values: Array(numbers[0..<(d * n)]))
     let gram = Matrix(rows: n, columns: n, values: Array(numbers[(d * n)..<(d * n + n * n)]))
     var loss = 0.0
-    let seconds = try timed {
+    let time = try timed {
       let H = try curvature(of: gram)
       let gone: [Int]
       if isGreedy {
@@ -152,20 +157,20 @@ enum Benchmarks {
       let fitted = try refit(W, removed: gone, H)
       loss = zip(fitted.values, W.values).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
     }
-    return Measurement(seconds: seconds, checks: [("change", loss)])
+    return Measurement(time: time, checks: [("change", loss)])
   }
 
   private static func networks(_ path: String, rows: Int, columns: Int, k: Int) throws -> Measurement {
     let X = Matrix(rows: rows, columns: columns, values: try floats(path, count: rows * columns))
     var kurtosis = 0.0
     var iterations = 0
-    let seconds = try timed {
+    let time = try timed {
       let Z = try ScaledSignals([X])
       let Y1 = try whitened(try sharedSubspace(Z, components: k).B)
       let W = try unmixing(Y1, seed: 0, name: "benchmark")
       iterations = W.iterations
       kurtosis = mean(functionalNetworks(Y1, W: W.W, signals: Z).kurtosis)
     }
-    return Measurement(seconds: seconds, checks: [("kurtosis", kurtosis), ("iterations", Double(iterations))])
+    return Measurement(time: time, checks: [("kurtosis", kurtosis), ("iterations", Double(iterations))])
   }
 }

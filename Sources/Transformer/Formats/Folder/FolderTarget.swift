@@ -27,15 +27,16 @@ struct FolderTarget {
         reason:
           "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
     }
-    layers = widths == .whole ? Array(0..<model.layers) : try model.presentBlocks()
+    let layers = widths == .whole ? Array(0..<model.layers) : try model.presentBlocks()
+    self.layers = layers
     let source = model.configuration.keeping(layers)
     let blocks = Self.sizes(model, layers, widths)
     var obstacles: [String] = []
     let classes = Self.classes(for: source, widths, isWhole: blocks.map(\.units) == source.blocks.map(\.units))
     // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
-    if layers.count < model.layers, Set(source.attentionScales).count > 1 {
+    if let lost = (0..<model.layers).first(where: { !layers.contains($0) }), Set(source.attentionScales).count > 1 {
       throw ModelError.cannotExport(
-        reason: "this \(source.family.name) model cannot lose blocks: each scales its attention by its number")
+        reason: "this \(source.family.name) model cannot lose block \(lost): each scales its attention by its number")
     }
     // Where none computes what the blocks do, one of those says so.
     let alike = classes.filter { $0 == source.family || $0.graph == source.family.graph }
@@ -141,18 +142,20 @@ private struct Place {
     if let place = blocks.firstIndex(where: \.bridges), family.layerSizes == nil || family.isTransposed {
       return "no class but as=hf's has a place for the linear map that stands for blocks, here block \(place)"
     }
-    if !isOwn, source.slidingWindow != nil, !family.sliding.isLike(source.family.sliding) {
-      return
-        "this \(name) model has sliding-window attention, which the class to be written does not have"
+    if !isOwn, !family.sliding.isLike(source.family.sliding),
+      let block = (0..<source.layers).first(where: { source.window($0) != nil })
+    {
+      return "block \(block) has sliding-window attention, which the class to be written does not have"
     }
     if !isOwn, let rotary = source.rotary, rotary.rotatedFeatures < source.headSize, family.isRotatingWhole {
       return "this \(name) model turns only a part of each head, and the class to be written turns all of it"
     }
     let usual = 1 / Float(source.headSize).squareRoot()
     let scales = (0..<source.layers).map(source.attentionScale)
-    guard isOwn || family.scale == source.family.scale || family.scale.isGiven || scales.allSatisfy({ $0 == usual })
-    else {
-      return "this \(name) model scales its attention by a factor of its own, which the \(family.name) class does not"
+    if !isOwn, family.scale != source.family.scale, !family.scale.isGiven,
+      let block = scales.firstIndex(where: { $0 != usual })
+    {
+      return "block \(block) scales its attention by a factor of its own, which the \(family.name) class does not"
     }
     if let layer = blocks.indices.first(where: { blocks[$0].units.attention != source.units(.attention, layer: $0) }) {
       if family.queryKeyNorm == .acrossHeads {
@@ -163,9 +166,9 @@ private struct Place {
         return "block \(layer) lost heads, and the \(family.name) class has heads that share the stream"
       }
     }
-    guard family.holding(blocks) != nil else {
+    if let block = blocks.firstIndex(where: { family.holding([$0]) == nil }) {
       return
-        "the \(family.name) class has no place for the compensation biases of this model; prune with comp=none or comp=ls"
+        "the \(family.name) class has no place for the compensation biases of block \(block); prune with comp=none or comp=ls"
     }
     if case .even = widths, family.hasHeadsThatDivide, let block = blocks.first {
       let heads = source.heads(units: block.units.attention).queries

@@ -60,16 +60,21 @@ struct GGUFTarget {
 
   private static func rotary(of model: LanguageModel) throws -> Rotary {
     let configuration = model.configuration
-    let name = configuration.family.name
     func refuse(_ reason: String) -> ModelError { .cannotExport(reason: "as=gguf cannot write this model: \(reason)") }
     let graph = configuration.family.graph
     if graph.queryKeyNorm != nil {
       throw refuse("block 0 norms its queries and keys, which the architectures to be written do not")
     }
-    guard graph.normalization == .rootMeanSquare, graph.isGated, !graph.normsOutput,
-      configuration.activation == .silu,
-      let rotary = configuration.rotary
-    else { throw refuse("the blocks of \(name) compute something else than LLaMA's") }
+    let differences = [
+      graph.normalization == .rootMeanSquare ? nil : "LayerNorm", graph.isGated ? nil : "an FFN without a gate",
+      graph.normsOutput ? "norms behind its modules" : nil, configuration.activation == .silu ? nil : "GELU",
+      configuration.rotary == nil ? "learned positions" : nil,
+    ].compactMap { $0 }
+    guard differences.isEmpty, let rotary = configuration.rotary else {
+      throw refuse(
+        "block 0 of a \(configuration.family.name) model has \(differences.joined(separator: ", ")), and what llama.cpp reads with sizes per block is LLaMA's block"
+      )
+    }
     for layer in 0..<model.layers {
       if let span = configuration.window(layer) {
         throw refuse(

@@ -70,6 +70,16 @@ public enum GGUFType: String, CaseIterable, Sendable {
     }
   }
 
+  /// The largest number that one of those that are written holds: beyond it half precision, of a number or of a block's
+  /// scale, is infinite.
+  var largest: Float {
+    switch self {
+    case .f16: Float(Float16.greatestFiniteMagnitude)
+    case .q80: 127 * Float(Float16.greatestFiniteMagnitude)
+    default: .greatestFiniteMagnitude
+    }
+  }
+
   /// Numbers in a block and its bytes.
   var block: (numbers: Int, bytes: Int) {
     switch self {

@@ -47,7 +47,14 @@ struct GGUFWriter {
     try write(header + Array(repeating: 0, count: Self.padding(header.count)))
     for tensor in tensors {
       try pulse()
-      try tensor.produce { try tensor.type.write($0, to: output) }
+      try tensor.produce { numbers in
+        if let number = numbers.first(where: { abs($0) > tensor.type.largest }) {
+          throw ModelError.cannotExport(
+            reason:
+              "`\(tensor.name)` holds \(number), which \(tensor.type.rawValue) cannot; write type=f32 or type=bf16")
+        }
+        try tensor.type.write(numbers, to: output)
+      }
       try write(Array(repeating: 0, count: Self.padding(tensor.byteCount)))
     }
     try output.finish()
