@@ -18,9 +18,12 @@ extension Model: Exportable {
     options.origin =
       request.origin + ["- compensation: \(compensation)", "- SHA-256 of the unpruned model: `\(source)`"]
       + calibration.map { "- SHA-256 of a calibration text: `\($0)`" }
-    return try network.export(
+    options.measured = request.measured
+    let remarks = try network.export(
       to: request.path, as: format, options,
       pulse: { try request.progress(0, 1, "tensor") })
+    if request.form.isFolder { try UnitMap.write(in: request.path) }
+    return remarks
   }
 }
 

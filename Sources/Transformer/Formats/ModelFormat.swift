@@ -29,6 +29,8 @@ public struct ModelFormat: Sendable {
     public var shard: Int?
     /// What the user of the folder should know of where the model comes from, for its model card: lines of Markdown.
     public var origin: [String]
+    /// What was measured of the model, for its card: lines of Markdown.
+    public var measured: [String] = []
 
     public init(type: GGUFType? = nil, align: Int? = nil, shard: Int? = nil, origin: [String] = []) {
       self.type = type
