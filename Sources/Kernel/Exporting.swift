@@ -37,12 +37,14 @@ public struct ExportRequest {
   public let parameters: [String: Literal]
   /// How the value was made, in lines of Markdown.
   public let origin: [String]
+  /// What was measured of the value, in lines of Markdown.
+  public let measured: [String]
   /// Reports done, total and unit; throws when the user cancelled.
   public let progress: (Int, Int, String) throws -> Void
 
   public init(
     name: String, path: String, form: ExportForm, parameters: [String: Literal] = [:],
-    origin: [String] = [],
+    origin: [String] = [], measured: [String] = [],
     progress: @escaping (Int, Int, String) throws -> Void = { _, _, _ in }
   ) {
     self.name = name
@@ -50,6 +52,7 @@ public struct ExportRequest {
     self.form = form
     self.parameters = parameters
     self.origin = origin
+    self.measured = measured
     self.progress = progress
   }
 }

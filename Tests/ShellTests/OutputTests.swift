@@ -1,4 +1,6 @@
 import Foundation
+import Glibc
+import Kernel
 import Testing
 
 @testable import Shell
@@ -240,35 +242,124 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: left) && FileManager.default.fileExists(atPath: unknown))
   }
 
-  /// A disk with room for one export, where the system lets us have one.
-  @Test(arguments: ["to=./disk/out as=hf", "to=./disk/out as=uniform", "to=./disk/m.gguf"])
-  func aFullDiskLeavesTheOldExportWhole(_ target: String) throws {
-    let disk = folder + "/disk"
-    try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
-    guard mount("tmpfs", disk, "tmpfs", 0, "size=64m") == 0 else { return }
-    defer { umount2(disk, Int32(MNT_DETACH)) }
-    func files() throws -> [String: Data] {
-      let names = try FileManager.default.subpathsOfDirectory(atPath: disk).filter { $0 != "filler" }
-      return Dictionary(
-        uniqueKeysWithValues: names.compactMap { name in
-          FileManager.default.contents(atPath: disk + "/" + name).map { (name, $0) }
-        })
+  // MARK: - Exports that do not come to their end
+
+  /// The bytes of every file of a folder, or of one file.
+  private func bytes(_ name: String) throws -> [String: Data] {
+    var files: [String: Data] = [:]
+    for file in (try? names(name)) ?? [""] {
+      files[file] = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)" + (file.isEmpty ? "" : "/\(file)")))
     }
-    #expect(try prn("export p \(target)").status == 0)
-    let before = try files()
-    #expect(!before.isEmpty)
-    // Half of what an export takes is left.
-    let taken = before.values.reduce(0) { $0 + $1.count }
-    var room = statvfs()
-    #expect(statvfs(disk, &room) == 0)
-    let filler = Int(room.f_bavail * room.f_bsize) - taken / 2
-    #expect(FileManager.default.createFile(atPath: disk + "/filler", contents: Data(count: filler)))
-    let again = try prn("p = prune m mk\nexport p \(target)")
-    #expect(again.status == 1 && again.err.contains("No space left"), "\(again.err)")
-    #expect(try files() == before)
-    try FileManager.default.removeItem(atPath: disk + "/filler")
-    #expect(try prn("export p \(target)").status == 0)
-    #expect(Set(try files().keys) == Set(before.keys))
+    return files
+  }
+
+  private func parts(_ name: String) throws -> [String] {
+    try names(name).filter { $0.hasPrefix(".prn-") || $0.contains(".part") }
+  }
+
+  /// A disk with room for one and a half exports, where the system lets us have one.
+  @Test(arguments: ["out as=masked", "out as=hf", "m.gguf"])
+  func aFullDiskLeavesTheOldExportWhole(_ target: String) throws {
+    let name = "disk/" + (target.split(separator: " ").first ?? "")
+    #expect(try prn("q = prune m (mask (flap acts) rate=10%)\nexport p to=./\(target)").status == 0)
+    let size = try bytes(String(name.dropFirst(5))).values.reduce(0) { $0 + $1.count }
+    try FileManager.default.createDirectory(atPath: folder + "/disk", withIntermediateDirectories: true)
+    guard mount("tmpfs", folder + "/disk", "tmpfs", 0, "size=\(size * 3 / 2048)k") == 0 else { return }
+    defer { umount2(folder + "/disk", Int32(MNT_DETACH)) }
+    #expect(try prn("export p to=./disk/\(target)").status == 0)
+    let before = try bytes(name)
+    let failed = try prn("export q to=./disk/\(target)")
+    #expect(failed.status == 1 && failed.err.lowercased().contains("no space left"), "\(failed.err)")
+    #expect(try bytes(name) == before)
+    #expect(try parts("disk") == [])
+    #expect(try prn("back = load ./\(name)\nshow back.parameters").status == 0)
+  }
+
+  /// Where no disk can be mounted, a limit on the size of files stands for it.
+  @Test(arguments: ["out as=masked", "m.gguf"])
+  func aLimitOnFilesLeavesTheOldExportWhole(_ target: String) throws {
+    let name = String(target.split(separator: " ").first ?? "")
+    #expect(try prn("q = prune m (mask (flap acts) rate=10%)\nexport p to=./\(target)").status == 0)
+    let before = try bytes(name)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", "ulimit -f 100; exec \"$0\" -q -c \"$1\"", Program.path, "export q to=./\(target)"]
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    process.environment = Program.environment(folder)
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 1)
+    #expect(try bytes(name) == before)
+    #expect(try parts("") == [])
+  }
+
+  @Test func aKilledExportLeavesTheOldOneWholeAndTheNextTidiesUp() throws {
+    #expect(try prn("q = prune m (mask (flap acts) rate=10%)\nexport p to=./out as=masked").status == 0)
+    let before = try bytes("out")
+    var isKilled = false
+    for _ in 0..<10 where !isKilled {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: Program.path)
+      process.arguments = ["-q", "-c", "export q to=./out as=masked"]
+      process.currentDirectoryURL = URL(fileURLWithPath: folder)
+      process.environment = Program.environment(folder)
+      try process.run()
+      while process.isRunning, try parts("").isEmpty { usleep(200) }
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+      isKilled = process.terminationReason == .uncaughtSignal
+      // It was quicker than we.
+      if !isKilled { #expect(try prn("export p to=./out as=masked").status == 0) }
+    }
+    #expect(isKilled)
+    #expect(try bytes("out") == before)
+    #expect(try prn("export q to=./out as=masked").status == 0)
+    #expect(try bytes("out") != before)
+    #expect(try parts("") == [])
+  }
+
+  // MARK: - What a folder says of its model
+
+  @Test func theCardQuotesTheReportsOfThisModelAndOfTheUnprunedOne() throws {
+    let statements = """
+      held = text "\(CommandTests.text)" model=m samples=2 length=32 take=order
+      dense = eval m held
+      loss = eval p held
+      other = eval (prune m (mask (flap acts) rate=10%)) held
+      export p to=./out as=hf
+      """
+    #expect(try prn(statements).status == 0)
+    let card = try #require(text("out/README.md"))
+    #expect(card.contains("## What was measured"))
+    let lines = card.split(separator: "\n").filter { $0.hasPrefix("- this model") || $0.hasPrefix("- the unpruned") }
+    #expect(lines.count == 2, "\(card)")
+    #expect(
+      lines.contains { $0.hasPrefix("- the unpruned model, `dense`: token_perplexity ") })
+    #expect(
+      lines.contains {
+        $0.hasPrefix("- this model, `loss`: token_perplexity ") && $0.contains(" on calibration.txt (SHA-256 `")
+      })
+    #expect(try prn("export mk to=./mk.csv\nexport p to=./out as=masked").status == 0)
+  }
+
+  /// `prn_units.h5` is `prn_units.json` for those who read HDF5.
+  @Test(arguments: ["hf", "masked", "uniform"]) func theMapOfUnitsIsThereAsHDF5(_ form: String) throws {
+    #expect(try prn("export p to=./out as=\(form)").status == 0)
+    let map = try JSONValue(parsing: try #require(text("out/prn_units.json")))["blocks"]?.arrayValue ?? []
+    let file = try HDF5File(reading: folder + "/out/prn_units.h5")
+    #expect(try file.members(of: "").count == map.count && map.count > 1)
+    for (layer, block) in map.enumerated() {
+      let group = "layer_0\(layer)"
+      for name in ["heads", "kv_heads", "neurons"] {
+        let wanted = (block[name]?.arrayValue ?? []).compactMap(\.intValue)
+        let count = try file.describe("\(group)/\(name)").count
+        var found = [Int32](repeating: -1, count: count)
+        try found.withUnsafeMutableBytes { try file.read("\(group)/\(name)", type: .int32, into: $0) }
+        #expect(found.map(Int.init) == wanted)
+      }
+      #expect(try file.attribute("block", of: group).intValue == block["block"]?.intValue)
+    }
   }
 
   @Test func aScriptMayLoadWhatItExportsAndRunAgain() throws {

@@ -18,31 +18,12 @@ extension Model: Exportable {
     options.origin =
       request.origin + ["- compensation: \(compensation)", "- SHA-256 of the unpruned model: `\(source)`"]
       + calibration.map { "- SHA-256 of a calibration text: `\($0)`" }
-    options.writeMap = { try $0.writeHDF5(to: $1 + "/prn_units.h5") }
-    return try network.export(
+    options.measured = request.measured
+    let remarks = try network.export(
       to: request.path, as: format, options,
       pulse: { try request.progress(0, 1, "tensor") })
-  }
-}
-
-extension UnitMap {
-  /// One dataset per kind of unit, [block, unit] of the unpruned model: the place in the folder's tensors.
-  fileprivate func writeHDF5(to path: String) throws {
-    let file = try HDF5File(creating: path)
-    func write(_ name: String, _ places: [Int?], _ shape: [Int], _ meaning: String) throws {
-      try places.map { Int32($0 ?? -1) }.withUnsafeBytes {
-        try file.write(name, $0, type: .int32, shape: shape)
-      }
-      try file.setAttribute(
-        "long_name", .string(meaning + ", by the numbers of the unpruned model; -1 = gone"), of: name)
-    }
-    try write("block", blocks, [blocks.count], "number of each block")
-    for (name, places) in [("heads", heads), ("kv_heads", keyValueHeads), ("neurons", neurons)] {
-      let width = places.map(\.count).max() ?? 0
-      let padded = places.flatMap { $0 + [Int?](repeating: nil, count: width - $0.count) }
-      try write(name, padded, [places.count, width], "place of each of the \(name) in its block, [block, unit]")
-    }
-    try file.close()
+    if request.form.isFolder { try UnitMap.write(in: request.path) }
+    return remarks
   }
 }
 

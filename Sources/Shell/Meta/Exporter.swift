@@ -1,6 +1,5 @@
 import Foundation
 import Kernel
-import Ops
 
 /// Writes a value for other programs: tables and figures as files, models through the value itself, anything as the
 /// script that makes it again.
@@ -137,8 +136,10 @@ struct Exporter {
       try outputs.write(Array(try table(try handle.load(), call).text(format).utf8), to: path)
     case .own(let form):
       guard let value = try handle.load() as? any Exportable else { return }
-      let origin = form.isFolder ? origin(of: handle.reference, call.name) : []
-      let write = { remarks = try export(value, to: $0, as: form, call, origin) }
+      let (origin, measured) =
+        form.isFolder
+        ? (origin(of: handle.reference, call.name), try measured(of: handle.reference)) : ([], [])
+      let write = { remarks = try export(value, to: $0, as: form, call, origin, measured) }
       if form.isFolder { try outputs.writeFolder(to: path, write) } else { try outputs.write(to: path, write) }
     }
     console.event("file", ["path": .string(path)])
@@ -151,23 +152,33 @@ struct Exporter {
     // Of a file that is gone by now the script cannot be written; the model can.
     let script = try? ReplayScript(store: store, catalog: session.catalog).text(of: reference.key, name: name)
     let lines = script.map { ["```", $0.trimmingCharacters(in: .newlines), "```", ""] } ?? []
-    return lines + ["- key in the store: `\(reference.key)`"] + reports(on: reference)
+    return lines + ["- key in the store: `\(reference.key)`"]
   }
 
-  /// What was measured of a value, as far as the workspace has names for it.
-  private func reports(on reference: ArtifactReference) -> [String] {
-    let named = (try? store.names()) ?? []
-    return named.compactMap { name in
-      guard let key = try? store.key(of: name), let info = try? store.info(key), info.type == Report.type else {
-        return nil
-      }
-      let inputs = (info.step["inputs"]?.objectValue ?? [:]).values.flatMap { $0.arrayValue ?? [$0] }
-      guard
-        inputs.contains(where: {
-          $0.stringValue == reference.content || $0["content"]?.stringValue == reference.content
-        })
-      else { return nil }
-      return "- measured, `\(name)`: \(info.summary) (key `\(key)`)"
+  /// What reports of the session say of a value, and of the model it was cut from: lines of Markdown.
+  private func measured(of reference: ArtifactReference) throws -> [String] {
+    let unpruned = Set(try store.ancestry(of: reference.key).filter { $0.step["op"] == "load" }.map(\.content))
+    return try store.names().compactMap { name in
+      guard let key = try store.key(of: name), try store.find(key)?.handle.type.name == "report" else { return nil }
+      let steps = try store.ancestry(of: key)
+      let inputs = steps.filter { steps.last?.inputs.contains($0.key) == true }
+      let judged = Set(inputs.map(\.content))
+      let isOwn = judged.contains(reference.content)
+      guard isOwn || !judged.isDisjoint(with: unpruned) else { return nil }
+      let info = try store.info(key)
+      let texts = inputs.filter { $0.step["op"] == "text" }.flatMap { files(of: $0.step) }
+      let place = texts.isEmpty ? "" : " on " + texts.joined(separator: ", ")
+      let warnings = info.warnings.map { "; \($0)" }.joined()
+      return "- \(isOwn ? "this model" : "the unpruned model"), `\(name)`: \(info.summary)\(place)\(warnings)"
+    }
+  }
+
+  /// The files that a step reads, by their last names as far as they are known, and their hashes.
+  private func files(of step: JSONValue) -> [String] {
+    (step["inputs"]?["path"]?.arrayValue ?? []).compactMap { entry in
+      guard let content = entry.stringValue ?? entry["content"]?.stringValue else { return nil }
+      let path = try? store.source(content: content)
+      return (path.map { ($0 as NSString).lastPathComponent + " " } ?? "") + "(SHA-256 `\(content)`)"
     }
   }
 
@@ -183,13 +194,17 @@ struct Exporter {
   }
 
   private func export(
-    _ value: any Exportable, to path: String, as form: ExportForm, _ call: MetaCall, _ origin: [String]
+    _ value: any Exportable, to path: String, as form: ExportForm, _ call: MetaCall, _ origin: [String],
+    _ measured: [String]
   ) throws -> [String] {
     console.progress.begin(call.name)
     defer { console.progress.clear() }
     let parameters = call.parameters.filter { given in form.parameters.contains { $0.name == given.key } }
     return try value.export(
-      ExportRequest(name: call.name, path: path, form: form, parameters: parameters, origin: origin) {
+      ExportRequest(
+        name: call.name, path: path, form: form, parameters: parameters, origin: origin,
+        measured: measured
+      ) {
         [console] done, total, unit in
         if console.isCancelled { throw Diagnostic("stopped", kind: .cancelled) }
         console.progress.update(done, of: total, unit)

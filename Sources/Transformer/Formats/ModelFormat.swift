@@ -29,8 +29,8 @@ public struct ModelFormat: Sendable {
     public var shard: Int?
     /// What the user of the folder should know of where the model comes from, for its model card: lines of Markdown.
     public var origin: [String]
-    /// Writes the map of a folder's units in another form than JSON.
-    public var writeMap: (@Sendable (UnitMap, _ folder: String) throws -> Void)? = nil
+    /// What was measured of the model, for its card: lines of Markdown.
+    public var measured: [String] = []
 
     public init(type: GGUFType? = nil, align: Int? = nil, shard: Int? = nil, origin: [String] = []) {
       self.type = type

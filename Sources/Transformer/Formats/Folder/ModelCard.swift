@@ -34,10 +34,10 @@ extension LanguageModel {
       ```
 
       \(server)
-      \(options.origin.isEmpty ? "" : "\n## Where it comes from\n\n" + options.origin.joined(separator: "\n") + "\n")
+      \(section("What was measured", options.measured))\(section("Where it comes from", options.origin))
       ## What is left
 
-      `prn_units.json` and `prn_units.h5` say which heads and neurons of the unpruned model these are.
+      `prn_units.json` says which heads and neurons of the unpruned model these are, and `prn_units.h5` says it in HDF5.
 
       | block | heads | key-value heads | neurons |
       |---|---|---|---|
@@ -45,6 +45,11 @@ extension LanguageModel {
 
       """
   }
+}
+
+/// A part of the card; nothing when there is nothing to say.
+private func section(_ title: String, _ lines: [String]) -> String {
+  lines.isEmpty ? "" : "\n## \(title)\n\n" + lines.joined(separator: "\n") + "\n"
 }
 
 extension FolderTarget {

@@ -24,15 +24,40 @@ extension LanguageModel {
     for name in Self.carriedFiles + ownCode where checkpoint.files.contains(name) {
       try OutputFile.write(try checkpoint.files.bytes(name), to: folder + "/" + name)
     }
-    let map = UnitMap(self, target)
-    try OutputFile.write(map.json.serialized() + [UInt8(ascii: "\n")], to: folder + "/prn_units.json")
-    try options.writeMap?(map, folder)
+    let map = JSON.object([
+      JSON.Member("unpruned", .text("numbers count the units of the unpruned model, in the order they have here")),
+      JSON.Member("blocks", unitMap(target.layers)),
+    ])
+    try OutputFile.write(map.serialized() + [UInt8(ascii: "\n")], to: folder + "/prn_units.json")
     try OutputFile.write(Array(modelCard(target, options).utf8), to: folder + "/README.md")
     if !checkpoint.files.contains("tokenizer_config.json"), let name = tokenizerClass {
       let config = JSON.object([JSON.Member("tokenizer_class", .text(name))])
       try OutputFile.write(
         config.serialized(indented: true) + [UInt8(ascii: "\n")], to: folder + "/tokenizer_config.json")
     }
+  }
+
+  /// Neurons and heads of the unpruned model by their places in this one, block by block.
+  private func unitMap(_ layers: [Int]) -> JSON {
+    .array(
+      layers.map { layer in
+        let heads = leftHeads(layer)
+        return .object([
+          JSON.Member("block", .integer(layer)),
+          JSON.Member("kv_heads", .array(heads.keyValues.map { .integer($0) })),
+          JSON.Member("heads", .array(heads.queries.map { .integer($0) })),
+          JSON.Member("neurons", .array(leftUnits(.ffn, layer: layer).map { .integer($0) })),
+        ])
+      })
+  }
+
+  /// The heads of the unpruned model that a block has left, in the order of its tensors.
+  private func leftHeads(_ layer: Int) -> (queries: [Int], keyValues: [Int]) {
+    let (units, perUnit) = (leftUnits(.attention, layer: layer), configuration.queriesPerUnit)
+    guard configuration.attentionUnit == .query else { return (units.features(of: perUnit), units) }
+    let group = configuration.units(.attention, layer: layer)
+    let keyValues = Array(0..<configuration.heads(units: units.count).keyValues)
+    return (keyValues.flatMap { keyValue in units.map { keyValue * group + $0 } }, keyValues)
   }
 
   /// The structural units that each of some blocks has left.
