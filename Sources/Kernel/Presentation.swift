@@ -6,6 +6,8 @@ public protocol Showable: Artifact {
   static var figureParameters: Set<String> { get }
   /// What `show … by=` can set apart: labels, tasks.
   static var groupings: [String] { get }
+  /// Whether it is nothing but its table, so that a sweep of such shows the rows of all.
+  static var isTable: Bool { get }
   /// What `show` prints. nil: `show` prints the summary line.
   func table(_ request: ShowRequest) throws -> TableData?
   /// What `export x to=….csv` writes: the shown table, unless a program wants more of the value than a reader.
@@ -19,6 +21,7 @@ extension Showable {
   public static var tableParameters: Set<String> { [] }
   public static var figureParameters: Set<String> { [] }
   public static var groupings: [String] { [] }
+  public static var isTable: Bool { false }
   public func table(_ request: ShowRequest) throws -> TableData? { nil }
   public func exportedTable(_ request: ShowRequest) throws -> TableData? { try table(request) }
   public func figure(_ request: PlotRequest) throws -> Figure {

@@ -96,6 +96,7 @@ public final class Session {
     var checker = Checker(catalog)
     checker.overrides = options.overrides
     checker.checkMeta = { [unowned self] call, reads in try meta.check(call, reads: reads, in: self) }
+    checker.isCancelled = { [unowned self] in observer.isCancelled }
     if options.seesStoredNames { checker.storedNames = StoreNames(session: self) }
     return checker
   }

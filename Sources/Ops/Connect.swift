@@ -108,7 +108,7 @@ struct Connect: Op {
   /// The edges on the other text.
   private func again(_ context: any RunContext) throws -> Matrix<Double>? {
     guard let model, let test else { return nil }
-    try test.requireWindows(of: model)
+    try test.requireWindows(of: model, argument: "test")
     try networks.require(of: $model.references[0], argument: "model")
     let courses = TextCourses(
       networks: networks, run: run, model: model.network, sequences: test.sequences, context: context)

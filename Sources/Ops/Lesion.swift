@@ -98,7 +98,7 @@ struct Lesion: Op {
   }
 
   func run(_ context: any RunContext) throws -> Lesions {
-    try text.requireWindows(of: model)
+    try text.requireWindows(of: model, argument: "text")
     let sets = of.sets
     try sets.require(of: $model.references[0], argument: "of")
     for (clusters, argument) in [(labels, "labels"), (by, "by")] {

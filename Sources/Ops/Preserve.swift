@@ -42,7 +42,7 @@ struct Preserve: Op {
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {
-    try text.requireWindows(of: model)
+    try text.requireWindows(of: model, argument: "text")
     let dense = model.network.original
     guard Structure(dense, model: "").spans == networks.structure.spans else {
       throw Diagnostic("the networks are of a model of other sizes", argument: "model")

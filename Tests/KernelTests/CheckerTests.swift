@@ -289,9 +289,25 @@ private let prelude = """
   /// A sweep whose cells all have the same error is given up early, and one that is too long is not begun.
   @Test func aFaultySweepIsRefusedAtOnce() {
     let start = ContinuousClock.now
-    #expect(errors("for i in 0..999, j in 0..999 { flap zzz }") == ["there is no variable `zzz`"])
-    #expect(errors("for i in 1..9223372036854775807 { flap acts }") == ["the sweep has more than 100000 cells"])
+    #expect(errors("for i in 0..299, j in 0..299 { flap zzz }") == ["there is no variable `zzz`"])
+    let tooLarge = ["the sweep has more than 100000 cells"]
+    #expect(errors("for i in 1..9223372036854775807 { flap acts }") == tooLarge)
+    #expect(errors("all = 0..999\nfor i in all, j in all { flap acts }") == tooLarge)
+    #expect(errors("for i in 0..99, j in 0..99, k in [1, 2], l in 0..99 { flap acts }") == tooLarge)
     #expect(ContinuousClock.now - start < .seconds(5))
+  }
+
+  @Test func aCheckThatIsStoppedSaysSoOnce() {
+    var checker = toyChecker()
+    var looks = 0
+    checker.isCancelled = {
+      looks += 1
+      return looks > 20
+    }
+    let result = checker.check(
+      Source(name: "t.prn", text: prelude + "for i in 0..99 { for j in 0..99 { flap acts } }\nz"))
+    #expect(result.diagnostics.map(\.summary) == ["stopped"] && result.diagnostics[0].kind == .cancelled)
+    #expect(looks == 21)
   }
 
   /// Only a regular file of text is a script; others could be read for ever.

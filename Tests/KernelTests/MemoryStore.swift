@@ -66,10 +66,13 @@ final class SessionListener: SessionObserver, MetaHandler {
   var lines: [String] = []
   var metas: [MetaCall] = []
   var isCancelled = false
+  /// Whether it cancels as soon as something is carried out.
+  var cancelsWork = false
 
   func handle(_ event: SessionEvent) {
     switch event {
-    case .started, .statement: break
+    case .statement: if cancelsWork { isCancelled = true }
+    case .started: break
     case .cached(let step, _): lines.append("\(step.name ?? step.op) cached")
     case .finished(let step, _, _, let changed):
       lines.append("\(step.name ?? step.op) made" + (changed.map { $0 ? " changed" : " unchanged" } ?? ""))

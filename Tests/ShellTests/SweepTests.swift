@@ -36,6 +36,25 @@ import Testing
     #expect(table.hasPrefix("rate,layers,mask.rate,") && table.split(separator: "\n").count == 3)
   }
 
+  @Test func theRowsOfAllTablesOfASweepAreShown() throws {
+    let made = try prn("-c", "ts = for rate in 5%,10% { compare runs[0] (mask s rate=rate) }")
+    #expect(made.status == 0, "\(made)")
+    let rows = try prn("-c", "show ts").out.split(separator: "\n").map { $0.split(separator: "\t") }
+    #expect(rows.count > 3 && rows[0].first == "rate" && rows[0].count > 3, "\(rows)")
+    #expect(Set(rows.dropFirst().map { $0[0] }).count == 2)
+    #expect(try prn("-c", "plot ts y=\(rows[0].last ?? "") to=ts.svg").status == 0)
+  }
+
+  /// As a label shows it, with spaces, or with commas.
+  @Test func aCellIsTakenByItsLabel() throws {
+    let cells = "c = for rate in 10%,20%, scope in layer,global { mask s rate=rate scope=scope }"
+    #expect(try prn("-c", cells).status == 0)
+    for label in ["rate=20% scope=layer", "rate=20%, scope=layer"] {
+      let shown = try prn("-c", "show c[\(label)]")
+      #expect(shown.status == 0, "\(shown)")
+    }
+  }
+
   @Test func onlyTheCellsThatAreMissingAreComputed() throws {
     let result = try Program.run(["-c", sweep("10%,20%,30%,40%"), "--json"], in: folder)
     let made = result.out.split(separator: "\n").filter {

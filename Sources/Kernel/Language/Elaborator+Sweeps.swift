@@ -14,8 +14,10 @@ extension Elaborator {
     }
     let values = try generated(generator.values, named: generator.name.text)
     if values.isEmpty { throw report(.emptySweep, generator.values.range) }
+    if index == 0 { try refuseTooLarge(loop, first: values.count) }
     var failed = false
     for (given, value) in values {
+      try requireGoing()
       if faultyCells >= faultyCellLimit { throw Reported() }
       scopes.append(Environment())
       scopes[scopes.count - 1].bind(generator.name.text, value)
@@ -30,6 +32,17 @@ extension Elaborator {
       }
     }
     if failed { throw Reported() }
+  }
+
+  /// Refuses a loop of too many cells before the first is made. Generators that run over what earlier ones gave are not
+  /// known yet and count once; the cells they add are counted as they are made.
+  private func refuseTooLarge(_ loop: Loop, first: Int) throws {
+    let names = Set(loop.generators.map(\.name.text))
+    var cells = first
+    for generator in loop.generators.dropFirst() where generator.values.isIndependent(of: names) {
+      cells *= max(1, try generated(generator.values, named: generator.name.text).count)
+      if cells > stepLimit { throw report(.sweepTooLarge(limit: stepLimit), generator.values.range) }
+    }
   }
 
   /// The values a generator runs over, each with the coordinates it adds.
@@ -90,4 +103,16 @@ extension Elaborator {
     return PlanValue.Family(names: names, cells: cells)
   }
 
+}
+
+extension Expression {
+  /// Whether it is written out or named, and by none of `names`.
+  fileprivate func isIndependent(of names: Set<String>) -> Bool {
+    switch kind {
+    case .literal: true
+    case .list(let items): items.allSatisfy { $0.value.isIndependent(of: names) }
+    case .reference(let reference): reference.selectors.isEmpty && !names.contains(reference.name.text)
+    default: false
+    }
+  }
 }

@@ -28,6 +28,9 @@ final class Elaborator {
   let faultyCellLimit = 100
   /// Errors met so far, also those that were met before.
   private(set) var errorsMet = 0
+  /// Where earlier statements write files and folders, as absolute paths.
+  private var written: Set<String> = []
+  private var isStopped = false
 
   /// An error was recorded; whoever depends on the value says nothing more.
   struct Reported: Error {}
@@ -41,7 +44,7 @@ final class Elaborator {
 
   func run() -> Checker.Result {
     including = [source.name]
-    plan.scripts = including
+    plan.add(script: source.name)
     let script = Parser.parse(source)
     elaborate(script)
     let unused = checker.overrides.filter { !usedOverrides.contains($0.name) }
@@ -67,6 +70,15 @@ final class Elaborator {
     diagnostic.span = Span(source, range)
     report(diagnostic)
     return Reported()
+  }
+
+  /// Reports once that somebody wants the check to end, and refuses all that would follow.
+  func requireGoing() throws {
+    if isStopped { throw Reported() }
+    guard checker.isCancelled() else { return }
+    isStopped = true
+    report(Diagnostic("stopped", kind: .cancelled))
+    throw Reported()
   }
 
   // MARK: statements
@@ -106,6 +118,7 @@ final class Elaborator {
   /// Errors are recorded, and the names the statement would bind are marked, so that the rest can be checked.
   func elaborate(_ statement: Statement) {
     do {
+      try requireGoing()
       try elaborated(statement)
     } catch {
       if case .assign(let name, _) = statement.kind { scopes[scopes.count - 1].bindFaulty(name.text) }
@@ -158,8 +171,22 @@ final class Elaborator {
   }
 
   func emit(_ action: PlanStatement.Action, _ range: Range<Int>) {
+    if case .meta(let call) = action, let target = call.parameters["to"]?.text {
+      written.insert(Files.absolute(target))
+    }
     plan.statements.append(
       PlanStatement(action: action, span: Span(source, range), coordinates: coordinates))
+  }
+
+  /// Whether an earlier statement of the script writes a file or folder, so that it is there when it is read.
+  func writes(_ path: String) -> Bool {
+    guard !written.isEmpty else { return false }
+    var path = Files.absolute(path)[...]
+    while !path.isEmpty {
+      if written.contains(String(path)) { return true }
+      path = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
+    }
+    return false
   }
 
   private func checkName(_ name: Word) throws {
@@ -250,7 +277,7 @@ final class Elaborator {
     guard let text = checker.readFile(full) else { throw report(.unreadableFile(path), range) }
     let outer = source
     including.append(full)
-    plan.scripts.append(full)
+    plan.add(script: full)
     source = Source(name: full, text: text, folder: URL(fileURLWithPath: full).deletingLastPathComponent().path)
     elaborate(Parser.parse(source))
     source = outer

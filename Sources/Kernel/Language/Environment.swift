@@ -65,6 +65,8 @@ public struct Checker {
   public var fileExists: (String) -> Bool
   /// What whoever carries out a meta word knows against it; see `MetaHandler`.
   public var checkMeta: (MetaCall, _ reads: [String]) throws -> Void = { _, _ in }
+  /// Whether the check should end before it is done.
+  public var isCancelled: () -> Bool = { false }
   /// The text of an included file; nil when it cannot be read.
   public var readFile: (String) -> String?
 

@@ -247,7 +247,7 @@ extension Parser {
         let name = try word("a name of the sweep")
         guard take(.assign) else { throw fail("expected `\(name.text)=value` inside `[ ]`") }
         pairs.append(SelectedCoordinate(name: name, value: try atom()))
-      } while take(.comma)
+      } while take(.comma) || (current.name != nil && tokens[index + 1].is(.assign))
       selector = .coordinates(pairs, start..<current.range.upperBound)
     } else {
       throw fail(

@@ -9,10 +9,26 @@ public struct Plan {
   /// The `param`s declared, with the values in force.
   public internal(set) var parameters: [PlanParameter] = []
   /// The files whose text it is, by the names they were read under.
-  var scripts: [String] = []
+  private(set) var scripts: [String] = []
+  /// What it reads from outside the store, each once: its scripts, and the files and folders of its steps.
+  public private(set) var reads: [String] = []
+  private var isRead: Set<String> = []
 
-  /// What it reads from outside the store: its scripts, and the files and folders of its steps.
-  public var reads: [String] { scripts + steps.flatMap { $0.step?.sources.flatMap(\.paths) ?? [] } }
+  init(source: Source) { self.source = source }
+
+  mutating func add(script name: String) {
+    scripts.append(name)
+    read(name)
+  }
+
+  mutating func add(_ node: PlanNode) {
+    steps.append(node)
+    node.step?.sources.flatMap(\.paths).forEach { read($0) }
+  }
+
+  private mutating func read(_ path: String) {
+    if isRead.insert(path).inserted { reads.append(path) }
+  }
 }
 
 /// A `param` of a script.

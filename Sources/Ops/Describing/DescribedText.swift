@@ -30,7 +30,7 @@ struct DescribedText {
           "\(corpus.windows) windows of text are too few; there must be \(DescribedText.fewestWindows)",
           hint: corpus.isWhole ? "cut it with `text … samples= length=`" : nil, argument: argument)
       }
-      try corpus.requireWindows(of: model)
+      try corpus.requireWindows(of: model, argument: argument)
     }
     // Rows of the windows, the described ones first.
     let windows: [(text: Int, window: Int)]

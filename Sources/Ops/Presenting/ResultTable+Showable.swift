@@ -2,6 +2,7 @@ import Kernel
 
 extension ResultTable: Showable {
   public static var figureParameters: Set<String> { ["x", "y", "by"] }
+  public static var isTable: Bool { true }
 
   public func table(_ request: ShowRequest) throws -> TableData? {
     TableData(

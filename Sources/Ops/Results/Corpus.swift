@@ -107,21 +107,23 @@ extension Corpus {
   }
 
   /// Token numbers mean something only to the tokenizer they come from.
+  /// - Parameter argument: what the op calls this text.
   /// - Throws: `Diagnostic` when the model's folder holds another one.
-  func requireTokenizer(of model: Model) throws {
+  func requireTokenizer(of model: Model, argument: String = "corpus") throws {
     guard let own = try? Text.tokenizerHash(model.network.checkpoint.files), own != tokenizerHash else { return }
     throw Diagnostic(
       "the corpus was made with another tokenizer than the model's", hint: "make it with `text … model=` this model",
-      argument: "corpus")
+      argument: argument)
   }
 
+  /// - Parameter argument: what the op calls this text.
   /// - Throws: `Diagnostic` when the model has another tokenizer, or takes no sequence so long as one of these.
-  func requireWindows(of model: Model) throws {
-    try requireTokenizer(of: model)
+  func requireWindows(of model: Model, argument: String = "corpus") throws {
+    try requireTokenizer(of: model, argument: argument)
     let (longest, limit) = (sequences.longest, model.configuration.positions)
     guard longest > limit else { return }
     throw Diagnostic(
       "the text has a sequence of \(longest) tokens, and the model takes \(limit)",
-      hint: pages == nil ? "cut it into windows: `text … samples=32 length=\(limit)`" : nil, argument: "corpus")
+      hint: pages == nil ? "cut it into windows: `text … samples=32 length=\(limit)`" : nil, argument: argument)
   }
 }

@@ -123,7 +123,8 @@ struct Work {
       return 0
     }
     console.report(result.diagnostics, rendered: result.rendered)
-    return Int32(Diagnostic.Kind.usage.rawValue)
+    let isStopped = result.diagnostics.last?.kind == .cancelled
+    return Interrupts.termination.map { 128 + $0 } ?? Int32((isStopped ? Diagnostic.Kind.cancelled : .usage).rawValue)
   }
 
   private func run(_ source: Source, overrides: [Command.Override] = [], seesNames: Bool) throws -> Int32 {

@@ -1,7 +1,7 @@
 import Kernel
 
 /// A sweep as a table and a picture: a row for each cell, with its coordinates and the numbers that its value shows of
-/// itself.
+/// itself; of tables every row.
 struct SweepTable {
   let names: [String]
   let data: TableData
@@ -9,31 +9,35 @@ struct SweepTable {
   init(_ family: PlanValue.Family) throws {
     let names = family.names
     var columns: [String] = []
-    var found: [[String: TableData.Cell]] = []
+    var found: [(coordinates: [Coordinate], values: [String: TableData.Cell])] = []
     for cell in family.cells {
-      // What varies and what is measured may have one name: the rate asked for and the rate reached.
-      let known = try (cell.node.handle.map { try SweepTable.numbers(of: $0.load()) } ?? []).map { name, number in
-        (names.contains(name) ? "\(cell.node.type.name).\(name)" : name, number)
+      for row in try cell.node.handle.map({ try SweepTable.rows(of: $0.load()) }) ?? [[]] {
+        // What varies and what is measured may have one name: the rate asked for and the rate reached.
+        let known = row.map { name, value in
+          (names.contains(name) ? "\(cell.node.type.name).\(name)" : name, value)
+        }
+        for (name, _) in known where !columns.contains(name) { columns.append(name) }
+        found.append((cell.coordinates, Dictionary(known, uniquingKeysWith: { first, _ in first })))
       }
-      for (name, _) in known where !columns.contains(name) { columns.append(name) }
-      found.append(Dictionary(known, uniquingKeysWith: { first, _ in first }))
     }
-    let rows = zip(family.cells, found).map { cell, known in
-      names.map { name in TableData.Cell(cell.coordinates.first { $0.name == name }?.value ?? .none) }
-        + columns.map { known[$0] ?? .missing }
+    let rows = found.map { row in
+      names.map { name in TableData.Cell(row.coordinates.first { $0.name == name }?.value ?? .none) }
+        + columns.map { row.values[$0] ?? .missing }
     }
     self.names = names
     data = TableData(columns: names + columns, rows: rows)
   }
 
-  /// What a value says of itself in names and values: the table it shows, when that is such a one, else its fields.
-  private static func numbers(of value: any Artifact) throws -> [(String, TableData.Cell)] {
-    if let table = try (value as? any Showable)?.table(ShowRequest(name: "")), table.isRecord {
-      return table.rows.map { ($0[0].machineText, $0[1]) }
+  /// What a value says of itself in names and values: the rows of a table; else one row, of the table it shows when that
+  /// is of names and values, or of its fields.
+  private static func rows(of value: any Artifact) throws -> [[(String, TableData.Cell)]] {
+    if let shown = value as? any Showable, let table = try shown.table(ShowRequest(name: "")) {
+      if type(of: shown).isTable { return table.rows.map { Array(zip(table.columns, $0)) } }
+      if table.isRecord { return [table.rows.map { ($0[0].machineText, $0[1]) }] }
     }
-    return type(of: value).fields.keys.sorted().compactMap { name in
-      value.field(name).map { (name, TableData.Cell($0)) }
-    }
+    return [
+      type(of: value).fields.keys.sorted().compactMap { name in value.field(name).map { (name, TableData.Cell($0)) } }
+    ]
   }
 
   /// A number over a coordinate, with intervals where the number has an error; one line for each value of the others.
