@@ -8,6 +8,7 @@ struct Describe: Op {
     "Say in rules when networks, groups or clusters are active, and how well the rules hold elsewhere."
   static let reference: String? =
     "enrichment: Monroe et al. 2008; judged as descriptions of neurons are (Bills et al. 2023), against random sets"
+  static let revision = 2
   static let example = """
     param windows = 16
     m = load ./data/tiny-llama
@@ -44,6 +45,8 @@ struct Describe: Op {
   @Param("places shown of the strongest, and of each quarter of the rest", in: .atLeast(0)) var contexts = 8
   @Param("random sets of each network", in: .atLeast(1)) var nulls = 16
   @Param("how active a network is at a token") var course = Course.regression
+  @Param("events at which a set is also taken out, to see how much of that its words tell; 0: none", in: .atLeast(0))
+  var checks = 512
   @Param("seed of random sets, shifts and samples", in: .atLeast(0)) var seed = 0
 
   init() {}
@@ -58,6 +61,10 @@ struct Describe: Op {
         hint: "leave it out: even windows are judged on odd ones",
         argument: "test", kind: .usage)
     }
+    if $networks.givenType?.name == Clusters.type.name, $checks.isGiven {
+      throw Diagnostic(
+        "checks= is for networks and groups: a cluster has no units to take out", argument: "checks", kind: .usage)
+    }
     return NoFacts()
   }
 
@@ -66,7 +73,17 @@ struct Describe: Op {
     let tokens = text.tokens.count + (test?.tokens.count ?? 0)
     let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
     let block = 4 * (configuration.blockParameters / max(1, configuration.layers))
-    return Resources(memory: 4 * tokens * (configuration.hiddenSize + 4 * widest) + block)
+    let share = if case .share(let share) = key { share } else { 0.05 }
+    // What is held of the events that are checked, and the logits of a layer's sets with their random ones.
+    let (perLayer, keys) =
+      switch networks {
+      case .networks(let networks):
+        (networks.settings.components, Int(Double(networks.settings.components * widest) * share))
+      case .groups(let groups): (groups.count + 1, widest)
+      case .clusters: (0, 0)
+      }
+    let writes = configuration.layers * checks * keys + perLayer * (nulls + 2) * configuration.vocabularySize
+    return Resources(memory: 4 * (tokens * (configuration.hiddenSize + 4 * widest) + writes) + block)
   }
 
   func run(_ context: any RunContext) throws -> Descriptions {
@@ -91,11 +108,20 @@ struct Describe: Op {
     let described = try DescribedLayers(
       network: model.network, source: source, parts: parts, noun: sets.noun,
       reader: SetReader(read, events: events.value, rules: rules, contexts: contexts, seed: seed, context),
-      parameters: recordedParameters, context: context
+      parameters: recordedParameters.filter { $0.key != "checks" }, context: context
     ).described()
+    let found = try described.map { try LayerDescription(from: context.open($0)) }
+    let written = try source.module.map { module in
+      try DescribedWrites(
+        network: model.network, module: module, text: read,
+        draws: RandomDraws(count: nulls, seed: seed, context: context), checks: checks, share: events.value,
+        parameters: recordedParameters, context: context
+      ).found(found)
+    }
     return Descriptions(
-      noun: sets.noun, described: $networks.references[0].content, parts: described,
-      of: try described.map { try LayerDescription(from: context.open($0)) }, open: context.open)
+      noun: sets.noun, described: $networks.references[0].content, parts: described, of: found,
+      written: written ?? [], of: try (written ?? []).map { try LayerWrites(from: context.open($0)) },
+      open: context.open)
   }
 
   private func source(_ text: DescribedText, _ context: any RunContext) -> any ActivitySource {

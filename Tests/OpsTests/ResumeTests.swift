@@ -56,6 +56,11 @@ private let networks =
     Stop(
       op: "describe", done: 2,
       text: networks + "x = describe nets cal model=m nulls=2"),
+    // While sets are taken out.
+    Stop(
+      op: "describe", done: 7,
+      text: start + "a = capture m few sites=ffn.gate,ffn.up keep=stream\nnets = canica a components=8 per_run=8\n"
+        + "x = describe nets cal model=m nulls=2 checks=32"),
     Stop(
       op: "preserve", done: 4,
       text: networks + "p = prune m (mask (score nets how=max_abs_z) rate=20%)\nx = preserve nets p few"),

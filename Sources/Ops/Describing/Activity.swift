@@ -17,6 +17,8 @@ struct Activity {
 
 /// What can tell how active sets of a layer, or of layers that belong together, are on a text.
 protocol ActivitySource {
+  /// What the units of the sets belong to; nil when they are sets of tokens.
+  var module: Module? { get }
   /// The layers that are looked at together.
   var parts: [[Int]] { get }
   /// Moves a walk on by a layer and gives what activity is made of, row by row; nil when nothing has to be looked at.

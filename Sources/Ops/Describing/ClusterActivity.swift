@@ -7,6 +7,7 @@ struct ClusterActivity: ActivitySource {
   let text: DescribedText
   let draws: RandomDraws
 
+  var module: Module? { nil }
   var parts: [[Int]] { clusters.layers.map { [$0] } }
   var look: ((Walk) throws -> [Matrix<Float>])? { nil }
 

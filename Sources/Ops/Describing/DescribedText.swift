@@ -15,6 +15,7 @@ struct DescribedText {
   /// The bytes of the text that each token stands for; nil where a tokenizer changes it.
   let spans: [Range<Int>]?
   private let bytes: [Int32: [UInt8]]
+  private let tokenizer: Tokenizer
 
   /// Fewer windows than this tell nothing.
   static let fewestWindows = 16
@@ -56,6 +57,7 @@ struct DescribedText {
     let known = corpora.map(\.spans)
     spans = known.contains { $0 == nil } ? nil : origin.map { known[$0.text]?[$0.token] ?? 0..<0 }
     let tokenizer = try Tokenizer(model.network.checkpoint.files)
+    self.tokenizer = tokenizer
     var bytes: [Int32: [UInt8]] = [:]
     for token in sequences.tokens where bytes[token] == nil {
       bytes[token] = tokenizer.kind(of: token) == .control ? [] : tokenizer.bytes(of: token)
@@ -88,6 +90,15 @@ struct DescribedText {
         return label[token] < 0 ? -1 : Int32(names.firstIndex(of: own[Int(label[token])]) ?? -1)
       }
     )
+  }
+
+  /// Whether a row of the head is a word of the tokenizer; some models have more rows than words.
+  func isWord(_ id: Int) -> Bool { id < tokenizer.vocabularySize && tokenizer.kind(of: Int32(id)) != .unused }
+
+  /// A word as a line can show it; of one that stands for no text its name.
+  func spelled(_ id: Int32) -> String {
+    let isNamed = tokenizer.kind(of: id) == .control || tokenizer.bytes(of: id).isEmpty
+    return readable(isNamed ? Array(tokenizer.token(id)?.bytes ?? []) : tokenizer.bytes(of: id))
   }
 
   /// Bytes shown before a token and after its start.

@@ -10,6 +10,7 @@ struct GroupActivity: ActivitySource {
   let draws: RandomDraws
   let context: any RunContext
 
+  var module: Module? { .ffn }
   var parts: [[Int]] { groups.group.indices.map { [$0] } }
 
   var look: ((Walk) throws -> [Matrix<Float>])? {

@@ -27,6 +27,7 @@ struct NetworkActivity: ActivitySource {
     signals = NetworkSignals(networks, configuration)
   }
 
+  var module: Module? { signals.module }
   var parts: [[Int]] { networks.partLayers }
 
   var look: ((Walk) throws -> [Matrix<Float>])? {

@@ -34,14 +34,27 @@ struct LesionSurvey {
         }, pulse: pulse)
       for module in Module.allCases {
         let own = moments[module]
-        let norms = Matrix<Double>(block.outputWeight(module)).columnMoments.sumOfSquares
-        let squares = zip(own.sumOfSquares, norms).map { $0 / Double(max(1, own.count)) * $1 }
-        let width = configuration.featuresPerUnit(module.output.columns)
-        let energy = Parallel.ranges(squares.count, of: width).map { squares[$0].reduce(0, +) }
-        pools[layer][module] = UnitPool(energy: energy, available: network.leftUnits(module, layer: layer))
+        pools[layer][module] = network.pool(
+          of: module, layer: layer, squares: own.sumOfSquares.map { $0 / Double(max(1, own.count)) },
+          block.outputWeight(module))
         means[layer][module] = own.mean
       }
     }
     losses = try network.losses(states: walk.states, sequences, pulse: { try context.checkCancelled() })
+  }
+}
+
+extension LanguageModel {
+  /// The units that are left, with the energy of each: e_j = E[h_j²] ‖W_j‖², summed over a unit's columns.
+  ///
+  /// - Parameters:
+  ///   - squares: E[h²] of every column of the unpruned model.
+  ///   - W: d × columns.
+  func pool(of module: Module, layer: Int, squares: [Double], _ W: Matrix<Float>) -> UnitPool {
+    let energy = zip(squares, Matrix<Double>(W).columnMoments.sumOfSquares).map(*)
+    let width = configuration.featuresPerUnit(module.output.columns)
+    return UnitPool(
+      energy: Parallel.ranges(energy.count, of: width).map { energy[$0].reduce(0, +) },
+      available: leftUnits(module, layer: layer))
   }
 }

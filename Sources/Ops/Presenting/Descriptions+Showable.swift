@@ -5,11 +5,14 @@ import Numerics
 extension Descriptions: Showable {
   public static var tableParameters: Set<String> { ["layers", "network"] }
   public static var figureParameters: Set<String> { ["y", "layers"] }
+  public static var groupings: [String] { ["writes"] }
 
-  /// One row per network; with `network=LAYER:NAME` all that is known of one.
+  /// One row per network, with `by=writes` of the words it makes likelier; with `network=LAYER:NAME` all that is known of
+  /// one.
   public func table(_ request: ShowRequest) throws -> TableData? {
     if let name = request.network { return try card(name) }
     let shown = try chosen(request.layers)
+    if request.by == "writes" { return try writesTable(shown) }
     return TableData(
       columns: [
         "layer", noun, "active_at", "auroc", "random", "better", "r2", "random_r2", "again", "other_text", "keys",
@@ -19,6 +22,18 @@ extension Descriptions: Showable {
           layerCell(line), .text(line.name), .text(line.rules), number(line.auroc), number(line.random),
           .bool(line.isBetter), number(line.r2), number(line.randomR2), number(line.again), number(line.otherText),
           .integer(line.keys),
+        ]
+      })
+  }
+
+  private func writesTable(_ shown: [Line]) throws -> TableData {
+    guard !written.isEmpty else { throw Diagnostic("\(noun)s write nothing: they are sets of tokens", argument: "by") }
+    return TableData(
+      columns: ["layer", noun, "likelier", "largest", "random", "larger", "fidelity"],
+      rows: shown.map { line in
+        [
+          layerCell(line), .text(line.name), .text(line.writes), number(line.largest), number(line.randomLargest),
+          .bool(line.isLarger), number(line.fidelity),
         ]
       })
   }
@@ -53,6 +68,7 @@ extension Descriptions: Showable {
 
   private func card(_ name: String) throws -> TableData {
     let (line, part, set) = try found(name)
+    let writes = try writes(line.part).map { $0.sets[part.sets.firstIndex { $0.name == set.name } ?? 0] }
     func text(_ value: Double) -> String { value.isNaN ? "unknown" : formatted((value * 1000).rounded() / 1000) }
     var rows: [(name: String, value: TableData.Cell)] = [
       ("\(noun)", .text("\(LayerNetworks.title(part.layers)), \(noun) \(line.name), \(line.keys) key units")),
@@ -80,6 +96,15 @@ extension Descriptions: Showable {
         (
           place.quarter == 0 ? "strongest" : "quarter \(place.quarter)",
           .text("\(place.before)[\(place.text)]\(place.after)")
+        ))
+    }
+    if let writes, !writes.words.isEmpty {
+      rows.append(("makes likelier", .text(writes.spelled(likelier: true))))
+      rows.append(("makes less likely", .text(writes.spelled(likelier: false))))
+      rows.append(
+        (
+          "through the head",
+          .text("up to \(text(writes.largest)) nats, random sets \(text(writes.randomLargest)); \(writes.verdict)")
         ))
     }
     if part.layers.count > 1 {

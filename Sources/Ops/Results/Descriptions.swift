@@ -11,6 +11,8 @@ public struct Descriptions: Artifact, InputValue {
   let described: String
   /// `descriptions.layer` objects.
   let parts: [ArtifactReference]
+  /// `descriptions.writes` objects of the same layers; none of clusters.
+  let written: [ArtifactReference]
   /// One line per network, layer after layer.
   let lines: [Line]
   let open: @Sendable (ArtifactReference) throws -> any ArtifactReader
@@ -30,6 +32,14 @@ public struct Descriptions: Artifact, InputValue {
     var randomR2 = Double.nan
     var again = Double.nan
     var otherText = Double.nan
+    /// Words that it makes likelier.
+    var writes = ""
+    /// The largest size of what it adds to a logit, the median of random sets and what 95 % of them stay below, in nats.
+    var largest = Double.nan
+    var randomLargest = Double.nan
+    var largestLimit = Double.nan
+    /// Correlation of what it adds to the logits with what taking it out changes.
+    var fidelity = Double.nan
 
     /// What the file knows of the layers; the part has them all.
     fileprivate var firstLayer: Int {
@@ -43,6 +53,8 @@ public struct Descriptions: Artifact, InputValue {
 
     /// Whether the rules find its events better than rules find those of random sets.
     var isBetter: Bool { auroc > randomLimit }
+    /// Whether it adds more to some logit than random sets do.
+    var isLarger: Bool { largest > largestLimit }
   }
 
   public var summary: String {
@@ -70,27 +82,43 @@ public struct Descriptions: Artifact, InputValue {
 
   func part(_ index: Int) throws -> LayerDescription { try LayerDescription(from: open(parts[index])) }
 
+  /// What the sets of a part write; nil of clusters.
+  func writes(_ part: Int) throws -> LayerWrites? {
+    written.indices.contains(part) ? try LayerWrites(from: open(written[part])) : nil
+  }
+
   init(
     noun: String, described: String, parts: [ArtifactReference], of found: [LayerDescription],
+    written: [ArtifactReference], of writes: [LayerWrites],
     open: @escaping @Sendable (ArtifactReference) throws -> any ArtifactReader
   ) {
     self.noun = noun
     self.described = described
     self.parts = parts
+    self.written = written
     self.open = open
     lines = found.enumerated().flatMap { index, part in
       let limit = part.randomAUROC
-      return part.sets.map { set in
-        Line(
+      return part.sets.enumerated().map { place, set in
+        var line = Line(
           part: index, layers: part.layers, name: set.name, keys: set.keys.reduce(0) { $0 + $1.count },
           rules: set.words, auroc: set.auroc, random: median(set.nullAUROC), randomLimit: limit, r2: set.r2,
           randomR2: median(set.nullR2), again: set.again, otherText: set.otherText)
+        if writes.indices.contains(index) {
+          let own = writes[index].sets[place]
+          line.writes = own.spelled(likelier: true, 5)
+          line.largest = own.largest
+          line.randomLargest = own.randomLargest
+          line.largestLimit = own.randomLimit
+          line.fidelity = own.fidelity
+        }
+        return line
       }
     }
   }
 
   public func write(to writer: any ArtifactWriter) throws {
-    for part in parts { try writer.child(part) }
+    for part in parts + written { try writer.child(part) }
     try writer.attribute("of", .string(noun))
     try writer.attribute("described_content", .string(described))
     try writer.columns(Descriptions.columns, of: lines, axis: "network")
@@ -109,15 +137,22 @@ public struct Descriptions: Artifact, InputValue {
     .number("random_r2", \.randomR2, "median of random sets"),
     .number("again", \.again, "|correlation| with the partner found from another seed"),
     .number("other_text", \.otherText, "|correlation| with the partner found in the other text"),
+    .text("writes", \.writes), .number("largest", \.largest, "largest size of what it adds to a logit, in nats"),
+    .number("random_largest", \.randomLargest, "median of random sets"),
+    .number("largest_limit", \.largestLimit, "95% of its random sets are below"),
+    .number("fidelity", \.fidelity, "correlation of what it adds to the logits with what taking it out changes"),
   ]
 
   public init(from reader: any ArtifactReader) throws {
     noun = try reader.attribute("of").stringValue ?? ""
     described = try reader.attribute("described_content").stringValue ?? ""
-    parts = try reader.children
     var lines = Array(repeating: Line(), count: try reader.shape("part")[0])
     try reader.fill(&lines, Descriptions.columns)
     self.lines = lines
+    let children = try reader.children
+    let count = (lines.map(\.part).max() ?? -1) + 1
+    parts = Array(children.prefix(count))
+    written = Array(children.dropFirst(count))
     open = { try reader.open($0) }
   }
 }

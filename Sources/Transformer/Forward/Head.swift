@@ -90,9 +90,11 @@ struct Head {
   }
 
   /// All logits of some states: rows × vocabulary.
-  func logits(_ states: Matrix<Float>) throws -> Matrix<Float> {
-    let result = Matrix<Float>(rows: states.rows, columns: vocabulary)
-    let normalized = normalized(states)
+  func logits(_ states: Matrix<Float>) throws -> Matrix<Float> { try logits(normalized: normalized(states)) }
+
+  /// All logits of states that the final norm has passed: rows × vocabulary.
+  func logits(normalized: Matrix<Float>) throws -> Matrix<Float> {
+    let result = Matrix<Float>(rows: normalized.rows, columns: vocabulary)
     for (tile, words) in tiles.enumerated() {
       try map(tile: tile).apply(normalized, into: result.columns(words), pulse: {})
     }

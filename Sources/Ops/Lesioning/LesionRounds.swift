@@ -1,0 +1,62 @@
+import Kernel
+import Numerics
+import Transformer
+
+/// Lesions and a text, cut so that what goes through the model at once fits into memory.
+struct LesionRounds {
+  let network: LanguageModel
+  let sets: [LesionSet]
+  let sequences: Sequences
+  /// By layer and module, means that stand in place of what is taken out; nil for zeros.
+  let means: [PerModule<[Double]>]?
+  let context: any RunContext
+
+  /// Some lesions over a stretch of the text.
+  struct Round {
+    /// The same for the same round of the same lesions.
+    let name: String
+    /// Places among the lesions.
+    let lesions: [Int]
+    let part: Sequences
+    /// Row of the part's first token in the whole text, and the part's share of all tokens.
+    let base: Int
+    let share: Double
+  }
+
+  /// Stretch after stretch, and in each late layers first: their lesions cross the fewest blocks.
+  var rounds: [Round] {
+    let chunks = Parallel.ranges(
+      sequences.count, of: max(1, WindowProtocol.chunkTokens / max(1, sequences.longest)))
+    let order = sets.indices.sorted {
+      (-(sets[$0].pieces.first?.layer ?? 0), $0) < (-(sets[$1].pieces.first?.layer ?? 0), $1)
+    }
+    let tokens = chunks.map { sequences.offsets[$0.upperBound] - sequences.offsets[$0.lowerBound] }
+    let stateBytes = 4 * network.configuration.hiddenSize * max(1, tokens.max() ?? 1)
+    let perGroup = max(1, min(256, context.memoryLimit / 2 / stateBytes - 2))
+    let groups = Parallel.ranges(order.count, of: perGroup).map { Array(order[$0]) }
+    return chunks.enumerated().flatMap { c, chunk in
+      groups.enumerated().map { g, group in
+        Round(
+          name: "lesions-\(c)-\(g)-\(group.count)", lesions: group, part: sequences[chunk],
+          base: sequences.offsets[chunk.lowerBound],
+          share: Double(tokens[c]) / Double(max(1, sequences.tokens.count)))
+      }
+    }
+  }
+
+  /// How many times a lesion goes through the model.
+  var passes: Int { rounds.reduce(0) { $0 + $1.lesions.count } }
+
+  /// - Parameters:
+  ///   - energies: gets a lesion's place and the mean of ‖W_S h_S‖² over the part's tokens.
+  ///   - finish: gets a lesion's place and the states that leave its last block.
+  func run(
+    _ round: Round, energies: (Int, Double) throws -> Void = { _, _ in }, pulse: () throws -> Void,
+    finish: (Int, Matrix<Float>) throws -> Void
+  ) throws {
+    let lesions = round.lesions
+    try LesionWalk(network: network, means: means, context: context).run(
+      lesions.map { sets[$0] }, on: round.part, energies: { try energies(lesions[$0], $1) }, pulse: pulse,
+      finish: { try finish(lesions[$0], $1) })
+  }
+}
