@@ -7,16 +7,6 @@ extension Elaborator {
     return try finish(binder, range)
   }
 
-  /// Whether an earlier statement of the script writes a file or folder, so that it is there when it is read.
-  func writes(_ path: String) -> Bool {
-    let path = Files.absolute(path)
-    return plan.statements.contains { statement in
-      guard case .meta(let call) = statement.action, let target = call.parameters["to"]?.text else { return false }
-      let written = Files.absolute(target)
-      return path == written || path.hasPrefix(written + "/")
-    }
-  }
-
   /// Whether an expression is a path, or a name of one.
   func isPath(_ expression: Expression) -> Bool {
     let literal: Literal?

@@ -12,7 +12,17 @@ public struct Plan {
   var scripts: [String] = []
 
   /// What it reads from outside the store: its scripts, and the files and folders of its steps.
-  public var reads: [String] { scripts + steps.flatMap { $0.step?.sources.flatMap(\.paths) ?? [] } }
+  public var reads: [String] { scripts + steps.flatMap(\.reads) }
+
+  /// Whether a statement so far writes a file or folder, so that it is there when a later one reads it.
+  public func writes(_ path: String) -> Bool {
+    let path = Files.absolute(path)
+    return statements.contains { statement in
+      guard case .meta(let call) = statement.action, let target = call.parameters["to"]?.text else { return false }
+      let written = Files.absolute(target)
+      return path == written || path.hasPrefix(written + "/")
+    }
+  }
 }
 
 /// A `param` of a script.
@@ -133,6 +143,13 @@ public final class PlanNode {
   public var coordinates: [Coordinate] { step?.coordinates ?? [] }
   /// What the op is given, in the order of its inputs.
   public var inputs: [PlanNode] { step?.sources.flatMap { $0.nodes.map(\.node) } ?? [] }
+
+  /// What must be there before the op can run: its inputs, and the values whose fields it takes as parameters.
+  public var needs: [PlanNode] { inputs + (step?.deferred.map(\.node) ?? []) }
+  /// The files and folders it reads from outside the store.
+  public var reads: [String] { step?.sources.flatMap(\.paths) ?? [] }
+  /// Whether its value is found again: false for what is measured anew each time.
+  public var isRepeatable: Bool { step?.bound.signature.isRepeatable ?? true }
 
   /// Tells nodes of one plan apart.
   var identity: String { String(UInt(bitPattern: ObjectIdentifier(self)), radix: 16) }
