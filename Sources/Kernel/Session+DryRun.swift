@@ -40,7 +40,7 @@ extension Session {
       var row = DryRunRow(
         name: name, op: info.op, type: node.type, coordinates: step.coordinates, status: .run, key: nil, stored: nil,
         span: step.span)
-      let missing = (node.inputs + step.deferred.map(\.node)).first { $0.handle == nil }
+      let missing = node.needs.first { $0.handle == nil }
       if let missing {
         row.status = .after(names[ObjectIdentifier(missing)] ?? missing.op ?? missing.type.name)
       } else {
@@ -56,7 +56,7 @@ extension Session {
           row.estimate = try? runner.estimate()
         }
       }
-      rows.append(row)
+      if options.steps?.contains(index + 1) ?? true { rows.append(row) }
     }
     return rows
   }

@@ -25,6 +25,7 @@ final class Execution {
 
   /// Carries the statements out in order, up to the first failure; past it only in other cells of a sweep.
   func run() -> Outcome {
+    if let wanted = session.options.steps { return run(steps: wanted) }
     for parameter in plan.parameters { session.environment.bind(parameter.name, .literal(parameter.value)) }
     let statements = selected
     for (index, statement) in statements.enumerated() {
@@ -41,6 +42,20 @@ final class Execution {
         record(diagnostic)
         let goesOn = session.options.keepsGoing && diagnostic.kind == .failure && !statement.coordinates.isEmpty
         if !goesOn { break }
+      }
+    }
+    return Outcome(diagnostics: diagnostics, executed: executed, checked: plan.checkedStatements, isRefused: false)
+  }
+
+  /// Makes some steps, up to the first that fails, and carries no statement out.
+  private func run(steps wanted: Set<Int>) -> Outcome {
+    for number in wanted.sorted() {
+      do {
+        try make(plan.steps[number - 1])
+        executed += 1
+      } catch {
+        record(explained(error, op: "the step"))
+        break
       }
     }
     return Outcome(diagnostics: diagnostics, executed: executed, checked: plan.checkedStatements, isRefused: false)
@@ -167,8 +182,10 @@ final class Execution {
           }
         }
       }
-      try StepRunner(session: session, node: node, step: step, info: info(node, step), place: statement?.span.place)
-        .run()
+      for late in step.deferred { try make(late.node) }
+      try StepRunner(
+        session: session, node: node, step: step, info: info(node, step), place: (statement?.span ?? step.span).place
+      ).run()
     } catch {
       let diagnostic = explained(error, op: step.bound.signature.name)
       if diagnostic.kind == .failure { node.failure = diagnostic }

@@ -36,6 +36,11 @@ final class StepRunner: StepObserver {
     if !recipe.isFresh, let former {
       return try take(former)
     }
+    guard isWanted else {
+      throw Diagnostic(
+        "step \(info.index), `\(info.name ?? op)`, is not in the store, and only other steps were asked for",
+        hint: "run it first: --step \(info.index)")
+    }
     session.observer.handle(.started(info))
     defer { for input in step.bound.inputs.values { input.unload() } }
     for input in step.bound.inputs.values { try input.load() }
@@ -97,7 +102,10 @@ final class StepRunner: StepObserver {
     )
   }
 
+  private var isWanted: Bool { session.options.steps?.contains(info.index) ?? true }
+
   private var isFresh: Bool {
+    if !isWanted { return false }
     switch session.options.fresh {
     case .none: return false
     case .all: return true

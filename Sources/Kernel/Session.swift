@@ -10,6 +10,9 @@ public final class Session {
     public var seesStoredNames = false
     /// Numbers or titles of the notebook cells to carry out; nil for all. What they need from others is made or found.
     public var cells: [String]?
+    /// Numbers of steps, from 1 in the order of the plan, to make and nothing else; nil for the whole script. What they
+    /// need from others must be in the store.
+    public var steps: Set<Int>?
     /// `name=value` for the script's `param`s.
     public var overrides: [(name: String, text: String)] = []
     public init() {}
@@ -108,7 +111,7 @@ public final class Session {
     if !checked.diagnostics.isEmpty {
       return Outcome(diagnostics: checked.diagnostics, executed: 0, checked: count, isRefused: true)
     }
-    if let unknown = unknownCell(of: checked.plan) {
+    if let unknown = unknownCell(of: checked.plan) ?? unknownStep(of: checked.plan) {
       return Outcome(diagnostics: [unknown], executed: 0, checked: count, isRefused: true)
     }
     return Execution(session: self, plan: checked.plan).run()
@@ -153,6 +156,13 @@ public final class Session {
       return literal
     default: return nil
     }
+  }
+
+  private func unknownStep(of plan: Plan) -> Diagnostic? {
+    guard let number = options.steps?.sorted().first(where: { !plan.steps.indices.contains($0 - 1) }) else {
+      return nil
+    }
+    return Diagnostic("there is no step \(number): the script has \(plan.steps.count)", kind: .usage)
   }
 
   private func unknownCell(of plan: Plan) -> Diagnostic? {

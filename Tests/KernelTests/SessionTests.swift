@@ -244,6 +244,32 @@ import Testing
       run("# %% score\ns = flap acts") { $0.cells = ["scoer"] }.diagnostics.first?.hint == "did you mean `score`?")
   }
 
+  @Test func aFieldFromAnotherCellIsFound() {
+    let outcome = run("# %% first\ns = flap acts\nmk = mask s rate=20%\n# %% second\nother = mask s rate=mk.rate") {
+      $0.cells = ["second"]
+    }
+    #expect(outcome.rendered == "")
+    #expect(listener.lines.last == "bound other")
+  }
+
+  @Test func stepsRunAloneOverOneStore() {
+    let text = "s = flap acts\nmk = mask s rate=20%\nother = mask s rate=mk.rate\nshow other"
+    func steps(_ wanted: Int...) -> Outcome { run(text) { $0.steps = Set(wanted) } }
+    #expect(steps(1, 3).diagnostics.first?.summary.contains("step 2, `cal`, is not in the store") == true)
+    #expect(made == ["m"] && steps(9).exitCode == 2 && steps(0).exitCode == 2)
+    for number in [1, 2, 3, 4, 5, 6] {
+      #expect(steps(number).rendered == "")
+      #expect(made == [["m", "cal", "acts", "s", "mk", "other"][number - 1]].filter { $0 != "m" })
+    }
+    // No name was bound and no statement carried out.
+    #expect(store.bindings.isEmpty && !listener.lines.contains("show"))
+    let keys = keys()
+    run(text)
+    #expect(self.keys() == keys && store.bindings["other"] != nil)
+    #expect(run(text) { ($0.steps, $0.fresh) = ([4], .all) }.rendered == "")
+    #expect(listener.lines == ["m cached", "cal cached", "acts cached", "s made unchanged"])
+  }
+
   @Test func aDryRunSaysWhatWouldBeDone() throws {
     run("s = flap acts")
     let count = store.performed.count

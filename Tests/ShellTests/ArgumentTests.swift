@@ -41,6 +41,14 @@ import Testing
     #expect(problem("-c")?.kind == .usage)
   }
 
+  @Test func stepsAreNumbersOfAScript() throws {
+    #expect(try parse("run", "f.prn", "--step", "3,1").options.steps == [1, 3])
+    for list in ["", "1,", "0", "a", "1,-2"] { #expect(problem("run", "f.prn", "--step", list)?.kind == .usage) }
+    #expect(problem("--step", "1")?.summary.contains("prn run FILE") == true)
+    #expect(problem("-c", "show x", "--cell", "1")?.kind == .usage)
+    #expect(problem("run", "f.prn", "--cell", "1", "--step", "1")?.kind == .usage)
+  }
+
   @Test func mistakesNameTheWordAndSuggestOne() {
     #expect(problem("--wrokspace", "x")?.hint == "did you mean `--workspace`?")
     #expect(problem("rnu", "f.prn")?.hint == "did you mean `prn run`?")

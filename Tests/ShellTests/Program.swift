@@ -38,12 +38,13 @@ enum Program {
     return environment.merging(more) { $1 }
   }
 
-  /// Runs `prn` to its end, with pipes for its streams.
+  /// Runs `prn`, or another program, to its end, with pipes for its streams.
   static func run(
-    _ words: [String], in folder: String, environment more: [String: String] = [:], input: String = ""
+    _ words: [String], of program: String = path, in folder: String, environment more: [String: String] = [:],
+    input: String = ""
   ) throws -> Result {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
+    process.executableURL = URL(fileURLWithPath: program)
     process.arguments = words
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     process.environment = environment(folder, more)

@@ -28,8 +28,6 @@ final class Elaborator {
   let faultyCellLimit = 100
   /// Errors met so far, also those that were met before.
   private(set) var errorsMet = 0
-  /// Where earlier statements write files and folders, as absolute paths.
-  private var written: Set<String> = []
   private var isStopped = false
 
   /// An error was recorded; whoever depends on the value says nothing more.
@@ -171,22 +169,7 @@ final class Elaborator {
   }
 
   func emit(_ action: PlanStatement.Action, _ range: Range<Int>) {
-    if case .meta(let call) = action, let target = call.parameters["to"]?.text {
-      written.insert(Files.absolute(target))
-    }
-    plan.statements.append(
-      PlanStatement(action: action, span: Span(source, range), coordinates: coordinates))
-  }
-
-  /// Whether an earlier statement of the script writes a file or folder, so that it is there when it is read.
-  func writes(_ path: String) -> Bool {
-    guard !written.isEmpty else { return false }
-    var path = Files.absolute(path)[...]
-    while !path.isEmpty {
-      if written.contains(String(path)) { return true }
-      path = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
-    }
-    return false
+    plan.add(PlanStatement(action: action, span: Span(source, range), coordinates: coordinates))
   }
 
   private func checkName(_ name: Word) throws {

@@ -13,6 +13,8 @@ public struct Plan {
   /// What it reads from outside the store, each once: its scripts, and the files and folders of its steps.
   public private(set) var reads: [String] = []
   private var isRead: Set<String> = []
+  /// Where its statements write files and folders, as absolute paths.
+  private var written: Set<String> = []
 
   init(source: Source) { self.source = source }
 
@@ -23,11 +25,29 @@ public struct Plan {
 
   mutating func add(_ node: PlanNode) {
     steps.append(node)
-    node.step?.sources.flatMap(\.paths).forEach { read($0) }
+    node.reads.forEach { read($0) }
+  }
+
+  mutating func add(_ statement: PlanStatement) {
+    statements.append(statement)
+    if case .meta(let call) = statement.action, let target = call.parameters["to"]?.text {
+      written.insert(Files.absolute(target))
+    }
   }
 
   private mutating func read(_ path: String) {
     if isRead.insert(path).inserted { reads.append(path) }
+  }
+
+  /// Whether a statement so far writes a file or folder, so that it is there when a later one reads it.
+  public func writes(_ path: String) -> Bool {
+    guard !written.isEmpty else { return false }
+    var path = Files.absolute(path)[...]
+    while !path.isEmpty {
+      if written.contains(String(path)) { return true }
+      path = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
+    }
+    return false
   }
 }
 
@@ -149,6 +169,13 @@ public final class PlanNode {
   public var coordinates: [Coordinate] { step?.coordinates ?? [] }
   /// What the op is given, in the order of its inputs.
   public var inputs: [PlanNode] { step?.sources.flatMap { $0.nodes.map(\.node) } ?? [] }
+
+  /// What must be there before the op can run: its inputs, and the values whose fields it takes as parameters.
+  public var needs: [PlanNode] { inputs + (step?.deferred.map(\.node) ?? []) }
+  /// The files and folders it reads from outside the store.
+  public var reads: [String] { step?.sources.flatMap(\.paths) ?? [] }
+  /// Whether its value is found again: false for what is measured anew each time.
+  public var isRepeatable: Bool { step?.bound.signature.isRepeatable ?? true }
 
   /// Tells nodes of one plan apart.
   var identity: String { String(UInt(bitPattern: ObjectIdentifier(self)), radix: 16) }

@@ -80,6 +80,13 @@ extension Invocation {
     } else {
       command = try Command(positional)
     }
+    if case .run = command {
+      if options.steps != nil, options.cell != nil {
+        throw Diagnostic("--cell and --step both say what to run", kind: .usage)
+      }
+    } else if let picked = options.steps != nil ? "step" : options.cell != nil ? "cell" : nil {
+      throw Diagnostic("--\(picked) picks from a script: `prn run FILE --\(picked) ...`", kind: .usage)
+    }
     if command == .serve, !options.stdio {
       throw Diagnostic("`prn serve` needs to know where", hint: "`prn serve --stdio`", kind: .usage)
     }
@@ -107,6 +114,9 @@ struct CommandRule {
     .init(
       name: "export", arguments: "FILE.prn to=FILE.ipynb",
       meaning: "write a script as a Jupyter notebook, with its results from the store; the other way round, too"),
+    .init(
+      name: "export", arguments: "FILE.prn [NAME=VALUE ...] to=Snakefile",
+      meaning: "write a script as jobs for Snakemake, or as to=FILE.slurm for Slurm"),
     .init(name: "verify", arguments: "NAME", meaning: "recompute a value and compare it with the stored one"),
     .init(name: "pin", arguments: "NAME", meaning: "keep a value from being collected"),
     .init(name: "unpin", arguments: "NAME", meaning: "let a pinned value be collected again"),
@@ -197,7 +207,7 @@ extension Command {
     }
   }
 
-  private static func overrides(_ words: ArraySlice<String>) throws -> [Override] {
+  static func overrides(_ words: ArraySlice<String>) throws -> [Override] {
     try words.map { word in
       let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2, !parts[0].isEmpty else {

@@ -53,6 +53,7 @@ struct Options: Equatable {
   var color = ColourChoice.auto
   var progress = ProgressStyle.auto
   var cell: String?
+  var steps: Set<Int>?
   var strict = false
   var rehash = false
   var apply = false
@@ -102,6 +103,9 @@ struct OptionRule {
       options.keepGoing = true
     },
     .init("cell", nil, "CELL", "run one `# %%` cell, by number or title, with what it needs") { $0.cell = $1 },
+    .init("step", nil, "N[,N...]", "make steps of a script by number; what they need must be in the store") {
+      $0.steps = Set(try $1.split(separator: ",", omittingEmptySubsequences: false).map { try count(String($0)) })
+    },
     .init("json", nil, nil, "print events as JSON Lines on standard output") { options, _ in options.json = true },
     .init("format", "f", "FORMAT", "tables as box, ascii, tsv, csv, md or json") { $0.format = try choice($1) },
     .init("report", "r", "FILE", "write an HTML report of the run") { $0.report = $1 },

@@ -49,11 +49,10 @@ struct Work {
     case .verify(let name):
       return try Verify(store: store, console: console, catalog: catalog, meta: meta).run(try handle(name), name)
     case .export(let words):
-      guard let files = try NotebookExport.files(in: words) else {
+      guard let export = try ScriptExport(words) else {
         return try run(Source(name: "export", text: "export \(words.joined(separator: " "))"), seesNames: true)
       }
-      try NotebookExport(store: store, console: console, catalog: catalog, options: options, outputs: outputs).run(
-        from: files.from, to: files.to)
+      return try write(export)
     case .format(let paths): return try format(paths)
     case .serve:
       return Server(session: session(seesNames: true), store: store, console: console, meta: meta, catalog: catalog)
@@ -75,6 +74,28 @@ struct Work {
   }
 
   // MARK: - Scripts
+
+  /// Writes a script in another form.
+  private func write(_ export: ScriptExport) throws -> Int32 {
+    let source = try ScriptFile.read(export.from)
+    let text: String
+    var reads = [export.from]
+    switch export.form {
+    case .notebook:
+      text = try NotebookText(store: store, console: console, catalog: catalog, options: options).of(source)
+    case .script: text = try NotebookFile.script(source.text, name: export.from)
+    case .workflow(let engine):
+      let result = session(overrides: export.overrides, seesNames: false).check(source)
+      guard result.diagnostics.isEmpty else { return check(source, export.overrides) }
+      reads += result.plan.reads
+      text = Workflow(script: source, words: export.command(options), jobs: Jobs(result.plan)).text(
+        for: engine, path: export.to)
+    }
+    try outputs.check(export.to, .file, reads: reads, argument: nil)
+    try outputs.write(Array(text.utf8), to: export.to, argument: nil)
+    console.remark("wrote \(export.to)")
+    return 0
+  }
 
   /// - Returns: the exit code: 1 when `--check` found a script that is written otherwise.
   private func format(_ paths: [String]) throws -> Int32 {
@@ -102,6 +123,7 @@ struct Work {
     session.keepsGoing = options.keepGoing
     session.seesStoredNames = seesNames
     session.cells = options.cell.map { [$0] }
+    session.steps = options.steps
     session.overrides = overrides.map { ($0.name, $0.value) }
     session.fresh = options.fresh.map { $0.isEmpty ? .all : .names(Set($0)) } ?? .none
     let made = Session(catalog: catalog, store: store, observer: console, meta: meta, options: session)
@@ -166,7 +188,7 @@ struct Work {
         if !step.key.isEmpty, !record.models.contains(model) { record.models.append(model) }
       }
       record.parameters = overrides.map { ($0.name, $0.value) }
-      record.replay = (["prn", "run", source.name] + overrides.map { "\($0.name)=\($0.value)" }).map(Work.quoted)
+      record.replay = (["prn", "run", source.name] + overrides.map { "\($0.name)=\($0.value)" }).map(ShellWord.quoted)
         .joined(separator: " ")
       for index in record.steps.indices where !record.steps[index].key.isEmpty {
         guard let inputs = try? store.stepRecord(of: record.steps[index].key)?["inputs"]?.objectValue else { continue }
@@ -187,15 +209,6 @@ struct Work {
       let path = try? store.source(content: content)
     else { return nil }
     return (path as NSString).lastPathComponent
-  }
-
-  /// A word as a shell reads it back.
-  private static func quoted(_ word: String) -> String {
-    let isPlain = word.unicodeScalars.allSatisfy {
-      $0.isASCII && ($0.properties.isAlphabetic || "0123456789_-./=%,:@+".unicodeScalars.contains($0))
-    }
-    return isPlain && !word.isEmpty
-      ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
 
   // MARK: - Settings

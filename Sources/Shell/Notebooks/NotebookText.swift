@@ -1,39 +1,14 @@
 import Foundation
 import Kernel
 
-/// `prn export f.prn to=f.ipynb`, with what its statements show as far as their values are in the store, and back.
-struct NotebookExport {
+/// A script as a notebook, with what its statements show as far as their values are in the store.
+struct NotebookText {
   let store: Store
   let console: Console
   let catalog: Catalog
   let options: Options
-  let outputs: Outputs
 
-  /// The file and target when the words of `export` are about a notebook, not about a value.
-  static func files(in words: [String]) throws -> (from: String, to: String)? {
-    guard let from = words.first, from.hasSuffix(".prn") || from.hasSuffix(".ipynb") else { return nil }
-    let rest = Array(words.dropFirst())
-    guard rest.count == 1, rest[0].hasPrefix("to=") else {
-      throw Diagnostic("`prn export \(from)` needs `to=PATH` and nothing else", kind: .usage)
-    }
-    let to = String(rest[0].dropFirst(3))
-    let wanted = from.hasSuffix(".prn") ? ".ipynb" : ".prn"
-    guard to.hasSuffix(wanted) else {
-      throw Diagnostic("\(from) is written as a \(wanted) file, and \(to) names none", kind: .usage)
-    }
-    return (from, to)
-  }
-
-  func run(from: String, to: String) throws {
-    let source = try ScriptFile.read(from)
-    try outputs.check(to, .file, reads: [from], argument: nil)
-    let text =
-      from.hasSuffix(".prn") ? try notebook(source) : try NotebookFile.script(source.text, name: from)
-    try outputs.write(Array(text.utf8), to: to, argument: nil)
-    console.remark("wrote \(to)")
-  }
-
-  private func notebook(_ source: Source) throws -> String {
+  func of(_ source: Source) throws -> String {
     let notebook = Notebook(source)
     let (record, missing) = shown(source)
     if let missing { console.remark("\(missing): what comes after it is written without results") }
