@@ -7,6 +7,7 @@ struct Connect: Op {
   static let summary = "Tell which networks are active together, and the modules they fall into."
   static let reference: String? =
     "signed modularity: Rubinov and Sporns 2011; Louvain: Blondel et al. 2008; shrinkage: Ledoit and Wolf 2004"
+  static let revision = 2
   static let example = """
     param windows = 16
     m = load ./data/tiny-llama
@@ -93,8 +94,8 @@ struct Connect: Op {
       return modules(of: try self.edges(of: rolled), "connect draw \(draw)").Q
     }
     return NetworkGraph(
-      nodes: nodes(edges, found.modules), edges: edges, edge: edgeTitle, gamma: gamma,
-      Q: found.Q, nullQ: nullQ, agreement: found.agreement,
+      of: $networks.references[0].content, nodes: nodes(edges, found.modules), edges: edges, edge: edgeTitle,
+      gamma: gamma, Q: found.Q, nullQ: nullQ, agreement: found.agreement,
       retest: retest.map {
         .init(
           edges: correlation(upperEdges(edges), upperEdges($0)),

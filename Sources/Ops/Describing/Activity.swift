@@ -5,6 +5,8 @@ import Transformer
 /// How active some sets are at every row of a text, and random sets in their place.
 struct Activity {
   var sets: [SetDescription] = []
+  /// The signals of a unit that maps have a z for; none when sets have no maps.
+  var signals: [String] = []
   /// Course of each set, at every row of the text.
   var courses: [[Double]] = []
   /// `random[draw][set]`

@@ -75,11 +75,11 @@ struct DescribedWrites {
   ) throws -> LayerWrites {
     let norm = unembedding.frozenNorm
     let outputs = try part.layers.map { ModuleOutput(try network.loadBlock($0), module).weight }
-    let pools = part.layers.indices.map { place in
-      let moments = layers[place].moments
-      return network.pool(
-        of: module, layer: part.layers[place],
-        squares: moments.sumOfSquares.map { $0 / Double(max(1, moments.count)) }, outputs[place])
+    let energies = part.layers.indices.map { place in
+      network.energies(of: module, layers[place].moments, outputs[place])
+    }
+    let pools = zip(part.layers, energies).map { layer, energy in
+      UnitPool(energy: energy, available: network.leftUnits(module, layer: layer))
     }
     let title = LayerNetworks.title(part.layers)
     let random = try part.sets.enumerated().map { i, set in
@@ -103,7 +103,15 @@ struct DescribedWrites {
       try context.checkCancelled()
       let events = set.isEvent.indices.filter { set.isEvent[$0] }
       let own = direction(set.members, at: i)
-      result.append(SetWrites(stream: own))
+      result.append(
+        SetWrites(
+          stream: own,
+          energies: set.members.pieces.flatMap { piece in
+            let place = part.layers.firstIndex(of: piece.layer) ?? 0
+            return piece.units.map {
+              SetWrites.UnitEnergy(layer: piece.layer, unit: $0, energy: energies[place][$0])
+            }
+          }))
       let r = Float(mean(events.map { scales[$0] }))
       directions += ([own] + random[i].map { $0.map { direction($0, at: i) } ?? own.map { _ in .nan } })
         .map { $0.map { $0 * r } }

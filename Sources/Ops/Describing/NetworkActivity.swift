@@ -52,7 +52,7 @@ struct NetworkActivity: ActivitySource {
         return sign < 0 ? course.map { -$0 } : course
       }
     }
-    var activity = Activity(sets: sets(of: own, S), courses: try courses(S))
+    var activity = Activity(sets: sets(of: own, S), signals: own.signals, courses: try courses(S))
     activity.random = try draws.map(own.title) { stream in
       var order = Array(0..<own.units)
       stream.shuffle(&order)
@@ -105,10 +105,15 @@ struct NetworkActivity: ActivitySource {
         }
       }
       let units = key.units(of: z, halves: halves)
-      return SetDescription(
+      var set = SetDescription(
         name: String(i),
         keys: places.map { range in units.filter(range.contains).map { Int32($0 - range.lowerBound) } },
         spread: squares.map { $0 / squares.reduce(0, +) }, threshold: .nan)
+      set.keyZ = places.map { range in
+        units.filter(range.contains).map { unit in (0..<halves).map { z[$0 * part.units + unit] } }
+      }
+      set.explained = part.runs[run].explained[i]
+      return set
     }
   }
 

@@ -38,6 +38,7 @@ struct SetReader {
     }
     return LayerDescription(
       layers: layers, sets: sets, facts: text.facts.map(\.fact.rawValue),
+      kinds: text.facts.first { $0.fact == .kind }?.names ?? [], signals: activity.signals,
       courses: Matrix<Float>(Matrix<Double>(activity.courses)), fitTokens: text.halves.fit.count,
       starts: text.sequences.offsets, information: activity.information)
   }
@@ -63,6 +64,7 @@ struct SetReader {
         fact: fact.fact.rawValue, value: fact.names[level.level], delta: level.delta, z: level.z, q: q,
         inside: level.inside, all: level.all)
     }
+    set.kindOdds = own.kindOdds
     set.auroc = own.auroc
     set.turned = reader.turnedAUROC(of: own.rules, courses[0], threshold: own.threshold)
     set.ceilingAUROC = own.ceiling.auroc

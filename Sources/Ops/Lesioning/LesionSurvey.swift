@@ -34,9 +34,9 @@ struct LesionSurvey {
         }, pulse: pulse)
       for module in Module.allCases {
         let own = moments[module]
-        pools[layer][module] = network.pool(
-          of: module, layer: layer, squares: own.sumOfSquares.map { $0 / Double(max(1, own.count)) },
-          block.outputWeight(module))
+        pools[layer][module] = UnitPool(
+          energy: network.energies(of: module, own, block.outputWeight(module)),
+          available: network.leftUnits(module, layer: layer))
         means[layer][module] = own.mean
       }
     }
@@ -45,16 +45,15 @@ struct LesionSurvey {
 }
 
 extension LanguageModel {
-  /// The units that are left, with the energy of each: e_j = E[h_j²] ‖W_j‖², summed over a unit's columns.
+  /// The energy of every unit of the unpruned model: e_j = E[h_j²] ‖W_j‖², summed over a unit's columns.
   ///
   /// - Parameters:
-  ///   - squares: E[h²] of every column of the unpruned model.
+  ///   - moments: of h.
   ///   - W: d × columns.
-  func pool(of module: Module, layer: Int, squares: [Double], _ W: Matrix<Float>) -> UnitPool {
+  func energies(of module: Module, _ moments: Moments, _ W: Matrix<Float>) -> [Double] {
+    let squares = moments.sumOfSquares.map { $0 / Double(max(1, moments.count)) }
     let energy = zip(squares, Matrix<Double>(W).columnMoments.sumOfSquares).map(*)
     let width = configuration.featuresPerUnit(module.output.columns)
-    return UnitPool(
-      energy: Parallel.ranges(energy.count, of: width).map { energy[$0].reduce(0, +) },
-      available: leftUnits(module, layer: layer))
+    return Parallel.ranges(energy.count, of: width).map { energy[$0].reduce(0, +) }
   }
 }

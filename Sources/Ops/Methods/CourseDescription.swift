@@ -41,6 +41,8 @@ package struct CourseDescription: Sendable {
   package var rules: [ContextRule]
   /// Levels with |z| ≥ 3, by falling |z|, and the share of false discoveries at which each would be one.
   package var enriched: [(level: EventEnrichment.Level, q: Double)]
+  /// Log odds of each kind of text at the events; NaN of a kind that does not occur, none where kinds are not known.
+  package var kindOdds: [Double]
   /// Of the rules' scores, for the events of the other text.
   package var auroc: Double
   /// Of a model of means of all facts, on the other text.
@@ -82,12 +84,13 @@ package struct CourseReader: Sendable {
     let enrichment = EventEnrichment(
       facts, events: course[halves.fit].map { $0 > threshold }, windows: halves.fitWindows, shifts: shifts)
     let rules = enrichment.rules(ruleCount)
+    let levels = enrichment.levels(among: Array(halves.fit))
     let test = Array(course[halves.test])
     let isEvent = test.map { $0 > threshold }
     let fit = Array(course[halves.fit])
     let predicted = MeansModel(facts, fit, halves.fit).predicted(facts, halves.test)
     return CourseDescription(
-      threshold: threshold, rules: rules, enriched: enriched(enrichment),
+      threshold: threshold, rules: rules, enriched: enriched(levels), kindOdds: kindOdds(levels),
       auroc: areaUnderROC(ruleScores(rules, facts, halves.test), isPositive: isEvent),
       ceiling: CourseDescription.Ceiling(
         auroc: areaUnderROC(predicted, isPositive: isEvent), r2: explainedShare(of: test, by: predicted),
@@ -97,8 +100,14 @@ package struct CourseReader: Sendable {
       })
   }
 
-  private func enriched(_ enrichment: EventEnrichment) -> [(level: EventEnrichment.Level, q: Double)] {
-    let levels = enrichment.levels(among: Array(halves.fit))
+  private func kindOdds(_ levels: [EventEnrichment.Level]) -> [Double] {
+    guard let kind = facts.firstIndex(where: { $0.fact == .kind }) else { return [] }
+    var odds = [Double](repeating: .nan, count: facts[kind].names.count)
+    for level in levels where level.fact == kind { odds[level.level] = level.delta }
+    return odds
+  }
+
+  private func enriched(_ levels: [EventEnrichment.Level]) -> [(level: EventEnrichment.Level, q: Double)] {
     var found: [(level: EventEnrichment.Level, q: Double)] = []
     for fact in facts.indices {
       let own = levels.filter { $0.fact == fact }

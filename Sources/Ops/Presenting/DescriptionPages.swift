@@ -7,102 +7,120 @@ extension Descriptions: Exportable {
 
   /// A page per network, with nothing to load from elsewhere, and an index of them.
   public func export(_ request: ExportRequest) throws -> [String] {
-    func write(_ text: String, _ name: String) throws {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: "\(request.path)/\(name)"))
-    }
-    try write(DescriptionPage.index(self, title: request.name), "index.html")
-    var loaded: (place: Int, part: LayerDescription)?
-    for (index, line) in lines.enumerated() {
-      try request.progress(index, lines.count, "page")
-      if loaded?.place != line.part { loaded = (line.part, try part(line.part)) }
-      guard let part = loaded?.part, let place = part.sets.firstIndex(where: { $0.name == line.name }) else { continue }
-      try write(DescriptionPage.page(noun, line, part, place), DescriptionPage.file(line))
-    }
+    try DescriptionFolder(descriptions: self, cards: nil).write(request)
     return []
   }
 }
 
+extension Cards: Exportable {
+  public static var exportForms: [ExportForm] { [ExportForm("html")] }
+
+  /// The same pages, with what lesions and the graph tell.
+  public func export(_ request: ExportRequest) throws -> [String] {
+    try DescriptionFolder(descriptions: descriptions, cards: self).write(request)
+    return []
+  }
+}
+
+private struct DescriptionFolder {
+  let descriptions: Descriptions
+  let cards: Cards?
+
+  func write(_ request: ExportRequest) throws {
+    func write(_ text: String, _ name: String) throws {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: "\(request.path)/\(name)"))
+    }
+    try write(DescriptionPage.index(descriptions, cards, title: request.name), "index.html")
+    var loaded: (place: Int, part: LayerDescription, writes: LayerWrites?)?
+    for (index, line) in descriptions.lines.enumerated() {
+      try request.progress(index, descriptions.lines.count, "page")
+      if loaded?.place != line.part {
+        loaded = (line.part, try descriptions.part(line.part), try descriptions.writes(line.part))
+      }
+      guard let loaded, let place = loaded.part.sets.firstIndex(where: { $0.name == line.name }) else { continue }
+      let page = DescriptionPage(
+        noun: descriptions.noun, line: line, part: loaded.part, place: place, writes: loaded.writes?.sets[place],
+        cards: cards.map { ($0, index) })
+      try write(page.text, DescriptionPage.file(line))
+    }
+  }
+}
+
 /// What is known of a network as HTML with pictures inside.
-enum DescriptionPage {
+struct DescriptionPage {
+  let noun: String
+  let line: Descriptions.Line
+  let part: LayerDescription
+  /// Of the set in its part.
+  let place: Int
+  let writes: SetWrites?
+  /// Its place among cards, where there are some.
+  let cards: (all: Cards, index: Int)?
+
+  var set: SetDescription { part.sets[place] }
+
   static func file(_ line: Descriptions.Line) -> String {
     let name = line.name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
     return "layer\(line.layers.first ?? 0)-\(String(name)).html"
   }
 
-  private static func escaped(_ text: String) -> String {
+  static func escaped(_ text: String) -> String {
     text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
       .replacing("\"", with: "&quot;")
   }
 
-  private static func number(_ value: Double, digits: Int = 2) -> String {
+  static func number(_ value: Double, digits: Int = 2) -> String {
     guard value.isFinite else { return "–" }
     return String(format: "%.\(digits)f", value)
   }
 
-  private static func document(_ title: String, _ body: String) -> String {
+  static func document(_ title: String, width: String = "60em", _ body: String) -> String {
     """
     <!doctype html><html lang="en"><meta charset="utf-8"><title>\(escaped(title))</title>
-    <style>body{font:15px/1.45 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}
+    <style>body{font:15px/1.45 system-ui,sans-serif;max-width:\(width);margin:2em auto;padding:0 1em;color:#222}
     h1{font-size:1.5em}h2{font-size:1.1em;margin:1.6em 0 .4em}table{border-collapse:collapse}
-    td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}td.l,th.l{text-align:left}
+    td,th{padding:.15em .6em;text-align:right;border-bottom:1px solid #ddd}td.l,th.l{text-align:left}
     code{font:13px ui-monospace,monospace;white-space:pre-wrap}.n{color:#777}b.t{padding:0 .1em}
-    .yes{color:#1a7f37;font-weight:600}a{color:#1f5fa8}svg text{font:11px system-ui,sans-serif;fill:#444}</style>
+    .yes{color:#1a7f37;font-weight:600}.no{color:#b03030;font-weight:600}a{color:#1f5fa8;white-space:nowrap}svg text{font:11px system-ui,sans-serif;fill:#444}</style>
     \(body)</html>
 
     """
   }
 
-  // MARK: Index
+  // MARK: One network
 
-  static func index(_ descriptions: Descriptions, title: String) -> String {
-    let rows = descriptions.lines.map { line in
-      """
-      <tr><td class="l"><a href="\(file(line))">\(LayerNetworks.title(line.layers)), \(escaped(line.name))</a></td>\
-      <td class="l">\(escaped(line.rules))</td><td>\(number(line.auroc))</td><td>\(number(line.random))</td>\
-      <td>\(line.isBetter ? "<span class=yes>yes</span>" : "no")</td><td>\(number(line.r2))</td>\
-      <td>\(number(line.randomR2))</td><td>\(number(line.again))</td><td>\(number(line.otherText))</td></tr>
-      """
-    }
-    let better = descriptions.lines.count(where: \.isBetter)
-    return document(
+  var text: String {
+    let profile = CourseProfile(part, place)
+    let title = "\(LayerNetworks.title(line.layers)), \(noun) \(line.name)"
+    return Self.document(
       title,
       """
-      <h1>\(escaped(title)): what \(descriptions.lines.count) \(descriptions.noun)s do</h1>
-      <p>Rules were made on one text and judged on another. \(better) of them find the events of their \(descriptions.noun) \
-      better than 95 % of the rules made for random sets of the layer; the others say nothing about it.</p>
-      <table><tr><th class="l">\(descriptions.noun)</th><th class="l">active at</th><th>AUROC</th><th>random</th>\
-      <th>better</th><th>R² of all facts</th><th>random</th><th>other seed</th><th>other text</th></tr>
-      \(rows.joined(separator: "\n"))
-      </table>
+      <p><a href="index.html">index</a></p><h1>\(Self.escaped(title))</h1>
+      <p>\(line.keys) key units · found again from another seed r = \(Self.number(set.again)) · in the other text r = \
+      \(Self.number(set.otherText))\(explained)</p>
+      <h2>It is active</h2>\(Self.rules(set))
+      <p>These rules find its events in the other text with AUROC <b>\(Self.number(set.auroc, digits: 3))</b> \
+      (random sets \(Self.number(line.random, digits: 3)), 95 % of those of the layer below \
+      \(Self.number(line.randomLimit, digits: 3)); turned text \(Self.number(set.turned, digits: 3))): \
+      \(line.isBetter ? "<span class=yes>better than random sets</span>" : "<b>not</b> better than random sets").
+      All facts together: AUROC \(Self.number(set.ceilingAUROC, digits: 3)), R² \(Self.number(set.r2)) \
+      (random sets \(Self.number(line.randomR2))).</p>
+      \(Self.bars(part, set))
+      <h2>Strongest places</h2>\(Self.places(set, quarter: 0))
+      \(Self.folded(set))
+      <h2>When</h2>\(Self.histogram(profile)) \(Self.curve("autocorrelation by lag", profile.autocorrelation(lags: 32)))
+      \(Self.curve("median by place in the window", profile.medianByPlace))
+      \(written)\(without)\(company)
+      <h2>Key units</h2>\(keys)
       """)
   }
 
-  // MARK: One network
-
-  static func page(_ noun: String, _ line: Descriptions.Line, _ part: LayerDescription, _ index: Int) -> String {
-    let set = part.sets[index]
-    let profile = CourseProfile(part, index)
-    let title = "\(LayerNetworks.title(line.layers)), \(noun) \(line.name)"
-    return document(
-      title,
-      """
-      <p><a href="index.html">index</a></p><h1>\(escaped(title))</h1>
-      <p>\(line.keys) key units · found again from another seed r = \(number(set.again)) · in the other text r = \
-      \(number(set.otherText))</p>
-      <h2>It is active</h2>\(rules(set))
-      <p>These rules find its events in the other text with AUROC <b>\(number(set.auroc, digits: 3))</b> \
-      (random sets \(number(line.random, digits: 3)), 95 % of those of the layer below \
-      \(number(line.randomLimit, digits: 3)); turned text \(number(set.turned, digits: 3))): \
-      \(line.isBetter ? "<span class=yes>better than random sets</span>" : "<b>not</b> better than random sets").
-      All facts together: AUROC \(number(set.ceilingAUROC, digits: 3)), R² \(number(set.r2)) \
-      (random sets \(number(line.randomR2))).</p>
-      \(bars(part, set))
-      <h2>Strongest places</h2>\(places(set, quarter: 0))
-      \(folded(set))
-      <h2>When</h2>\(histogram(profile)) \(curve("autocorrelation by lag", profile.autocorrelation(lags: 32)))
-      \(curve("median by place in the window", profile.medianByPlace))
-      <h2>Key units</h2>\(keys(part, set))
-      """)
+  private var explained: String {
+    let share =
+      set.explained.isNaN ? "" : " · \(Self.number(100 * set.explained, digits: 1)) % of the signals' variance"
+    guard part.layers.count > 1 else { return share }
+    let layers = zip(part.layers, set.spread).map { "\($0): \(Self.number(100 * $1, digits: 0)) %" }
+    return share + " · by layer " + layers.joined(separator: ", ")
   }
 
   private static func rules(_ set: SetDescription) -> String {
@@ -183,13 +201,5 @@ enum DescriptionPage {
       <polyline points="\(points.joined(separator: " "))" fill="none" stroke="#4488cc" stroke-width="1.5"/>\
       <text x="254" y="14">\(number(high))</text><text x="254" y="92">\(number(low))</text></svg>
       """
-  }
-
-  private static func keys(_ part: LayerDescription, _ set: SetDescription) -> String {
-    let lines = zip(part.layers, set.keys).filter { !$1.isEmpty }.map { layer, units in
-      let shown = units.prefix(60).map(String.init).joined(separator: " ")
-      return "<p>layer \(layer), the largest |z| first: <code>\(shown)\(units.count > 60 ? " …" : "")</code></p>"
-    }
-    return lines.isEmpty ? "<p>none: it is a cluster of tokens</p>" : lines.joined()
   }
 }

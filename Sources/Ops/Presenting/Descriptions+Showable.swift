@@ -19,8 +19,8 @@ extension Descriptions: Showable {
       ],
       rows: shown.map { line in
         [
-          layerCell(line), .text(line.name), .text(line.rules), number(line.auroc), number(line.random),
-          .bool(line.isBetter), number(line.r2), number(line.randomR2), number(line.again), number(line.otherText),
+          layerCell(line), .text(line.name), .text(line.rules), .known(line.auroc), .known(line.random),
+          .bool(line.isBetter), .known(line.r2), .known(line.randomR2), .known(line.again), .known(line.otherText),
           .integer(line.keys),
         ]
       })
@@ -32,19 +32,17 @@ extension Descriptions: Showable {
       columns: ["layer", noun, "likelier", "largest", "random", "larger", "fidelity"],
       rows: shown.map { line in
         [
-          layerCell(line), .text(line.name), .text(line.writes), number(line.largest), number(line.randomLargest),
-          .bool(line.isLarger), number(line.fidelity),
+          layerCell(line), .text(line.name), .text(line.writes), .known(line.largest), .known(line.randomLargest),
+          .bool(line.isLarger), .known(line.fidelity),
         ]
       })
   }
 
-  private func layerCell(_ line: Line) -> TableData.Cell {
+  func layerCell(_ line: Line) -> TableData.Cell {
     line.layers.count == 1 ? .integer(line.layers[0]) : .text("\(line.layers[0])-\(line.layers[line.layers.count - 1])")
   }
 
-  private func number(_ value: Double) -> TableData.Cell { value.isNaN ? .missing : .number(value) }
-
-  private func chosen(_ layers: Positions?) throws -> [Line] {
+  func chosen(_ layers: Positions?) throws -> [Line] {
     guard let layers else { return lines }
     let count = (lines.flatMap(\.layers).max() ?? -1) + 1
     let wanted = Set(try layers.resolved(count: count))

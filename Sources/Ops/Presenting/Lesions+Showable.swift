@@ -20,8 +20,8 @@ extension Lesions: Showable {
         rows: chosen.map { i in
           let row = rows[i]
           return [
-            layerCell(row), .text(row.name), .ratio(row.share), .integer(row.units), number(row.change),
-            number(mean(row.null)),
+            layerCell(row), .text(row.name), .ratio(row.share), .integer(row.units), .known(row.change),
+            .known(mean(row.null)),
           ]
         })
     }
@@ -31,9 +31,9 @@ extension Lesions: Showable {
         let row = rows[i]
         let most = argsort(row.byKind, descending: true).first { !row.byKind[$0].isNaN }
         return [
-          layerCell(row), .text(row.name), .integer(row.units), number(row.change), number(mean(row.null)),
-          number(row.z), number(row.adjusted), number(row.holm), most.map { .text(kinds[$0]) } ?? .missing,
-          most.flatMap { row.kindQ.indices.contains($0) ? number(row.kindQ[$0]) : nil } ?? .missing,
+          layerCell(row), .text(row.name), .integer(row.units), .known(row.change), .known(mean(row.null)),
+          .known(row.z), .known(row.adjusted), .known(row.holm), most.map { .text(kinds[$0]) } ?? .missing,
+          most.flatMap { row.kindQ.indices.contains($0) ? TableData.Cell.known(row.kindQ[$0]) : nil } ?? .missing,
         ]
       })
   }
@@ -44,8 +44,6 @@ extension Lesions: Showable {
     }
     return .text("\(first)-\(last)")
   }
-
-  private func number(_ value: Double) -> TableData.Cell { value.isNaN ? .missing : .number(value) }
 
   private func chosen(_ layers: Positions?) throws -> [Int] {
     guard let layers else { return Array(rows.indices) }
@@ -63,7 +61,7 @@ extension Lesions: Showable {
         kinds.indices.map { c in
           let row = rows[i]
           func tested(_ values: [Double]) -> TableData.Cell {
-            values.indices.contains(c) ? number(values[c]) : .missing
+            values.indices.contains(c) ? .known(values[c]) : .missing
           }
           return [
             layerCell(row), .text(row.name), .text(kinds[c]), tested(row.byKind), tested(row.specificity),

@@ -10,6 +10,10 @@ public struct LayerDescription: Artifact {
   let sets: [SetDescription]
   /// The questions that were asked of tokens.
   let facts: [String]
+  /// Names of the kinds of text, where they are known.
+  let kinds: [String]
+  /// The signals of a unit that networks have a z for.
+  let signals: [String]
   /// networks × tokens: how active each is at each token, of the described text and then of the one it is judged on.
   let courses: Matrix<Float>
   /// Tokens of the described text.
@@ -31,6 +35,10 @@ struct SetDescription: Sendable {
   var name: String
   /// Key units of each layer, the largest |z| first.
   var keys: [[Int32]]
+  /// By layer, of each key unit its z for each signal; none when it is no network.
+  var keyZ: [[[Double]]] = []
+  /// Share of the signals' variance that it explains.
+  var explained = Double.nan
   /// Share of Σz² in each layer.
   var spread: [Double]
   /// A token is an event when the course is above it.
@@ -38,6 +46,8 @@ struct SetDescription: Sendable {
   var rules: [Rule] = []
   var contexts: [Context] = []
   var enriched: [Enriched] = []
+  /// Log odds of each kind of text at the events.
+  var kindOdds: [Double] = []
   /// Of the rules on the other text, and with its windows turned.
   var auroc = Double.nan
   var turned = Double.nan
@@ -113,6 +123,8 @@ extension LayerDescription {
   public func write(to writer: any ArtifactWriter) throws {
     try writer.scale("layer", layers.map(Int64.init), meaning: "layer of the model")
     try writer.strings("asked", facts, axis: "fact")
+    if !kinds.isEmpty { try writer.strings("kinds", kinds, axis: "kind") }
+    try writer.attribute("signals", .string(signals.joined(separator: ",")))
     try writer.attribute("fit_tokens", .integer(fitTokens))
     try writer.vector(
       "window_start", starts.map(Int64.init), axis: "bound", meaning: "first token of each window, then the end")
@@ -144,7 +156,13 @@ extension LayerDescription {
       try writer.columns(columns, of: all.map(\.1), axis: axis, in: group + "/")
     }
     try write("key", "member", SetDescription.Member.columns) { set in
-      zip(layers, set.keys).flatMap { layer, units in units.map { .init(layer: layer, unit: Int($0)) } }
+      layers.indices.flatMap { place in
+        set.keys[place].enumerated().map { index, unit in
+          .init(
+            layer: layers[place], unit: Int(unit),
+            z: set.keyZ.isEmpty ? [] : set.keyZ[place][index])
+        }
+      }
     }
     try write("rules", "rule", SetDescription.Rule.columns, \.rules)
     try write("context", "place", SetDescription.Context.columns, \.contexts)
@@ -154,6 +172,8 @@ extension LayerDescription {
   public init(from reader: any ArtifactReader) throws {
     layers = try reader.array("layer", as: Int64.self).map { Int($0) }
     facts = try reader.strings("asked")
+    kinds = reader.has("kinds") ? try reader.strings("kinds") : []
+    signals = try (reader.attribute("signals").stringValue ?? "").split(separator: ",").map(String.init)
     fitTokens = try reader.attribute("fit_tokens").intValue ?? 0
     starts = try reader.array("window_start", as: Int64.self).map { Int($0) }
     let shape = try reader.shape("course")
@@ -172,8 +192,12 @@ extension LayerDescription {
       try reader.fill(&entries, columns, in: group + "/")
       for (owner, entry) in zip(owners, entries) { add(&sets[Int(owner)], entry) }
     }
-    try read("key", SetDescription.Member.columns, .init()) { [layers] in
-      $0.keys[layers.firstIndex(of: $1.layer) ?? 0].append(Int32($1.unit))
+    try read("key", SetDescription.Member.columns, .init()) { [layers] set, member in
+      let place = layers.firstIndex(of: member.layer) ?? 0
+      set.keys[place].append(Int32(member.unit))
+      if member.z.isEmpty { return }
+      if set.keyZ.isEmpty { set.keyZ = layers.map { _ in [] } }
+      set.keyZ[place].append(member.z)
     }
     try read("rules", SetDescription.Rule.columns, .init()) { $0.rules.append($1) }
     try read("context", SetDescription.Context.columns, .init()) { $0.contexts.append($1) }
@@ -187,6 +211,8 @@ extension LayerDescription {
 extension SetDescription {
   static let columns: [Column<SetDescription>] = [
     .text("name", \.name), .number("threshold", \.threshold, "a token is an event when the course is above it"),
+    .number("explained", \.explained, "share of the variance of the signals"),
+    .list("kind_odds", \.kindOdds, per: "kind", "log odds of the kind of text at events"),
     .number("score/auroc", \.auroc, "rules against events of the other text"),
     .number("score/turned", \.turned, "the same with the windows turned"),
     .number("score/ceiling_auroc", \.ceilingAUROC, "a model of all facts against events of the other text"),
@@ -206,10 +232,12 @@ extension SetDescription {
   fileprivate struct Member {
     var layer = 0
     var unit = 0
+    var z: [Double] = []
 
     static let columns: [Column<Member>] = [
       .whole("layer", as: Int32.self, \.layer, "layer of the unit"),
       .whole("unit", as: Int32.self, \.unit, "unit, the largest |z| first"),
+      .list("z", \.z, per: "signal", "z of the unit's signals"),
     ]
   }
 }

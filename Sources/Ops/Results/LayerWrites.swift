@@ -16,6 +16,8 @@ public struct LayerWrites: Artifact {
 struct SetWrites: Sendable {
   /// What it adds to the residual stream: as wide as the stream.
   var stream: [Float] = []
+  /// Of each of its units.
+  var energies: [UnitEnergy] = []
   /// What that adds to the logit of each word through the head alone, less the mean over all words, in nats.
   var logits: [Float] = []
   /// Words it makes likelier, the most first, and then as many that it makes less likely, the most first.
@@ -33,6 +35,13 @@ struct SetWrites: Sendable {
     var text = ""
     /// In nats.
     var effect = 0.0
+  }
+
+  struct UnitEnergy: Sendable {
+    var layer = 0
+    var unit = 0
+    /// E[h²] ‖W‖²: what it puts into the stream over the whole text.
+    var energy = 0.0
   }
 
   /// Below it most of what a set does goes through later layers or the final norm.
@@ -74,6 +83,9 @@ extension LayerWrites {
     let words = sets.enumerated().flatMap { index, set in set.words.map { (Int32(index), $0) } }
     try writer.vector("words/network", words.map(\.0), axis: "entry", meaning: "network of the entry")
     try writer.columns(SetWrites.Word.columns, of: words.map(\.1), axis: "entry", in: "words/")
+    let energies = sets.enumerated().flatMap { index, set in set.energies.map { (Int32(index), $0) } }
+    try writer.vector("unit/network", energies.map(\.0), axis: "member", meaning: "network of the entry")
+    try writer.columns(SetWrites.UnitEnergy.columns, of: energies.map(\.1), axis: "member", in: "unit/")
     try writer.preview(
       title: "largest change of a logit, \(LayerNetworks.title(layers))",
       values: sets.prefix(4096).map { Float($0.largest) }, axis: "network")
@@ -94,6 +106,10 @@ extension LayerWrites {
     var entries = Array(repeating: SetWrites.Word(), count: owners.count)
     try reader.fill(&entries, SetWrites.Word.columns, in: "words/")
     for (owner, entry) in zip(owners, entries) { sets[Int(owner)].words.append(entry) }
+    let members = try reader.array("unit/network", as: Int32.self)
+    var energies = Array(repeating: SetWrites.UnitEnergy(), count: members.count)
+    try reader.fill(&energies, SetWrites.UnitEnergy.columns, in: "unit/")
+    for (owner, energy) in zip(members, energies) { sets[Int(owner)].energies.append(energy) }
     self.sets = sets
   }
 }
@@ -111,5 +127,12 @@ extension SetWrites.Word {
   fileprivate static let columns: [Column<Self>] = [
     .whole("token", as: Int32.self, \.token, "word of the vocabulary"), .text("text", \.text),
     .number("effect", \.effect, "change of its logit, in nats"),
+  ]
+}
+
+extension SetWrites.UnitEnergy {
+  fileprivate static let columns: [Column<Self>] = [
+    .whole("layer", as: Int32.self, \.layer, "layer of the unit"), .whole("unit", as: Int32.self, \.unit, "unit"),
+    .number("energy", \.energy, "mean of h^2 |W|^2 over the text"),
   ]
 }

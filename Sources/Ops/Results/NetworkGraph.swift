@@ -27,6 +27,8 @@ public struct NetworkGraph: Artifact, InputValue {
     var kappa: Double
   }
 
+  /// Content hash of the networks.
+  let described: String
   let nodes: [Node]
   /// n×n, symmetric, with a zero diagonal.
   let edges: Matrix<Double>
@@ -55,9 +57,11 @@ public struct NetworkGraph: Artifact, InputValue {
   }
 
   init(
-    nodes: [Node], edges: Matrix<Double>, edge: String, gamma: Double, Q: Double, nullQ: [Double], agreement: Double,
+    of described: String, nodes: [Node], edges: Matrix<Double>, edge: String, gamma: Double, Q: Double, nullQ: [Double],
+    agreement: Double,
     retest: Retest?
   ) {
+    self.described = described
     self.nodes = nodes
     self.edges = edges
     self.edge = edge
@@ -80,6 +84,7 @@ public struct NetworkGraph: Artifact, InputValue {
     try writer.array(
       "edges", edges.values, shape: [nodes.count, nodes.count], axes: ["node", "node_2"], meaning: edge)
     try writer.vector("null/q", nullQ, axis: "draw", meaning: "modularity with every course turned by itself")
+    try writer.attribute("described_content", .string(described))
     try writer.attribute("edge", .string(edge))
     try writer.attribute("gamma", .number(gamma))
     try writer.attribute("q", .number(Q))
@@ -104,7 +109,7 @@ public struct NetworkGraph: Artifact, InputValue {
     let edgesAgain = (try? reader.attribute("retest_edges"))?.doubleValue
     let kappa = (try? reader.attribute("retest_kappa"))?.doubleValue
     self.init(
-      nodes: nodes,
+      of: try reader.attribute("described_content").stringValue ?? "", nodes: nodes,
       edges: Matrix(rows: shape[0], columns: shape[1], values: try reader.array("edges", as: Double.self)),
       edge: try reader.attribute("edge").stringValue ?? "", gamma: try number("gamma"), Q: try number("q"),
       nullQ: try reader.array("null/q", as: Double.self), agreement: try number("agreement"),

@@ -125,7 +125,8 @@ private let start = """
         """
     let groups: Descriptions = try bench.value("dg", text)
     let writes = try #require(try groups.writes(0))
-    #expect(writes.sets.count == groups.lines.count && writes.sets.allSatisfy { !$0.words.isEmpty && !$0.fidelity.isNaN })
+    #expect(writes.sets.count == groups.lines.count)
+    #expect(writes.sets.allSatisfy { !$0.words.isEmpty && !$0.fidelity.isNaN })
     let heads: Descriptions = try bench.value("dh", text)
     #expect(try #require(try heads.writes(0)).sets.allSatisfy { $0.largest > 0 && (1...16).contains($0.checked) })
     let clusters: Descriptions = try bench.value("dc", text)
