@@ -69,7 +69,8 @@ private let start = """
         let (n1, n0) = (Double(inside) + a0, Double(known - inside) + a0)
         #expect(abs(set.kindOdds[kind] - Foundation.log(in1 * (n0 - in0) / ((n1 - in1) * in0))) < 1e-9)
       }
-      #expect(set.keyZ[0].count == 20 && set.keyZ[0].allSatisfy { $0.count == 2 } && part.signals == ["ffn.gate", "ffn.up"])
+      #expect(
+        set.keyZ[0].count == 20 && set.keyZ[0].allSatisfy { $0.count == 2 } && part.signals == ["ffn.gate", "ffn.up"])
       // The strongest first, by the larger of the two.
       let sizes = set.keyZ[0].map { max(abs($0[0]), abs($0[1])) }
       #expect(sizes == sizes.sorted(by: >))
@@ -98,6 +99,13 @@ private let start = """
     for heading in ["What breaks without each", "Described and needed", "Active together"] {
       #expect(index.contains("<h2>\(heading)</h2>"), "\(heading)")
     }
+  }
+
+  /// Estimates know their random sets by kind too.
+  @Test func estimatedLesionsConfirmAndContradictToo() throws {
+    let text = start + "y = lesion m held of=nets labels=kh how=estimate nulls=9\nc = cards d lesions=y"
+    let cards: Cards = try bench.value("c", text)
+    #expect(cards.rows.allSatisfy { $0.verdict != nil && $0.randomAgreement.isFinite })
   }
 
   @Test func cardsWithoutLesionsAndGraphAreTheDescriptions() throws {
