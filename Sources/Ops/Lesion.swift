@@ -9,6 +9,7 @@ struct Lesion: Op {
   static let summary = "Take networks, groups or masks out of a model, each by itself, and see what that costs where."
   static let reference: String? =
     "matched random sets; Holm 1979, Benjamini and Hochberg 1995; double dissociation on split halves"
+  static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128 take=order

@@ -11,10 +11,12 @@ struct MakeCards: Op {
     param windows = 16
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=windows length=128 take=order
+    held = text ./data/test.txt model=m samples=windows length=128 take=order
     kc = kinds cal model=m labels=./data/calibration.labels.tsv
+    kh = kinds held model=m labels=./data/test.labels.tsv
     nets = canica (capture m cal sites=ffn.gate,ffn.up layers=0 keep=stream) components=4 per_run=16
-    d = describe nets cal model=m labels=kc nulls=4
-    x = lesion m cal of=nets labels=kc nulls=9
+    d = describe nets cal model=m test=held labels=[kc, kh] nulls=4
+    x = lesion m held of=nets labels=kh nulls=9
     show (cards d lesions=x graph=(connect nets nulls=4))
     """
 

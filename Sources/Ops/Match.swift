@@ -25,17 +25,35 @@ struct Match: Op {
     }
   }
 
+  enum Likeness: String, Choice {
+    case maps, courses
+
+    var meaning: String {
+      switch self {
+      case .maps: "the same neurons: |correlation| of the maps"
+      case .courses:
+        "active at the same tokens: |rank correlation| of the time courses, of one model or of two on the same text"
+      }
+    }
+  }
+
   @Input("networks") var networks: Networks
   @Input("networks to pair them with") var others: Networks
   @Param("run of the first set", in: .atLeast(0)) var run = 0
   @Param("run of the second set; the same when none", in: .ifGiven(.atLeast(0))) var otherRun: Int? = nil
   @Param("what a row tells about") var by = Rows.layer
+  @Param("in what they are alike", later: true) var like = Likeness.maps
 
   init() {}
 
   func run(_ context: any RunContext) throws -> ResultTable {
-    guard networks.structure.model == others.structure.model else {
-      throw Diagnostic("the networks were found in different models", argument: "others")
+    guard like == .courses || networks.structure.model == others.structure.model else {
+      throw Diagnostic(
+        "the networks were found in different models", hint: "like=courses pairs them by when they are active",
+        argument: "others")
+    }
+    guard like == .maps || !Set(networks.calibration).isDisjoint(with: others.calibration) else {
+      throw Diagnostic("the networks were found on different texts", argument: "others")
     }
     let shared = networks.partLayers.filter(others.partLayers.contains)
     guard !shared.isEmpty else {
@@ -59,10 +77,7 @@ struct Match: Op {
       throw Diagnostic("there are no networks of \(LayerNetworks.title(layers))", argument: "others")
     }
     let (a, b) = (try networks.part(i), try others.part(j))
-    guard a.signals == b.signals else {
-      throw Diagnostic("the networks are of different signals", argument: "others")
-    }
-    let (x, y) = (Matrix<Double>(try a.maps(run: run)), Matrix<Double>(try b.maps(run: other)))
+    let (x, y) = try compared(a, b, other)
     guard x.rows <= y.rows else {
       throw Diagnostic(
         "the second set has \(y.rows) networks, fewer than the \(x.rows) of the first",
@@ -70,6 +85,28 @@ struct Match: Op {
         argument: "others")
     }
     return matchNetworks(x, y)
+  }
+
+  /// Rows to be correlated, a network each.
+  private func compared(_ a: LayerNetworks, _ b: LayerNetworks, _ other: Int) throws -> (Matrix<Double>, Matrix<Double>)
+  {
+    switch like {
+    case .maps:
+      guard a.signals == b.signals else {
+        throw Diagnostic("the networks are of different signals", argument: "others")
+      }
+      return (Matrix<Double>(try a.maps(run: run)), Matrix<Double>(try b.maps(run: other)))
+    case .courses:
+      let (x, y) = (try a.courses(run: run), try b.courses(run: other))
+      guard x.columns == y.columns else {
+        throw Diagnostic(
+          "the networks' runs are of \(x.columns) and of \(y.columns) tokens", argument: "others")
+      }
+      func ranked(_ courses: Matrix<Float>) -> Matrix<Double> {
+        Matrix((0..<courses.rows).map { ranks(courses.row($0).map(Double.init)) })
+      }
+      return (ranked(x), ranked(y))
+    }
   }
 
   private func perLayer(_ layers: [Int], _ pairs: [NetworkMatch]) -> ResultTable {

@@ -17,7 +17,7 @@ import Testing
     ("report", ["dense", "by_kind", "by_kind by=label", "cost"]), ("texts", ["said"]),
     ("table", ["t", "t x=rate by=from", "overlap", "agree", "matched", "pairs", "kept"]),
     ("descriptions", ["d", "d y=facts", "d y=position"]), ("lesions", ["les", "les y=total"]),
-    ("graph", ["together", "together y=distance"]),
+    ("cards", ["c"]), ("graph", ["together", "together y=distance"]),
   ]
 
   static let script = """
@@ -56,6 +56,7 @@ import Testing
     les = lesion m held of=nets labels=kinds_of layers=0 nulls=4
     kept = preserve nets cut held
     together = connect nets nulls=4
+    c = cards d lesions=les graph=together
     code = autoencode stream components=4 active=2 per_run=8 epochs=4
     """
 

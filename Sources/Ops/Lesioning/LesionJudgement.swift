@@ -60,6 +60,7 @@ struct LesionJudgement {
     row.change = row.estimate
     row.byKind = estimates[0].byKind
     row.null = estimates.dropFirst().map(\.total)
+    row.nullByKind = estimates.dropFirst().map(\.byKind)
     row.sums = Array(repeating: 0, count: targets.cells.kind.count)
   }
 

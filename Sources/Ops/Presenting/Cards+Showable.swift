@@ -4,6 +4,7 @@ import Numerics
 
 extension Cards: Showable {
   public static var tableParameters: Set<String> { ["layers", "network"] }
+  public static var figureParameters: Set<String> { ["layers"] }
 
   /// One row per network: what describes it, what it writes, what is lost without it, and whether these fit together; with
   /// `network=LAYER:NAME` all that is known of one.
@@ -26,6 +27,34 @@ extension Cards: Showable {
           row.module < 0 ? .missing : .integer(row.module),
         ]
       })
+  }
+
+  /// How well the kinds of text of a network's events go with those that its lesion hurts, what random sets give beside it;
+  /// without lesions what there is of the descriptions.
+  public func figure(_ request: PlotRequest) throws -> Figure {
+    let shown = try chosen(request.layers).filter { rows[$0].agreement.isFinite }
+    guard !shown.isEmpty else { return try descriptions.figure(request) }
+    let order = shown.count > 24 ? argsort(shown.map { rows[$0].agreement }, descending: true).map { shown[$0] } : shown
+    let y = PlotAxis("rank correlation over kinds of text")
+    let groups = [
+      ("events and lesion", order.map { rows[$0].agreement }),
+      ("events and random lesions, median", order.map { rows[$0].randomAgreement }),
+    ]
+    let content: Figure.Content =
+      if shown.count > 24 {
+        .lines(
+          LinePlot(
+            x: PlotAxis("\(descriptions.noun)s from best to worst confirmed", isWhole: true), y: y,
+            series: groups.map { name, values in
+              .init(name, x: values.indices.map { Double($0 + 1) }, y: values)
+            }))
+      } else {
+        .bars(
+          BarPlot(
+            x: PlotAxis(descriptions.noun), y: y, names: order.map { descriptions.label(descriptions.lines[$0]) },
+            groups: groups.map { .init($0.0, values: $0.1) }))
+      }
+    return Figure(title: "Does a lesion hurt what a \(descriptions.noun) is active at?", key: request.key, content)
   }
 
   private func chosen(_ layers: Positions?) throws -> [Int] {

@@ -185,5 +185,5 @@ extension Descriptions: Showable {
       rowNames: shown.map(label))
   }
 
-  private func label(_ line: Line) -> String { "\(line.layers[0]):\(line.name)" }
+  func label(_ line: Line) -> String { "\(line.layers[0]):\(line.name)" }
 }

@@ -154,6 +154,29 @@ private let nets = signals + "nets = canica acts components=8 per_run=4 seed=0\n
     #expect(values.allSatisfy { abs($0 - 1) < 1e-6 })
   }
 
+  /// By when they are active, networks of a model pair with those of the pruned model.
+  @Test func networksOfTwoModelsPairByTheirCourses() throws {
+    let text =
+      nets + """
+        same = match nets nets by=network like=courses
+        p = prune m (mask (score (capture m cal sites=ffn.act keep=moments)) rate=10% scope=layer)
+        pn = canica (capture p cal sites=ffn.gate,ffn.up keep=stream) components=8 per_run=4 seed=0
+        t = match nets pn by=network like=courses
+        """
+    let same: ResultTable = try bench.value("same", text)
+    #expect(same["network"] == same["partner"])
+    let table: ResultTable = try bench.value("t", text)
+    guard case .numbers(let values)? = table["correlation"], case .numbers(let partners)? = table["partner"] else {
+      throw Diagnostic("no correlations")
+    }
+    #expect(mean(values) > 0.5 && values.allSatisfy { $0 <= 1 + 1e-9 })
+    let (a, b): (Networks, Networks) = (try bench.value("nets", text), try bench.value("pn", text))
+    let (x, y) = (try a.part(0).courses(run: 0), try b.part(0).courses(run: 0))
+    let expected = rankCorrelation(x.row(1).map(Double.init), y.row(Int(partners[1])).map(Double.init))
+    #expect(abs(values[1] - abs(expected)) < 1e-9)
+    #expect(try bench.refusal(text + "\nq = match nets pn") == "the networks were found in different models")
+  }
+
   @Test func theCanonicalReductionIgnoresTheScaleOfSubjectsOnly() throws {
     let canonical: Networks = try bench.value("c", nets + "c = canica acts components=8 per_run=4 seed=0 reduce=cca")
     let plain: Networks = try bench.value("nets", nets)

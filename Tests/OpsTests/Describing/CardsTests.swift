@@ -101,6 +101,13 @@ private let start = """
     }
   }
 
+  /// Estimates know their random sets by kind too.
+  @Test func estimatedLesionsConfirmAndContradictToo() throws {
+    let text = start + "y = lesion m held of=nets labels=kh how=estimate nulls=9\nc = cards d lesions=y"
+    let cards: Cards = try bench.value("c", text)
+    #expect(cards.rows.allSatisfy { $0.verdict != nil && $0.randomAgreement.isFinite })
+  }
+
   @Test func cardsWithoutLesionsAndGraphAreTheDescriptions() throws {
     let cards: Cards = try bench.value("c", start + "c = cards d")
     #expect(cards.rows.allSatisfy { $0.lesion == -1 && $0.node == -1 && $0.verdict == nil })
