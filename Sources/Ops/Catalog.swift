@@ -7,7 +7,8 @@ public let catalog = Catalog(
     Match.self,
     Describe.self, Preserve.self, Lesion.self, Connect.self, Flap.self, OBC.self, Score.self, Ablate.self,
     Saliency.self,
-    Allocate.self, MakeMask.self, Combine.self, Prune.self, Cascade.self, LowRank.self, Eval.self, Generate.self,
+    Allocate.self, MakeMask.self, Combine.self, Prune.self, Cascade.self, LowRank.self, Slice.self, Eval.self,
+    Generate.self,
     Measure.self,
     Compare.self,
   ], algebra: Combine.self, conditions: ["precision": "float32"])
