@@ -81,6 +81,7 @@ struct Allocate: Op {
     guard capture.layers.count == capture.structure.layers else {
       throw Diagnostic("allocate needs a capture of every layer", argument: "evidence")
     }
+    try capture.loadModel().requireOneBasis(by: "how=\(how.rawValue)", argument: "evidence")
     return try capture.layers.map { try capture.turn(layer: $0, argument: "evidence") }
   }
 

@@ -125,6 +125,7 @@ struct LowRank: Op {
       if let other, other != content { throw Diagnostic("\(name)= is of another model", argument: name) }
     }
     try model.requireSingleMaps(by: name, argument: "model")
+    try model.requireWholeStream(by: name, argument: "model")
     let structure = Structure(model.network, model: content)
     let factoring = Factoring(
       model: model, acts: acts, structure: structure, isWhitened: how == .whiten,

@@ -131,6 +131,7 @@ struct Prune: Op {
   ) throws -> Pruning {
     guard let acts else { return pruning }
     if comp == .linear {
+      try model.requireWholeStream(by: "comp=linear", argument: "model")
       return try Bridging(model: model, acts: acts, structure: acts.structure, context: context).bridged(pruning)
     }
     let captured = try CapturedLayers([acts])

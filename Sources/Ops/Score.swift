@@ -138,6 +138,7 @@ struct Score: Op {
     guard let capture = activations.first(where: { $0.sites.contains(.blockOut) }) else {
       throw Diagnostic("how=block_influence needs block.out", argument: "measured")
     }
+    try capture.loadModel().requireOneBasis(by: "how=block_influence", argument: "measured")
     let structure = capture.structure
     let layers = structure.layers
     try checkSpan(layers)

@@ -73,6 +73,8 @@ private let networks =
       text: start + "k = mask (saliency m few how=gate) rate=20%\n"
         + "x = cascade m few by=obc like=k target=dense"),
     Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20%"),
+    Stop(op: "slice", done: 3, text: start + "x = slice m few width=96"),
+    Stop(op: "slice", done: 3, text: start + "x = slice m few width=96 basis=shared"),
     Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20% update=stream"),
     Stop(
       op: "cascade", done: 2,

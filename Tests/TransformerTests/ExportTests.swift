@@ -243,6 +243,12 @@ import Testing
         ("neurons", somePruning(whole.configuration).keepingAttention(true)),
         ("depth", withoutBlocks([0], whole.configuration)), ("bridge", bridge(over: 1, whole.configuration)),
       ].map { ($0, whole, $1) }
+      if !whole.configuration.family.normsOutput {
+        models += [
+          ("turned", whole, randomSlicing(whole.configuration, width: 12, isShared: false)),
+          ("narrow", whole, randomSlicing(whole.configuration, width: 12, isShared: true)),
+        ]
+      }
       if whole.configuration.queriesPerUnit > 1 {
         let queries = try fixture.model(.float32, .query)
         models.append(("query", queries, somePruning(queries.configuration)))

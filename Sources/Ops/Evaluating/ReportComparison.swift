@@ -56,7 +56,10 @@ struct ReportComparison {
       func share(_ value: KeyPath<Report.Removed, Double>) -> ResultTable.Column {
         .numbers(rows.map { row in row.report.map { $0.removed?[keyPath: value] ?? 0 } ?? .nan })
       }
-      columns += [("removed_of_blocks", share(\.ofBlocks)), ("removed_of_total", share(\.ofTotal))]
+      columns += [
+        ("removed_of_blocks", share(\.ofBlocks)), ("removed_of_total", share(\.ofTotal)),
+        ("removed_as", .words(rows.map { row in row.report.map { $0.removed?.inOwnTerms ?? "nothing" } ?? "" })),
+      ]
     }
     if rows.contains(where: { $0.failure != nil }) { columns.append(("error", .words(rows.map { $0.failure ?? "" }))) }
     let keys = keyColumns(besides: Set(columns.map(\.name)))

@@ -85,12 +85,13 @@ struct LesionWalk {
       try energies(place, meanSquare(change))
       if let walk = early[place] { return (place, walk) }
       let walk = dense.branched()
+      let stream = walk.states.columns(0..<change.columns)
       if let means {
         let mean = means[block.layer][module]
         h.addToRows(columns.map { Float(-mean[$0]) })
-        walk.states.add(h * w.T, scaledBy: -1)
+        stream.add(h * w.T, scaledBy: -1)
       } else {
-        walk.states.add(change, scaledBy: -1)
+        stream.add(change, scaledBy: -1)
       }
       return (place, walk)
     }

@@ -143,6 +143,7 @@ extension Model: Showable {
       ("block_parameters", .integer(network.blockParameters)),
       ("removed_of_blocks", .ratio(removedShare)),
       ("removed_of_total", .ratio(Double(removed) / Double(configuration.totalParameters))),
+      ("removed_as", .text(removedInOwnTerms)),
       ("compensation", .text(compensation)),
     ])
   }

@@ -28,7 +28,34 @@ public struct Model: Artifact, InputValue {
   var removed: Report.Removed? {
     guard network.totalParameters != configuration.totalParameters else { return nil }
     let total = Double(configuration.totalParameters)
-    return Report.Removed(ofBlocks: removedShare, ofTotal: 1 - Double(network.totalParameters) / total)
+    return Report.Removed(
+      ofBlocks: removedShare, ofTotal: 1 - Double(network.totalParameters) / total, inOwnTerms: removedInOwnTerms)
+  }
+
+  /// What is gone as the systems count it themselves: directions of the stream, blocks, or units of the blocks that lose
+  /// any; "nothing" when all is there.
+  var removedInOwnTerms: String {
+    let gone = pruning.blocks.indices.filter { layer in
+      Module.allCases.allSatisfy { pruning.blocks[layer][$0].removesAll }
+    }
+    var terms =
+      pruning.slicing.map { ["\(configuration.hiddenSize - $0.width) of \(configuration.hiddenSize) directions"] } ?? []
+    if !gone.isEmpty { terms.append("\(gone.count) of \(configuration.layers) blocks") }
+    for module in Module.allCases {
+      let cut = pruning.blocks.indices.filter { !gone.contains($0) && !pruning.blocks[$0][module].removed.isEmpty }
+      let units = cut.reduce((removed: 0, all: 0)) {
+        let branch = pruning.blocks[$1][module]
+        return ($0.removed + branch.removed.count, $0.all + branch.keep.count)
+      }
+      guard units.all > 0 else { continue }
+      let share = percent(Double(units.removed) / Double(units.all))
+      terms.append("\(share) of the \(module.axis)s of \(cut.count) blocks")
+    }
+    let factored = pruning.blocks.reduce(0) { sum, block in
+      Module.allCases.reduce(sum) { $0 + block[$1].factors.count }
+    }
+    if factored > 0 { terms.append("\(factored) maps in two factors") }
+    return terms.isEmpty ? "nothing" : terms.joined(separator: ", ")
   }
 
   public var summary: String {
@@ -45,6 +72,7 @@ public struct Model: Artifact, InputValue {
       (absent.isEmpty ? "" : ", \(blockList(absent)) as a whole")
       + (bridged.isEmpty ? "" : ", a linear map in the place of \(blockList(bridged))")
       + (isFactored ? ", maps of two factors" : "")
+      + (pruning.slicing.map { ", \($0.width) of \(configuration.hiddenSize) directions of the stream left" } ?? "")
     return "\(parameters), \(percent(removedShare)) of the blocks removed\(depth), \(shape)"
   }
 

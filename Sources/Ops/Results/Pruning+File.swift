@@ -7,6 +7,7 @@ extension Pruning {
   func write(to writer: any ArtifactWriter) throws {
     let keep = PerUnit<UInt8> { module in blocks.map { $0[module].keep.map { $0 ? 1 : 0 } } }
     try keep.write("keep", to: writer, padding: 0, meaning: "1 = kept")
+    try slicing?.write(to: writer)
     for (layer, block) in blocks.enumerated() {
       let folder = Pruning.folder(layer)
       for module in Module.allCases {
@@ -75,10 +76,42 @@ extension Pruning {
         }
         block.attention.bridge = try weight("bridge_weight").map { LinearMap($0, bias: try bias("bridge_bias")) }
         return block
-      })
+      }, slicing: try Slicing(from: reader))
   }
 
   private static func folder(_ layer: Int) -> String { "delta/" + layerName(layer) }
+}
+
+extension Slicing {
+  /// Writes the bases under `delta/slicing`: `shared`, or `00`, `01`, … in the order of the branches.
+  func write(to writer: any ArtifactWriter) throws {
+    for (place, basis) in bases.enumerated() {
+      try writer.array(
+        Slicing.path(isShared ? nil : place), basis.values, shape: [basis.rows, basis.columns],
+        axes: ["d_model", "direction"],
+        meaning: isShared ? "basis of the stream" : "basis of the stream that enters branch \(place)")
+    }
+  }
+
+  /// Reads what `write` wrote; nil when it wrote nothing.
+  init?(from reader: any ArtifactReader) throws {
+    func basis(_ path: String) throws -> Matrix<Float> {
+      let shape = try reader.shape(path)
+      return Matrix(rows: shape[0], columns: shape[1], values: try reader.array(path, as: Float.self))
+    }
+    if reader.has(Slicing.path(nil)) {
+      self.init(bases: [try basis(Slicing.path(nil))])
+      return
+    }
+    var bases: [Matrix<Float>] = []
+    while reader.has(Slicing.path(bases.count)) { bases.append(try basis(Slicing.path(bases.count))) }
+    if bases.isEmpty { return nil }
+    self.init(bases: bases)
+  }
+
+  private static func path(_ place: Int?) -> String {
+    "delta/slicing/" + (place.map { ($0 < 10 ? "0" : "") + "\($0)" } ?? "shared")
+  }
 }
 
 extension Module {

@@ -27,6 +27,8 @@ public struct Report: Artifact, InputValue {
     public let ofBlocks: Double
     /// Of everything, embeddings and head included.
     public let ofTotal: Double
+    /// As the system that removed it counts: directions, blocks, or units.
+    public let inOwnTerms: String
   }
 
   /// The share of the test text that stands in other texts the model was calibrated on. It is found out only while those
@@ -89,6 +91,7 @@ public struct Report: Artifact, InputValue {
     if let removed {
       try writer.attribute("removed_of_blocks", .number(removed.ofBlocks))
       try writer.attribute("removed_of_total", .number(removed.ofTotal))
+      try writer.attribute("removed_as", .string(removed.inOwnTerms))
     }
     if sharedWithCalibration > 0 { try writer.note("shared_with_calibration", .number(sharedWithCalibration)) }
   }
@@ -102,7 +105,9 @@ public struct Report: Artifact, InputValue {
     conditions = try JSONValue(parsing: reader.text("protocol")).objectValue ?? [:]
     calibrationOverlap = try reader.attribute("calibration_overlap").intValue == 1
     if let ofBlocks = (try? reader.attribute("removed_of_blocks"))?.doubleValue {
-      removed = Removed(ofBlocks: ofBlocks, ofTotal: try reader.attribute("removed_of_total").doubleValue ?? 0)
+      removed = Removed(
+        ofBlocks: ofBlocks, ofTotal: try reader.attribute("removed_of_total").doubleValue ?? 0,
+        inOwnTerms: (try? reader.attribute("removed_as"))?.stringValue ?? "")
     } else {
       removed = nil
     }

@@ -43,11 +43,15 @@ public struct Structure: Sendable, Equatable {
     let layers = 0..<configuration.layers
     units = PerModule { module in layers.map { configuration.units(module, layer: $0) } }
     isLeft = PerModule { module in pruning.blocks.map { $0[module].keep } }
-    parametersPerUnit = PerModule(configuration.parametersPerUnit)
-    sharedParameters = PerModule(configuration.sharedParameters)
+    // What is left of the stream at the ends of a unit; it is whole behind the last block.
+    func left(_ parameters: Int) -> Int {
+      parameters / configuration.hiddenSize * (pruning.slicing?.width ?? configuration.hiddenSize)
+    }
+    parametersPerUnit = PerModule { left(configuration.parametersPerUnit($0)) }
+    sharedParameters = PerModule { left(configuration.sharedParameters($0)) }
     columnsPerUnit = PerModule { configuration.featuresPerUnit($0.output.columns) }
     blockParameters = layers.map {
-      configuration.linearParameters(layer: $0) - pruning.blocks[$0].removedParameters(configuration)
+      configuration.linearParameters(layer: $0) - pruning.removedParameters(layer: $0, configuration)
     }
     totalParameters = network.totalParameters
   }

@@ -21,6 +21,15 @@ extension ClusterError: MethodError { package var argument: String { "activation
 extension LowRankError: MethodError {
   package var argument: String { if case .noRank = self { "rate" } else { "acts" } }
 }
+extension SlicingError: MethodError {
+  package var argument: String {
+    switch self {
+    case .width: "width"
+    case .nothingLeft: "rate"
+    case .tooFewTokens: "corpus"
+    }
+  }
+}
 extension ContextWeightError: MethodError { package var argument: String { "tau" } }
 extension FluctuationError: MethodError { package var argument: String { "activations" } }
 extension NetworkError: MethodError { package var argument: String { "activations" } }

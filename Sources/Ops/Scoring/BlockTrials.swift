@@ -51,14 +51,15 @@ struct BlockTrials {
         try walk.step(block, pulse: { _ in try context.checkCancelled() })
       }
       let block = gone.contains(layer) ? nil : try network.loadBlock(layer)
-      for trial in trials { if let block { try step(trial, block) } else { trial.skip() } }
+      for trial in trials { if let block { try step(trial, block) } else { try trial.skip() } }
       if candidates.contains(layer) {
-        let trial = try Walk(network, part, layer: layer + 1, spillAbove: limit, in: context.scratch)
+        let trial = try Walk(network, part, layer: layer, spillAbove: limit, in: context.scratch)
         trial.states.assign(common.states)
+        try trial.skip()
         trials.append(trial)
       }
       guard let last = candidates.last, layer < last else { continue }
-      if let block { try step(common, block) } else { common.skip() }
+      if let block { try step(common, block) } else { try common.skip() }
     }
     return try zip(candidates, trials).map { candidate, trial in
       let losses = try network.losses(states: trial.states, part, pulse: { try context.checkCancelled() })

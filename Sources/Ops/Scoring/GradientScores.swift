@@ -24,8 +24,10 @@ struct GradientScores {
     let found: [Double]
     if let rule {
       found = try weights(shown, rule)
-      block[shown.layer] += found.reduce(
-        normSaliency(rule, products: windows(shown.scaledNorm, shown.norm.gradient)), +)
+      let norm =
+        shown.branch.norm.isFolded
+        ? 0 : normSaliency(rule, products: windows(shown.scaledNorm, shown.norm.gradient))
+      block[shown.layer] += found.reduce(norm, +)
     } else {
       let width = structure.columnsPerUnit[module]
       found = (0..<sequences.count).map { window in

@@ -32,7 +32,7 @@ public struct BlockSizes: Sendable, Equatable {
 public struct Configuration: Sendable {
   public internal(set) var family: Family
   /// d, the width of the residual stream.
-  public let hiddenSize: Int
+  public internal(set) var hiddenSize: Int
   /// d_h, features per head.
   public let headSize: Int
   public let attentionUnit: AttentionUnit
@@ -44,7 +44,7 @@ public struct Configuration: Sendable {
   /// The longest sequence the model was made for.
   public let positions: Int
   /// ε of the norms.
-  public let epsilon: Float
+  public internal(set) var epsilon: Float
   public let activation: Activation
   public let rotary: Rotary?
   /// The span of keys that a query of each block sees; nil where it sees all before it.

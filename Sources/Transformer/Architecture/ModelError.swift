@@ -11,6 +11,7 @@ public enum ModelError: Error, Equatable, Sendable {
   case tokenOutOfRange(token: Int, position: Int, vocabulary: Int)
   case sequenceTooLong(length: Int, limit: Int)
   case pruningMismatch(layer: Int, what: String, found: Int, expected: Int)
+  case cannotFollow(_ earlier: String, _ later: String)
   case cannotExport(reason: String)
   case file(path: String, reason: String)
 }
@@ -35,6 +36,7 @@ extension ModelError: CustomStringConvertible {
       "a sequence of \(length) tokens is longer than the model's \(limit) positions"
     case .pruningMismatch(let layer, let what, let found, let expected):
       "the pruning of block \(layer) has \(found) \(what), the model has \(expected)"
+    case .cannotFollow(let earlier, let later): "\(earlier) cannot be followed by \(later)"
     case .cannotExport(let reason): reason
     case .file(let path, let reason): "\(path) \(reason)"
     }

@@ -54,12 +54,3 @@ private func softmaxGradient(_ P: Matrix<Float>, _ dS: Matrix<Float>, scale: Flo
     }
   }
 }
-
-extension Matrix<Float> {
-  /// All elements become 0.
-  fileprivate func clear() {
-    withUnsafeMutablePointer { start, stride in
-      for i in 0..<rows { (start + i * stride).update(repeating: 0, count: columns) }
-    }
-  }
-}

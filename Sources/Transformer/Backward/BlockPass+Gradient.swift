@@ -39,7 +39,7 @@ extension BlockPass {
   ) throws -> Matrix<Float> {
     let result = scratch.matrix(.mixedGradient, tokens, branch.output.inputs)
     guard block.configuration.family.normsOutput else {
-      branch.output.applyBackward(gradient, into: result)
+      branch.output.applyBackward(gradient.columns(0..<branch.output.outputs), into: result)
       return result
     }
     let dOutput = scratch.matrix(.branchOutputGradient, tokens, gradient.columns)
@@ -60,7 +60,7 @@ extension BlockPass {
     _ trace: BranchTrace, _ branch: Branch, _ dMixed: Matrix<Float>, through gradient: Matrix<Float>,
     look: ((BranchGradient) throws -> Void)? = nil
   ) throws {
-    guard branch.output.inputs > 0 else { return }
+    guard branch.output.inputs > 0 else { return turnBack(gradient, branch) }
     let dProjected = scratch.matrix(.projectedGradient, tokens, branch.input.outputs)
     switch branch.mix {
     case .attention:
@@ -81,14 +81,29 @@ extension BlockPass {
     case .passing: break
     }
     let dx = scratch.matrix(.normalizedGradient, tokens, gradient.columns)
-    if case .passing = branch.mix { dx.assign(dMixed) } else { branch.input.applyBackward(dProjected, into: dx) }
+    if case .passing = branch.mix {
+      dx.assign(dMixed)
+    } else {
+      branch.input.applyBackward(dProjected, into: dx.columns(0..<branch.input.inputs))
+      dx.columns(branch.input.inputs..<dx.columns).clear()
+    }
     if !branch.units.isEmpty { try look?(shown(trace, branch, dMixed, dProjected, dx, gradient)) }
+    turnBack(gradient, branch)
     if block.configuration.family.normsOutput {
       gradient.add(dx)
     } else {
       addNormGradient(trace.input, branch.norm, block.configuration, dx, to: gradient)
     }
     try pulse()
+  }
+
+  /// The derivative by what enters the way around a branch, from that by what leaves it.
+  private func turnBack(_ gradient: Matrix<Float>, _ branch: Branch) {
+    guard let shortcut = branch.shortcut else { return }
+    let turned = scratch.matrix(.turned, tokens, shortcut.inputs)
+    shortcut.applyBackward(gradient.columns(0..<shortcut.outputs), into: turned)
+    gradient.columns(0..<shortcut.inputs).assign(turned)
+    gradient.columns(shortcut.inputs..<gradient.columns).clear()
   }
 
   private func shown(
@@ -103,9 +118,11 @@ extension BlockPass {
       normalize(try branchOutput(trace.mixed, branch), branch.norm, block.configuration, into: normed)
     }
     return BranchGradient(
-      layer: block.layer, branch: branch, normalized: normalized, projectedGradient: dProjected, mixed: trace.mixed,
-      mixedGradient: dMixed,
-      outputGradient: normsOutput ? scratch.matrix(.branchOutputGradient, tokens, gradient.columns) : gradient,
+      layer: block.layer, branch: branch, normalized: normalized.columns(0..<branch.input.inputs),
+      projectedGradient: dProjected, mixed: trace.mixed, mixedGradient: dMixed,
+      outputGradient: normsOutput
+        ? scratch.matrix(.branchOutputGradient, tokens, gradient.columns)
+        : gradient.columns(0..<branch.output.outputs),
       norm: (normed, normsOutput ? gradient : dx))
   }
 }

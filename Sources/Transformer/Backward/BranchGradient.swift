@@ -5,7 +5,7 @@ import Numerics
 public struct BranchGradient {
   public let layer: Int
   public let branch: Branch
-  /// X of the input maps: the normalised stream, tokens × d.
+  /// X of the input maps: the normalised stream, tokens × d, or what is left of it.
   public let normalized: Matrix<Float>
   /// ∂L/∂y of the input maps, before norms of their own and rotation: tokens × outputs.
   public let projectedGradient: Matrix<Float>

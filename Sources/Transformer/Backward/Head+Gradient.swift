@@ -35,7 +35,8 @@ extension Head {
       }
       let target = result.rows(rows)
       target.assign(Matrix(rows: rows.count, columns: states.columns))
-      addNormGradient(states.rows(rows), norm, model.configuration, dNormalized, to: target)
+      addNormGradient(unsliced(states.rows(rows)), norm, model.configuration, dNormalized, to: target)
+      if let basis = model.pruning.slicing?.last { target.turn(into: basis) }
     }
     return losses
   }

@@ -56,11 +56,11 @@ extension LanguageModel {
     try format.write(self, path, options, pulse)
   }
 
-  /// The blocks of which something is left.
+  /// The blocks of which something is left, be it a map that turns the stream around them.
   ///
   /// - Throws: `ModelError.cannotExport` when there is none: no program reads a model without blocks.
   func presentBlocks() throws -> [Int] {
-    let absent = Set(pruning.absentBlocks)
+    let absent = pruning.slicing?.isShared == false ? [] : Set(pruning.absentBlocks)
     let present = (0..<layers).filter { !absent.contains($0) }
     guard !present.isEmpty else { throw ModelError.cannotExport(reason: "nothing is left of any block") }
     return present

@@ -54,7 +54,7 @@ struct BlockPass {
       return passed
     }
     let projected = kept.matrix(.projected(branch.module), tokens, branch.input.outputs)
-    try branch.input.apply(normalized, into: projected, pulse: pulse)
+    try branch.input.apply(normalized.columns(0..<branch.input.inputs), into: projected, pulse: pulse)
     if case .attention = branch.mix {
       for part in normedParts(branch) {
         let raw = kept.matrix(.unnormalized(part.role), tokens, part.columns.count)
@@ -90,7 +90,7 @@ struct BlockPass {
     branch.outputNorms.keys.sorted { $0.rawValue < $1.rawValue }.map { NormedPart(branch, $0, layer: block.layer) }
   }
 
-  /// `x ← x + mixed Woᵀ + b`
+  /// `x ← x + mixed Woᵀ + b`, or `x ← x Sᵀ + mixed Woᵀ + b`
   func add(_ mixed: Matrix<Float>, _ branch: Branch, to x: Matrix<Float>) throws {
     if block.configuration.family.normsOutput {
       let normalized = scratch.matrix(.normalized, tokens, x.columns)
@@ -98,7 +98,14 @@ struct BlockPass {
       x.add(normalized)
       return
     }
-    try branch.output.apply(mixed, into: x, adding: true, pulse: pulse)
+    if let shortcut = branch.shortcut {
+      let turned = scratch.matrix(.turned, tokens, shortcut.outputs)
+      try shortcut.apply(x.columns(0..<shortcut.inputs), into: turned, pulse: pulse)
+      x.columns(0..<shortcut.outputs).assign(turned)
+      x.columns(shortcut.outputs..<x.columns).clear()
+    }
+    let (read, written) = (mixed.columns(0..<branch.output.inputs), x.columns(0..<branch.output.outputs))
+    try branch.output.apply(read, into: written, adding: true, pulse: pulse)
   }
 
   /// `mixed Woᵀ + b`

@@ -3,6 +3,8 @@ import Numerics
 extension LanguageModel {
   /// The embeddings of `tokens`, plus those of their positions where the family has a table of them.
   ///
+  /// A sliced model has them in the basis of its stream.
+  ///
   /// - Parameter states: tokens × d, overwritten.
   func embed(_ tokens: ArraySlice<Int32>, positions: [Int32], into states: Matrix<Float>) throws {
     try gather(layout.embedding, rows: Array(tokens), into: states)
@@ -10,6 +12,10 @@ extension LanguageModel {
       let added = Matrix<Float>(rows: states.rows, columns: states.columns)
       try gather(table, rows: positions, into: added)
       states.add(added)
+    }
+    if let slicing = pruning.slicing {
+      if configuration.family.normalization == .layer { states.subtractRowMeans() }
+      states.turn(into: slicing.bases[0])
     }
   }
 

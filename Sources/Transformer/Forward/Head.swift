@@ -50,9 +50,17 @@ struct Head {
     return weights
   }
 
+  /// The stream in the basis of the unpruned model.
+  func unsliced(_ states: Matrix<Float>) -> Matrix<Float> {
+    guard let basis = model.pruning.slicing?.last else { return states }
+    let result = scratch.matrix(.unsliced, states.rows, states.columns)
+    multiply(states.columns(0..<basis.columns), basis.T, into: result)
+    return result
+  }
+
   func normalized(_ states: Matrix<Float>) -> Matrix<Float> {
     let result = scratch.matrix(.normalized, states.rows, states.columns)
-    normalize(states, norm, model.configuration, into: result)
+    normalize(unsliced(states), norm, model.configuration, into: result)
     return result
   }
 

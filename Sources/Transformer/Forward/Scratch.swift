@@ -4,7 +4,7 @@ import Synchronization
 /// Memory that is used again for every batch. A matrix from here is overwritten by the next request for the same use.
 final class Scratch {
   enum Use: Hashable {
-    case normalized, residual, gate, scattered, branchOutput
+    case normalized, residual, gate, scattered, branchOutput, turned, unsliced
     case unnormalized(LinearRole)
     case projected(Module), mixed(Module)
     case unnormalizedGradient, branchOutputGradient

@@ -31,7 +31,7 @@ public final class Walk {
   public let sequences: Sequences
   /// The block that runs next.
   public private(set) var layer: Int
-  /// The residual stream that enters block `layer`: tokens × d.
+  /// The residual stream that enters block `layer`: tokens × d, zeros behind what is left of it in a sliced model.
   public let states: Matrix<Float>
 
   private let batches: [Batch]
@@ -103,8 +103,8 @@ public final class Walk {
     advance()
   }
 
-  /// Passes block `layer` as if it were not there.
-  public func skip() { advance() }
+  /// Passes block `layer` as if nothing were left of it.
+  public func skip() throws { try step(model.loadEmptyBlock(layer)) }
 
   /// Runs one branch of a block on all tokens; `layer` moves on after the last branch has advanced.
   ///

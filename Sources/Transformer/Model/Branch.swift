@@ -4,13 +4,16 @@ import Numerics
 public struct Norm: Sendable {
   public let weight: [Float]
   public let bias: [Float]?
+  /// The weight stands in the maps that read it; what is left here are ones.
+  public var isFolded = false
 }
 
 /// One module of a block in single precision, ready to run:
 ///
 ///     x ← x + output(mix(input(norm(x))))     or, where the norm comes last,     x ← x + norm(output(mix(input(x))))
 ///
-/// What was pruned is really gone: the maps are narrower.
+/// What was pruned is really gone: the maps are narrower. In a sliced model the stream is turned on the way around the
+/// branch, x ← S x + …, and what is left of it stands in the first of its d columns, zeros behind.
 public struct Branch: Sendable {
   public let configuration: Configuration
   public let module: Module
@@ -23,6 +26,8 @@ public struct Branch: Sendable {
   /// up; or up alone.
   public let input: LinearMap
   public let output: LinearMap
+  /// S, what the stream passes on its way around the branch; nil where it passes as it is.
+  public let shortcut: LinearMap?
 
   /// What happens between the maps.
   enum Mix {
@@ -37,7 +42,7 @@ public struct Branch: Sendable {
   }
 
   /// Whether nothing is left of it: the residual stream passes as it is.
-  public var isAbsent: Bool { output.inputs == 0 && output.bias == nil }
+  public var isAbsent: Bool { output.inputs == 0 && output.bias == nil && shortcut == nil }
 
   var mix: Mix {
     switch module {
@@ -105,7 +110,8 @@ extension Branch {
       return Branch(
         configuration: configuration, module: module, units: [], norm: norm, outputNorms: [:],
         input: input.keeping(rows: []),
-        output: LinearMap(bridge.weight, bias: sum(bridge.bias, pruning.bias), precision: output.precision))
+        output: LinearMap(bridge.weight, bias: sum(bridge.bias, pruning.bias), precision: output.precision),
+        shortcut: shortcut)
     }
     var narrowed = output.keeping(columns: features(module.output.columns, kept))
     if let refitted = pruning.weight {
@@ -117,7 +123,7 @@ extension Branch {
     return Branch(
       configuration: configuration, module: module, units: left, norm: norm,
       outputNorms: outputNorms { weight, space in features(space, kept).map { weight[$0] } },
-      input: input.keeping(rows: inputRows(kept, of: units.count)), output: narrowed)
+      input: input.keeping(rows: inputRows(kept, of: units.count)), output: narrowed, shortcut: shortcut)
   }
 
   /// This branch with two factors in the place of some of its maps.
@@ -133,7 +139,7 @@ extension Branch {
     return Branch(
       configuration: configuration, module: module, units: units, norm: norm, outputNorms: outputNorms,
       input: LinearMap(parts, bias: input.bias, precision: input.precision),
-      output: LinearMap(last, bias: output.bias, precision: output.precision))
+      output: LinearMap(last, bias: output.bias, precision: output.precision), shortcut: shortcut)
   }
 
   /// The factors of a map without the rows and columns of units that are not here.
@@ -182,7 +188,8 @@ extension Branch {
     Branch(
       configuration: configuration, module: module, units: units, norm: norm,
       outputNorms: outputNorms { weight, space in space == .queries ? order.map { weight[$0] } : weight },
-      input: input.keeping(rows: order + Array(order.count..<input.outputs)), output: output.keeping(columns: order))
+      input: input.keeping(rows: order + Array(order.count..<input.outputs)), output: output.keeping(columns: order),
+      shortcut: shortcut)
   }
 
   /// This branch at the sizes of one with `count` units, zeros where a unit is missing.
@@ -195,7 +202,8 @@ extension Branch {
         for (value, place) in zip(weight, features(space, units)) { whole[place] = value }
         return whole
       },
-      input: input.spread(rows: inputRows(units, of: count), of: rows), output: spreadOutput(to: count))
+      input: input.spread(rows: inputRows(units, of: count), of: rows), output: spreadOutput(to: count),
+      shortcut: shortcut)
   }
 
   /// The norms of queries and keys after their heads changed; one that all heads share stays as it is.

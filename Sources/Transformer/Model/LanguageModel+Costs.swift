@@ -2,18 +2,19 @@ extension LanguageModel {
   /// Bytes of the weights that are left, and of the biases that make up for others, in the number types of the
   /// checkpoint.
   public func storedBytes() throws -> Int {
-    var bytes = try layout.slots.reduce(0) { sum, slot in
+    let tied = try checkpoint.info(ByteString(layout.embedding)).bytes(of: untiedHead)
+    var bytes = try layout.slots.reduce(tied + addedParameters * MemoryLayout<Float>.stride) { sum, slot in
       sum + (try checkpoint.info(ByteString(slot.name)).bytes(of: left(of: slot)))
     }
     for (layer, block) in pruning.blocks.enumerated() {
-      bytes += (block.attention.bridge.map { $0.parameters + $0.outputs } ?? 0) * MemoryLayout<Float>.stride
+      bytes += (block.attention.bridge?.outputs ?? 0) * MemoryLayout<Float>.stride
       for module in Module.allCases where block[module].bias != nil {
         let isBiased = configuration.blocks[layer].biases.contains(module.output)
         guard !isBiased || block[module].removesAll, let stored = configuration.family.linear(module.output) else {
           continue
         }
         let weight = try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight"))
-        bytes += weight.bytes(of: configuration.hiddenSize)
+        bytes += weight.bytes(of: pruning.widths(module, layer: layer, configuration).leaving)
       }
     }
     return bytes
@@ -29,6 +30,6 @@ extension LanguageModel {
       let units = pruning[layer]?.attention.kept.count ?? configuration.units(.attention, layer: layer)
       return sum + 2 * seen * Double(units * configuration.featuresPerUnit(.queries))
     }
-    return blockParameters + configuration.vocabularySize * configuration.hiddenSize + Int(attention.rounded())
+    return blockParameters + configuration.vocabularySize * headWidth + Int(attention.rounded())
   }
 }

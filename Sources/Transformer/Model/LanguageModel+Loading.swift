@@ -6,13 +6,21 @@ extension LanguageModel {
   /// - Throws: an error naming the tensor when a weight is NaN or infinite.
   public func loadBlock(_ layer: Int) throws -> Block {
     guard let pruning = pruning[layer] else { return try loadWholeBlock(layer) }
-    return Block(
-      configuration: configuration, layer: layer,
-      branches: try PerModule { module in
-        let branch = pruning[module].removesAll ? try emptyBranch(module, layer) : try wholeBranch(module, layer)
-        return branch.pruned(by: pruning[module])
-      })
+    return sliced(
+      Block(
+        configuration: configuration, layer: layer,
+        branches: try PerModule { module in
+          let branch = pruning[module].removesAll ? try emptyBranch(module, layer) : try wholeBranch(module, layer)
+          return branch.pruned(by: pruning[module])
+        }))
   }
+
+  /// A block of which nothing is left.
+  func loadEmptyBlock(_ layer: Int) throws -> Block {
+    sliced(Block(configuration: configuration, layer: layer, branches: try PerModule { try emptyBranch($0, layer) }))
+  }
+
+  private func sliced(_ block: Block) -> Block { pruning.slicing.map(block.sliced) ?? block }
 
   /// One block of the unpruned model.
   func loadWholeBlock(_ layer: Int) throws -> Block {
@@ -25,7 +33,7 @@ extension LanguageModel {
       configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
       norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
       input: LinearMap(try weights(input, layer), bias: try bias(input, layer), precision: precision),
-      output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision)
+      output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision), shortcut: nil
     ).inOrderOfUnits()
   }
 
@@ -35,7 +43,7 @@ extension LanguageModel {
     return Branch(
       configuration: configuration, module: module, units: [], norm: try norm(layout.norm(module, layer)),
       outputNorms: [:], input: LinearMap(Matrix(rows: 0, columns: d), bias: nil, precision: precision),
-      output: LinearMap(Matrix(rows: d, columns: 0), bias: nil, precision: precision))
+      output: LinearMap(Matrix(rows: d, columns: 0), bias: nil, precision: precision), shortcut: nil)
   }
 
   /// The weights of the norms that some of the maps' outputs pass.

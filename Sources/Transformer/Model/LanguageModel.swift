@@ -52,7 +52,7 @@ public struct LanguageModel: Sendable {
 
   /// The same files seen through this pruning followed by `further`, in the indices of the unpruned model.
   public func pruned(by further: Pruning) throws -> LanguageModel {
-    try further.check(configuration)
+    try further.check(configuration, after: pruning)
     return LanguageModel(self, pruning: pruning.followed(by: further, configuration))
   }
 
@@ -76,24 +76,55 @@ public struct LanguageModel: Sendable {
   public var blockParameters: Int { configuration.blockParameters - pruning.removedParameters(configuration) }
 
   /// All parameters that are left: embeddings, norms and biases included, compensation biases not.
-  public var totalParameters: Int {
-    let bridges = pruning.blocks.reduce(0) { $0 + ($1.attention.bridge?.parameters ?? 0) }
-    return layout.slots.reduce(bridges) { $0 + left(of: $1) }
+  public var totalParameters: Int { layout.slots.reduce(addedParameters + untiedHead) { $0 + left(of: $1) } }
+
+  /// Weights that no tensor of the checkpoint stands for: maps in the place of blocks, and those that turn the stream.
+  var addedParameters: Int {
+    pruning.blocks.indices.reduce(0) { sum, layer in
+      Module.allCases.reduce(sum) {
+        $0 + (pruning.blocks[layer][$1].bridge?.parameters ?? 0)
+          + pruning.widths($1, layer: layer, configuration).shortcut
+      }
+    }
+  }
+
+  /// What is left of the stream where the head reads it.
+  var headWidth: Int { pruning.slicing?.last?.columns ?? configuration.hiddenSize }
+
+  /// Weights of a head that was the embedding table before the stream was sliced.
+  var untiedHead: Int {
+    configuration.isTied && pruning.slicing != nil ? configuration.vocabularySize * headWidth : 0
   }
 
   /// Numbers of a tensor that are left.
   func left(of slot: TensorSlot) -> Int {
     let whole = slot.shape.reduce(1, *)
-    guard let place = slot.place, let block = pruning[place.layer] else { return whole }
+    guard let place = slot.place else { return left(of: slot.content, whole) }
+    guard let block = pruning[place.layer] else { return whole }
     let branch = block[place.module]
-    guard case .linear(let roles, let isBias) = slot.content else { return block.isAbsent ? 0 : whole }
+    guard case .linear(let roles, let isBias) = slot.content else {
+      let isFolded = pruning.slicing != nil && slot.name.hasPrefix(layout.norm(place.module, place.layer) + ".")
+      return block.isAbsent || isFolded ? 0 : whole
+    }
     if branch.removesAll { return 0 }
+    let widths = pruning.widths(place.module, layer: place.layer, configuration)
     return roles.reduce(whole) { left, role in
-      left
-        - (isBias
-          ? configuration.size(role.rows, units: branch.keep.count)
-            - configuration.size(role.rows, units: branch.kept.count)
-          : branch.removedParameters(of: role, configuration))
+      guard isBias else { return left - branch.removedParameters(of: role, configuration, widths) }
+      if role == place.module.output { return left - (configuration.hiddenSize - widths.leaving) }
+      return left - configuration.size(role.rows, units: branch.keep.count)
+        + configuration.size(role.rows, units: branch.kept.count)
+    }
+  }
+
+  /// Numbers that are left of a tensor outside the blocks: the head stands in the stream that leaves the last block, and
+  /// where that is sliced it takes in the final norm.
+  private func left(of content: TensorSlot.Content, _ whole: Int) -> Int {
+    guard let slicing = pruning.slicing else { return whole }
+    switch content {
+    case .embedding, .positionEmbedding: return whole / configuration.hiddenSize * slicing.width
+    case .head: return whole / configuration.hiddenSize * headWidth
+    case .norm: return slicing.isShared ? 0 : whole
+    case .linear: return whole
     }
   }
 }

@@ -50,13 +50,18 @@ public struct BranchPruning: Sendable {
 }
 
 extension BranchPruning {
-  /// Weights of one linear map that are gone.
-  func removedParameters(of role: LinearRole, _ configuration: Configuration) -> Int {
-    func size(_ space: Space, _ units: Int) -> Int {
-      space.module == nil ? configuration.hiddenSize : configuration.size(space, units: units)
+  /// Weights of one linear map that are gone; negative when what stands for them has more.
+  ///
+  /// - Parameter widths: what is left of the stream at the ends of the branch.
+  func removedParameters(of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths) -> Int {
+    func size(_ space: Space, _ units: Int, stream: Int) -> Int {
+      space.module == nil ? stream : configuration.size(space, units: units)
     }
-    let left = (size(role.rows, kept.count), size(role.columns, kept.count))
-    return size(role.rows, keep.count) * size(role.columns, keep.count)
+    let d = configuration.hiddenSize
+    let left = (
+      size(role.rows, kept.count, stream: widths.leaving), size(role.columns, kept.count, stream: widths.entering)
+    )
+    return size(role.rows, keep.count, stream: d) * size(role.columns, keep.count, stream: d)
       - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
   }
 }
@@ -65,16 +70,6 @@ extension BranchPruning {
 public typealias BlockPruning = PerModule<BranchPruning>
 
 extension BlockPruning {
-  /// Weights of the block's linear maps that are gone.
-  public func removedParameters(_ configuration: Configuration) -> Int {
-    Module.allCases.reduce(0) { sum, module in
-      let roles = configuration.roles.filter { $0.module == module }
-      return roles.reduce(sum - (self[module].bridge?.parameters ?? 0)) {
-        $0 + self[module].removedParameters(of: $1, configuration)
-      }
-    }
-  }
-
   /// Whether some of its maps are two factors.
   public var hasFactors: Bool { Module.allCases.contains { !self[$0].factors.isEmpty } }
 
@@ -91,8 +86,13 @@ extension BlockPruning {
 public struct Pruning: Sendable {
   /// One entry per block, or none at all when the model is whole.
   public var blocks: [BlockPruning]
+  /// What is left of the residual stream; nil when all is. What makes up for units in `blocks` is of the whole stream.
+  public var slicing: Slicing?
 
-  public init(blocks: [BlockPruning] = []) { self.blocks = blocks }
+  public init(blocks: [BlockPruning] = [], slicing: Slicing? = nil) {
+    self.blocks = blocks
+    self.slicing = slicing
+  }
 
   /// The model as it is.
   public static let none = Pruning()
@@ -115,11 +115,13 @@ public struct Pruning: Sendable {
     if blocks.isEmpty { return later }
     if later.blocks.isEmpty { return self }
     return Pruning(
-      blocks: zip(blocks, later.blocks).map { first, second in
-        BlockPruning {
-          first[$0].followed(by: second[$0], width: configuration.featuresPerUnit($0.output.columns))
+      blocks: blocks.indices.map { layer in
+        BlockPruning { module in
+          blocks[layer][module].followed(
+            by: later.blocks[layer][module].inUnslicedStream(slicing?.leaving(module, layer: layer)),
+            width: configuration.featuresPerUnit(module.output.columns))
         }
-      })
+      }, slicing: slicing ?? later.slicing)
   }
 
   /// The blocks in whose place a linear map stands.
@@ -127,12 +129,31 @@ public struct Pruning: Sendable {
 
   /// Weights of linear maps that are gone.
   public func removedParameters(_ configuration: Configuration) -> Int {
-    blocks.reduce(0) { $0 + $1.removedParameters(configuration) }
+    blocks.indices.reduce(0) { $0 + removedParameters(layer: $1, configuration) }
   }
 
-  /// - Throws: `ModelError.pruningMismatch` naming the first block and part that does not fit.
-  public func check(_ configuration: Configuration) throws {
+  /// Weights of a block's linear maps that are gone, less those that stand for others or turn the stream.
+  public func removedParameters(layer: Int, _ configuration: Configuration) -> Int {
+    removedParameters(layer: layer, configuration) { widths($0, layer: layer, configuration) }
+  }
+
+  /// The same, were the stream as wide as this at the ends of the branches.
+  func removedParameters(layer: Int, _ configuration: Configuration, widths: (Module) -> StreamWidths) -> Int {
+    Module.allCases.reduce(0) { sum, module in
+      let (branch, widths) = (blocks[layer][module], widths(module))
+      let roles = configuration.roles.filter { $0.module == module }
+      return roles.reduce(sum - (branch.bridge?.parameters ?? 0) - widths.shortcut) {
+        $0 + branch.removedParameters(of: $1, configuration, widths)
+      }
+    }
+  }
+
+  /// - Parameter earlier: what was taken out before; the compensation is of the stream that it leaves.
+  /// - Throws: `ModelError.pruningMismatch` naming the first block and part that does not fit, or
+  ///   `ModelError.cannotFollow` for what cannot be done to a sliced model.
+  public func check(_ configuration: Configuration, after earlier: Pruning = .none) throws {
     guard !blocks.isEmpty else { return }
+    try checkSlicing(configuration, after: earlier)
     guard blocks.count == configuration.layers else {
       throw ModelError.pruningMismatch(
         layer: blocks.count, what: "blocks", found: blocks.count, expected: configuration.layers)
@@ -145,8 +166,9 @@ public struct Pruning: Sendable {
             throw ModelError.pruningMismatch(layer: layer, what: what, found: found, expected: expected)
           }
         }
+        let written = earlier.widths(module, layer: layer, configuration).leaving
         try require("\(module.rawValue) units", branch.keep.count, configuration.units(module, layer: layer))
-        try require("\(module.output.rawValue) bias entries", branch.bias?.count, configuration.hiddenSize)
+        try require("\(module.output.rawValue) bias entries", branch.bias?.count, written)
         for role in module.roles {
           let factors = branch.factors[role]
           try require(
@@ -156,7 +178,7 @@ public struct Pruning: Sendable {
         }
         try require("bridge rows", branch.bridge?.outputs, configuration.hiddenSize)
         try require("bridge columns", branch.bridge?.inputs, configuration.hiddenSize)
-        try require("\(module.output.rawValue) weight rows", branch.weight?.rows, configuration.hiddenSize)
+        try require("\(module.output.rawValue) weight rows", branch.weight?.rows, written)
         try require(
           "\(module.output.rawValue) weight columns", branch.weight?.columns,
           branch.kept.count * configuration.featuresPerUnit(module.output.columns))

@@ -52,6 +52,11 @@ struct TensorLayout: Sendable {
   func norm(_ role: LinearRole, _ layer: Int) -> String? { family.norm(role).map { layerPrefix(layer) + $0 } }
   func linear(_ stored: StoredLinear, _ layer: Int) -> String { layerPrefix(layer) + stored.name }
 
+  /// The map that turns a sliced stream on its way around a branch, as `export as=hf` calls it.
+  func shortcut(_ module: Module, _ layer: Int) -> String {
+    layerPrefix(layer) + "\(module.rawValue)_shortcut.weight"
+  }
+
   /// What the tensor of a block is called when the block has another number.
   func name(_ slot: TensorSlot, ofLayer layer: Int) -> String {
     guard let place = slot.place else { return slot.name }

@@ -36,7 +36,7 @@ import Transformer
         let gone = found.blocks[layer][module].removed
         #expect(gone == argsort(scores).prefix(gone.count).sorted(), "layer \(layer) \(module)")
       }
-      let share = Double(found.blocks[layer].removedParameters(network.configuration))
+      let share = Double(found.removedParameters(layer: layer, network.configuration))
       let block = Double(structure.blockParameters[layer])
       let finest = Double(structure.parametersPerUnit.ffn)
       #expect(abs(share - rates[layer] * block) <= finest)

@@ -14,6 +14,7 @@ extension FolderTarget {
     // vLLM goes by it; transformers does without.
     members["architectures"] = members["architectures"] ?? .array([.text(configuration.family.className)])
     keepRotation(&members)
+    if let slicing { takeWidth(slicing, &members) }
     if layers.count < model.layers { keepLayers(&members, of: model) }
     if keepsFamily && configuration.blocks == layers.map({ model.configuration.blocks[$0] }) { return members.json }
     let family = configuration.family
@@ -40,6 +41,18 @@ extension FolderTarget {
       }
     }
     return members.json
+  }
+
+  /// The width of a sliced stream: of the model, or of a class that turns it before every branch.
+  private func takeWidth(_ slicing: Slicing, _ members: inout ConfigMembers) {
+    guard slicing.isShared else {
+      members["prn_width"] = .integer(slicing.width)
+      return
+    }
+    let keys = configuration.family.keys
+    if let key = keys[.hiddenSize]?.first { members[key] = .integer(slicing.width) }
+    if let key = keys[.headSize]?.first { members[key] = .integer(configuration.headSize) }
+    if let key = keys[.epsilon]?.first { members[key] = .number(Double(configuration.epsilon)) }
   }
 
   /// Fewer blocks, and what config.json says of single ones goes with them; `prn_kept_layers` has their old numbers.

@@ -18,6 +18,8 @@ struct FolderTarget {
   let keepsFamily: Bool
   /// The blocks of the source that are written, in their order.
   let layers: [Int]
+  /// What is left of the residual stream; nil when all is.
+  let slicing: Slicing?
 
   /// - Throws: `ModelError.cannotExport` when no class holds the model.
   init(_ model: LanguageModel, _ widths: Widths) throws {
@@ -27,12 +29,18 @@ struct FolderTarget {
         reason:
           "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
     }
+    slicing = model.pruning.slicing
+    if let slicing, widths == .whole || !slicing.isShared && widths != .own {
+      throw ModelError.cannotExport(
+        reason: "only as=hf has a place for a sliced stream, which is \(slicing.width) wide before block 0")
+    }
     let layers = widths == .whole ? Array(0..<model.layers) : try model.presentBlocks()
     self.layers = layers
-    let source = model.configuration.keeping(layers)
+    let source = model.configuration.keeping(layers).sliced(slicing)
     let blocks = Self.sizes(model, layers, widths)
     var obstacles: [String] = []
-    let classes = Self.classes(for: source, widths, isWhole: blocks.map(\.units) == source.blocks.map(\.units))
+    let classes = Self.classes(
+      for: source, widths, isWhole: blocks.map(\.units) == source.blocks.map(\.units), slicing)
     // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
     if let lost = (0..<model.layers).first(where: { !layers.contains($0) }), Set(source.attentionScales).count > 1 {
       throw ModelError.cannotExport(
@@ -41,7 +49,7 @@ struct FolderTarget {
     // Where none computes what the blocks do, one of those says so.
     let alike = classes.filter { $0 == source.family || $0.graph == source.family.graph }
     for family in alike.isEmpty ? classes : alike {
-      let place = Place(source: source, family: family, widths: widths, blocks: blocks)
+      let place = Place(source: source, family: family, widths: widths, blocks: blocks, slicing: slicing)
       if let obstacle = place.obstacle {
         obstacles.append(obstacle)
       } else if let held = family.holding(blocks) {
@@ -79,13 +87,17 @@ struct FolderTarget {
   }
 
   /// The classes that come into question, the best first.
-  private static func classes(for source: Configuration, _ widths: Widths, isWhole: Bool) -> [Family] {
+  private static func classes(
+    for source: Configuration, _ widths: Widths, isWhole: Bool, _ slicing: Slicing?
+  ) -> [Family] {
     let family = source.family
+    let isTurned = slicing?.isShared == false
     switch widths {
     case .whole: return [family, .llama]
     case .even: return [family, .llama, .granite].filter { $0.layerSizes == nil }
     case .own:
-      let own = isWhole || family.layerSizes != nil ? [family] : []
+      let stock = isWhole && slicing?.isShared == true ? [Family.granite] : []
+      let own = isWhole && !isTurned || family.layerSizes != nil ? [family] + stock : []
       if family.layerSizes != nil { return own }
       return own + (source.slidingWindow == nil ? [.pruned] : []) + Family.prunedOthers
     }
@@ -130,6 +142,7 @@ private struct Place {
   let family: Family
   let widths: FolderTarget.Widths
   let blocks: [BlockSizes]
+  let slicing: Slicing?
 
   private var name: String { source.family.name }
 
@@ -138,6 +151,15 @@ private struct Place {
     let isOwn = family == source.family
     guard isOwn || source.family.graph == family.graph else {
       return "\(name) models cannot be written so: no class with \(widths.words) computes what their blocks do"
+    }
+    if let slicing, family.isTransposed || slicing.isShared && family.keys[.headSize] == nil {
+      return "the \(family.name) class has no place for a sliced stream, here of \(slicing.width) directions"
+    }
+    if slicing?.isShared == true, family.hasHeadsThatDivide, let block = blocks.first {
+      let heads = source.heads(units: block.units.attention).queries
+      if heads > 0, !source.hiddenSize.isMultiple(of: heads) {
+        return "the \(family.name) class needs a number of heads that divides \(source.hiddenSize), not \(heads)"
+      }
     }
     if let place = blocks.firstIndex(where: \.bridges), family.layerSizes == nil || family.isTransposed {
       return "no class but as=hf's has a place for the linear map that stands for blocks, here block \(place)"
@@ -239,6 +261,18 @@ extension Family {
 }
 
 extension Configuration {
+  /// The configuration of a sliced model. Where one basis serves everywhere it is that of a narrower model, whose norms
+  /// divide by less: with ε d/d' and weights √(d/d') they give the same.
+  fileprivate func sliced(_ slicing: Slicing?) -> Configuration {
+    guard let slicing else { return self }
+    var result = self
+    result.isTied = false
+    guard slicing.isShared else { return result }
+    result.hiddenSize = slicing.width
+    result.epsilon = epsilon * Float(hiddenSize) / Float(slicing.width)
+    return result
+  }
+
   /// How many units a module has when rows of its output map are padded to a multiple of `align`, as far as `limit` units
   /// reach; one at least.
   func padded(_ count: Int, _ module: Module, align: Int, upTo limit: Int) -> Int {

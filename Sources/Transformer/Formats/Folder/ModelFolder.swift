@@ -17,7 +17,7 @@ extension LanguageModel {
       _ = try Safetensors.writeSharded(
         try tensorSources(target, pulse: pulse), toFolder: folder, shardLimit: options.shard ?? 5_000_000_000)
     }
-    let isWidened = !pruning.isUncompensated
+    let isWidened = !pruning.isUncompensated || pruning.slicing != nil
     try OutputFile.write(
       target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
       to: folder + "/config.json")
@@ -98,33 +98,50 @@ extension LanguageModel {
   private func tensorSources(_ target: FolderTarget, pulse: @escaping () throws -> Void) throws -> [TensorSource] {
     let layout = TensorLayout(target.configuration, contains: { checkpoint.contains(ByteString($0)) })
     let cache = BlockCache { try target.block($0, of: self) }
-    return try layout.slots.map { slot in
-      let layer = slot.place.map { target.layers[$0.layer] } ?? 0
-      let source = ByteString(layout.name(slot, ofLayer: layer))
-      guard case .linear(let roles, let isBias) = slot.content else {
-        return TensorSource(
-          ByteString(slot.name), type: try checkpoint.info(source).type, shape: slot.shape
-        ) { sink in
-          try pulse()
-          try checkpoint.append(source, to: sink)
-        }
-      }
-      let isChanged = target.isChanged(roles, isBias: isBias, pruning[layer])
-      let type = try isChanged ? .f32 : type(of: source, roles, layer)
-      return TensorSource(ByteString(slot.name), type: type, shape: slot.shape) { sink in
-        try pulse()
-        let block = try cache.block(layer)
-        if isBias {
-          for role in roles {
-            try sink.append(block[role].bias(role) ?? Array(repeating: 0, count: block[role].weight(role).rows))
-          }
-        } else if target.configuration.family.isTransposed {
-          try sink.append(stacked(roles.map { block[$0].weight($0) }).T.values)
-        } else {
-          for role in roles { try sink.append(block[role].weight(role).values) }
-        }
-      }
+    let turns = target.slicing.map { slicing in
+      slicing.isShared ? [] : target.layers.indices.flatMap { shortcutSources($0, layout, target, cache, pulse: pulse) }
     }
+    let slots = layout.slots.filter { !isFolded($0, target, layout) }
+    return try (turns ?? [])
+      + slots.map { slot in
+        let layer = slot.place.map { target.layers[$0.layer] } ?? 0
+        let source = ByteString(layout.name(slot, ofLayer: layer))
+        if let sliced = try target.slicing.flatMap({ try slicedSource(slot, layer: layer, $0, layout, pulse: pulse) }) {
+          return sliced
+        }
+        guard case .linear(let roles, let isBias) = slot.content else {
+          return TensorSource(
+            ByteString(slot.name), type: try checkpoint.info(source).type, shape: slot.shape
+          ) { sink in
+            try pulse()
+            try checkpoint.append(source, to: sink)
+          }
+        }
+        let isChanged = pruning.slicing != nil || target.isChanged(roles, isBias: isBias, pruning[layer])
+        let type = try isChanged ? .f32 : type(of: source, roles, layer)
+        let shape = shape(of: slot, roles, layer)
+        return TensorSource(ByteString(slot.name), type: type, shape: shape) { sink in
+          try pulse()
+          let block = try cache.block(layer)
+          if isBias {
+            for role in roles {
+              try sink.append(block[role].bias(role) ?? Array(repeating: 0, count: block[role].weight(role).rows))
+            }
+          } else if target.configuration.family.isTransposed {
+            try sink.append(stacked(roles.map { block[$0].weight($0) }).T.values)
+          } else {
+            for role in roles { try sink.append(block[role].weight(role).values) }
+          }
+        }
+      }
+  }
+
+  /// What a linear map is written as: the class's shape, but for what is left of a stream that is turned.
+  private func shape(of slot: TensorSlot, _ roles: [LinearRole], _ layer: Int) -> [Int] {
+    guard pruning.slicing?.isShared == false, let role = roles.first else { return slot.shape }
+    let widths = pruning.widths(role.module, layer: layer, configuration)
+    if role == role.module.output { return [widths.leaving] + slot.shape.dropFirst() }
+    return slot.shape.count == 1 ? slot.shape : [slot.shape[0], widths.entering]
   }
 
   /// The checkpoint's type for the tensor; for a bias it does not have, that of the weights beside it.

@@ -28,6 +28,9 @@ struct GGUFTarget {
       throw ModelError.cannotExport(
         reason: "as=gguf cannot write this model: a linear map stands for the blocks from \(block) on")
     }
+    if model.pruning.slicing != nil {
+      throw ModelError.cannotExport(reason: "as=gguf cannot write this model: its stream is sliced; as=hf can")
+    }
     let layers = try model.presentBlocks()
     guard layers.count <= 512 else {
       throw ModelError.cannotExport(
@@ -219,8 +222,7 @@ extension Branch {
   func padded(to count: Int) -> Branch {
     Branch(
       configuration: configuration, module: module, units: Array(units.indices), norm: norm,
-      outputNorms: outputNorms, input: input,
-      output: output
+      outputNorms: outputNorms, input: input, output: output, shortcut: shortcut
     ).spread(to: count)
   }
 }

@@ -7,7 +7,9 @@ extension ModelFormat {
     try model.write(target, toFolder: folder, options, pulse: pulse)
     let family = target.configuration.family
     if family.layerSizes != nil {
-      try OutputFile.write(Array(modelingFile(for: family).utf8), to: folder + "/modeling_prn.py")
+      try OutputFile.write(
+        Array(modelingFile(for: family, isSliced: target.slicing?.isShared == false).utf8),
+        to: folder + "/modeling_prn.py")
     }
     return []
   }

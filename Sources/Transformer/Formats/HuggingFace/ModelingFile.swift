@@ -1,11 +1,13 @@
 /// The Python file that goes with `as=hf`: with it, transformers loads blocks of different sizes
 /// (`AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)`). Tried with transformers 4.49, 5.23 and 5.24.
-func modelingFile(for family: Family) -> String {
+///
+/// - Parameter isSliced: whether the residual stream is turned and sliced before every branch.
+func modelingFile(for family: Family, isSliced: Bool = false) -> String {
   let base = family.baseClass ?? Family.llama.className
   let stem = base.hasSuffix("ForCausalLM") ? String(base.dropLast("ForCausalLM".count)) : "GPT2"
   return """
     # A \(stem) whose blocks have sizes of their own: the list `prn_layers` in config.json.
-    import torch
+    \(isSliced ? "import inspect\n" : "")import torch
     from torch import nn
     from transformers import \(stem)Config, \(base)
     \(family.isTransposed ? "from transformers.pytorch_utils import Conv1D\n" : "")
@@ -13,9 +15,9 @@ func modelingFile(for family: Family) -> String {
     class PrnConfig(\(stem)Config):
         model_type = "\(family.modelTypes[0])"
 
-        def __init__(self, *args, prn_layers=None, **kwargs):
+        def __init__(self, *args, prn_layers=None, prn_width=None, **kwargs):
             super().__init__(*args, **kwargs)
-            self.prn_layers = prn_layers or []
+            self.prn_layers, self.prn_width = prn_layers or [], prn_width
 
 
     class NoAttention(nn.Module):
@@ -36,20 +38,20 @@ func modelingFile(for family: Family) -> String {
             result, bias = torch.zeros_like(hidden_states), self.bias(self, hidden_states)
             return (result if bias is None else result + bias), None
 
-
+    \(isSliced ? slicedLayer : "")
     class PrnForCausalLM(\(base)):
         config_class = PrnConfig
 
         def __init__(self, config):
             super().__init__(config)
-    \(family.isTransposed ? transposedSurgery : surgery)
+    \(family.isTransposed ? transposedSurgery : surgery)\(isSliced ? slicing : "")
             self.post_init()
 
     """
 }
 
 private let surgery = """
-          hidden, base = config.hidden_size, self.model.layers[0].self_attn.head_dim
+          hidden, base = config.prn_width or config.hidden_size, self.model.layers[0].self_attn.head_dim
           for layer, size in zip(self.model.layers, config.prn_layers):
               attention, mlp = layer.self_attn, layer.mlp
               queries, keys = size["heads"] * base, size["kv_heads"] * base
@@ -72,6 +74,46 @@ private let surgery = """
               mlp.gate_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
               mlp.up_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
               mlp.down_proj = nn.Linear(size["ffn"], hidden, bias=size["down_bias"])
+  """
+
+/// A block in a sliced stream, from the parts of the class's own.
+private let slicedLayer = """
+
+  class SlicedLayer(nn.Module):
+      # The residual stream is turned into another basis on its way around attention and MLP, and sliced to its main
+      # directions; norms have no weights and divide by the root mean square over all directions of the whole stream.
+      def __init__(self, old, config, leaving, returns_tuple):
+          super().__init__()
+          self.self_attn, self.mlp = old.self_attn, old.mlp
+          self.attention_shortcut = nn.Linear(config.prn_width, config.prn_width, bias=False)
+          self.ffn_shortcut = nn.Linear(config.prn_width, leaving, bias=False)
+          self.whole, self.epsilon, self.returns_tuple = config.hidden_size, config.rms_norm_eps, returns_tuple
+          if hasattr(old, "attention_type"):
+              self.attention_type = old.attention_type
+
+      def norm(self, x):
+          wide = x.float()
+          return (wide * torch.rsqrt(wide.square().sum(-1, keepdim=True) / self.whole + self.epsilon)).to(x.dtype)
+
+      def forward(self, hidden_states, **kwargs):
+          x = self.attention_shortcut(hidden_states) + self.self_attn(
+              hidden_states=self.norm(hidden_states), **kwargs)[0]
+          x = self.ffn_shortcut(x) + self.mlp(self.norm(x))
+          return (x,) if self.returns_tuple else x
+
+
+  """
+
+/// The layers in a sliced stream, which is whole again behind the last block.
+private let slicing = """
+
+          # A layer of transformers 4 returns a tuple, one of 5 the stream alone.
+          returns_tuple = "layer_outputs" in inspect.getsource(type(self.model).forward)
+          self.model.embed_tokens = nn.Embedding(config.vocab_size, hidden, config.pad_token_id)
+          mlp.down_proj = nn.Linear(size["ffn"], config.hidden_size, bias=size["down_bias"])
+          for place, layer in enumerate(self.model.layers):
+              leaving = config.hidden_size if place + 1 == len(self.model.layers) else hidden
+              self.model.layers[place] = SlicedLayer(layer, config, leaving, returns_tuple)
   """
 
 /// GPT-2's linear maps are stored with inputs as rows, and those of attention in one.
