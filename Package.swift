@@ -13,21 +13,24 @@ let package = Package(
     .target(name: "CHDF5", linkerSettings: [.linkedLibrary("hdf5_serial_hl"), .linkedLibrary("hdf5_serial")]),
     .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
-    .target(name: "CAttributes"),
+    .target(name: "CSystem"),
     .target(name: "CEditLine", linkerSettings: [.linkedLibrary("edit")]),
     .target(name: "CKernels", cSettings: hotC),
     .target(name: "Numerics", dependencies: ["COpenBLAS", "CKernels"], swiftSettings: hot),
     .target(name: "Transformer", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
-    .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto", "CAttributes"]),
+    .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto", "CSystem"]),
     .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
     .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine", "CZlib"]),
+    .target(
+      name: "MadeUpModels", dependencies: ["Transformer"], path: "Tests/MadeUpModels", swiftSettings: hot),
     .executableTarget(
-      name: "prn-bench", dependencies: ["Ops", "Transformer", "Numerics"], path: "Tests/Benchmarks/prn-bench"),
+      name: "prn-bench", dependencies: ["Ops", "Transformer", "Numerics", "MadeUpModels"],
+      path: "Tests/Benchmarks/prn-bench"),
     .testTarget(name: "NumericsTests", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
     .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Numerics"], swiftSettings: hot),
     .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
     .testTarget(
       name: "OpsTests", dependencies: ["Ops", "Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
-    .testTarget(name: "ShellTests", dependencies: ["Shell", "Ops", "Kernel"]),
+    .testTarget(name: "ShellTests", dependencies: ["Shell", "Ops", "Kernel", "MadeUpModels"]),
   ]
 )

@@ -45,8 +45,9 @@ final class StepRunner: StepObserver {
     defer { for input in step.bound.inputs.values { input.unload() } }
     for input in step.bound.inputs.values { try input.load() }
     var complete = recipe
-    complete.estimate = try step.bound.op.estimate()
+    complete.estimate = try wholeEstimate()
     try requireRoom(complete.estimate)
+    ProcessMemory.restart()
     let clock = ContinuousClock()
     let start = clock.now
     var hasRun = false
@@ -66,14 +67,29 @@ final class StepRunner: StepObserver {
     let hasChanged = former.map { $0.handle.reference.content != made.handle.reference.content }
     session.observer.handle(.finished(info, made, seconds: seconds, hasChanged: hasChanged))
     try record(
-      status: "finished", ["content": .string(made.handle.reference.content), "seconds": .number(seconds)])
+      status: "finished",
+      [
+        "content": .string(made.handle.reference.content), "seconds": .number(seconds),
+        "memory": .integer(ProcessMemory.peak), "estimate": .integer(complete.estimate.memory),
+      ])
   }
 
   /// What running would need; its inputs are looked at, and its value is not made.
   func estimate() throws -> Resources {
     defer { for input in step.bound.inputs.values { input.unload() } }
     for input in step.bound.inputs.values { try input.load() }
-    return try step.bound.op.estimate()
+    return try step.bound.op.estimate(within: session.store.memoryLimit)
+  }
+
+  /// What running will need now that the inputs are there. Memory is that of the whole process: what it holds already,
+  /// what the op says, a sixteenth of that for what is rounded up, and what the allocator keeps of smaller matrices that
+  /// were freed, or the buffers of libraries and of the file that is written.
+  private func wholeEstimate() throws -> Resources {
+    var estimate = try step.bound.op.estimate(within: session.store.memoryLimit)
+    ProcessMemory.release()
+    let room = max(8 << 20, min(estimate.memory / 3, 24 << 20))
+    estimate.memory = [estimate.memory / 16, ProcessMemory.resident, room].reduce(estimate.memory, sum)
+    return estimate
   }
 
   /// What the store had; what was warned of when it was made is as true now.
@@ -266,6 +282,12 @@ final class StepRunner: StepObserver {
   func warned(_ sentence: String) { session.observer.handle(.warned(info, sentence)) }
   func waiting(forProcess pid: Int) { session.observer.handle(.waiting(info, process: pid)) }
   var isCancelled: Bool { session.observer.isCancelled }
+}
+
+/// The sum, or what is largest where there is none.
+private func sum(_ a: Int, _ b: Int) -> Int {
+  let (sum, isTooLarge) = a.addingReportingOverflow(b)
+  return isTooLarge ? .max : sum
 }
 
 /// "1.5 GiB".

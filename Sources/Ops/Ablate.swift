@@ -65,7 +65,7 @@ struct Ablate: Op {
     }
   }
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
     let states = BlockTrials.chunk(of: corpus.sequences) * configuration.hiddenSize * 4
     return Resources(memory: 2 * states + 2 * model.network.blockBytes + 4 * 512 * 8192 * 2)

@@ -47,7 +47,7 @@ struct Autoencode: Op {
     return Networks.Facts(layers: $activations.facts?.layers)
   }
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let configuration = try activations.loadModel().configuration
     let corpus = try activations.loadCorpus()
     let source = NetworkSource(activations: activations)

@@ -109,31 +109,33 @@ struct CanICA: Op {
     }
   }
 
-  func estimate() throws -> Resources {
-    let configuration = try activations.loadModel().configuration
+  func estimate(within limit: Int) throws -> Resources {
+    let model = try activations.loadModel()
     let corpus = try activations.loadCorpus()
     let source = NetworkSource(activations: activations)
     let runs = source.runs(corpus, perRun: perRun, perSubject: perSubject)
     let longest = runs.map(\.tokens.count).max() ?? 0
     // More components than a run has tokens are refused by `run`, which names the run.
     let components = min(components, longest)
+    let perUnit = source.signalCount(model.configuration)
     let signals = try scope.parts(of: activations.layers).map { layers in
-      layers.reduce(0) { $0 + source.signalCount(configuration) * activations.structure.units[source.module][$1] }
+      layers.reduce(0) { $0 + perUnit * activations.structure.units[source.module][$1] }
     }
     let (all, widest) = (signals.reduce(0, +), signals.max() ?? 0)
-    let block = 4 * (activations.structure.blockParameters.max() ?? 0)
     // Parts of several layers are in memory together until the last run, and the model is walked run by run.
     let isTogether = scope != .layer
-    let states = 4 * (isTogether ? longest : corpus.tokens.count) * configuration.hiddenSize
+    let walk = model.network.walkBytes(
+      tokens: isTogether ? longest : corpus.tokens.count, longest: corpus.sequences.longest)
     func maps(_ signals: Int, _ parts: Int) -> Int {
       keep == .maps ? 4 * components * (runs.count * signals + parts * corpus.tokens.count) : 0
     }
     let kept = isTogether ? maps(all, signals.count) : maps(widest, 1)
-    // At the peak: the run's signals, the products of its tokens or of its signals with their eigenvectors, the reduced
-    // signals as found, whitened, in tiles and as maps; and the maps that are not yet published.
+    // At the peak: the run's signals as captured and as they are shown and scaled, the products of its tokens or of its
+    // signals with their eigenvectors, the reduced signals as found, whitened, in tiles and as maps; and the maps that are
+    // not yet published.
     let side = min(longest, widest)
-    let peak = 4 * longest * widest + 3 * 8 * side * side + 5 * 8 * components * widest + kept
-    return Resources(memory: states + block + peak, disk: maps(all, signals.count))
+    let peak = 3 * 4 * longest * widest + 3 * 8 * side * side + 5 * 8 * components * widest + kept
+    return Resources(memory: walk + peak, disk: maps(all, signals.count))
   }
 
   func run(_ context: any RunContext) throws -> Networks {

@@ -70,20 +70,22 @@ struct Capture: Op {
     }
   }
 
-  func estimate() throws -> Resources {
-    let configuration = model.configuration
-    let tokens = corpus.tokens.count
-    let states = tokens * configuration.hiddenSize * 4
-    func bytes(of statistic: Statistic, _ bytes: (Int) -> Int) -> Int {
-      facts.sites(keeping: [statistic]).reduce(0) { sum, site in
-        (0..<configuration.layers).reduce(sum) { $0 + bytes(site.width(configuration, layer: $1)) }
+  func estimate(within limit: Int) throws -> Resources {
+    let network = model.network
+    let (configuration, tokens) = (network.configuration, corpus.tokens.count)
+    func bytes(of statistic: Statistic, _ bytes: (Int) -> Int) -> [Int] {
+      let sites = facts.sites(keeping: [statistic])
+      return (0..<configuration.layers).map { layer in
+        sites.reduce(0) { $0 + bytes($1.width(configuration, layer: layer)) }
       }
     }
     let values = bytes(of: .values) { $0 * tokens * 4 }
     let grams = bytes(of: .gram) { $0 * $0 * 8 }
-    let layer = max(1, configuration.layers)
-    let block = 4 * (configuration.blockParameters / layer)
-    return Resources(memory: states + block + (values + grams) / layer, disk: values + grams)
+    let kept = zip(values, grams).map { $0 + $1 }
+    if facts.sites(keeping: Statistic.something).isEmpty { return Resources() }
+    return Resources(
+      memory: network.walkBytes(tokens: tokens, longest: corpus.sequences.longest) + (kept.max() ?? 0) / 8 * 9,
+      disk: kept.reduce(0, +))
   }
 
   func run(_ context: any RunContext) throws -> Activations {

@@ -108,14 +108,17 @@ struct Cascade: Op {
     if $groups.isGiven { throw refused("target=dense refits all columns together, not in groups") }
   }
 
-  func estimate() throws -> Resources {
-    let configuration = model.configuration
-    let states = corpus.tokens.count * configuration.hiddenSize * 4
+  func estimate(within limit: Int) throws -> Resources {
+    let network = model.network
+    let configuration = network.configuration
     let widest =
       (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
-    let grams = by == .obc || comp == .ls ? 3 * widest * widest * 8 : 0
-    let (streams, crosses) = target == .dense ? (2, 2 * widest * widest * 8) : (1, 0)
-    return Resources(memory: streams * states + grams + crosses + 2 * model.network.blockBytes)
+    let square = 8 * widest * widest
+    let grams = by == .obc || comp == .ls ? 4 * square + 20 * widest * configuration.hiddenSize : 0
+    let tokens = corpus.tokens.count
+    let dense = target == .dense ? network.statesBytes(tokens) + 2 * square : 0
+    return Resources(
+      memory: network.walkBytes(tokens: tokens, longest: corpus.sequences.longest) + network.blockBytes + grams + dense)
   }
 
   func run(_ context: any RunContext) throws -> Model {

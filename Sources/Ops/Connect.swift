@@ -59,7 +59,7 @@ struct Connect: Op {
     return NoFacts()
   }
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let nodes = networks.partLayers.count * networks.settings.components
     let tokens = try networks.part(0).runs.map(\.tokens).max() ?? 0
     var memory = 8 * (3 * nodes * tokens + 6 * nodes * nodes)

@@ -68,7 +68,7 @@ struct Describe: Op {
     return NoFacts()
   }
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
     let tokens = text.tokens.count + (test?.tokens.count ?? 0)
     let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0

@@ -96,11 +96,14 @@ struct Eval: Op {
     }
   }
 
-  func estimate() throws -> Resources {
-    let configuration = model.configuration
-    let rows = 128 * configuration.vocabularySize * 4 * 2
+  func estimate(within limit: Int) throws -> Resources {
+    let network = model.network
+    let cut = corpus.flatMap { $0.isWhole ? nil : $0.sequences.longest }
+    let longest = min(length ?? cut ?? 2048, network.configuration.positions)
+    let tokens = min(corpus?.tokens.count ?? .max, max(WindowProtocol.chunkTokens, longest))
+    let rest = network.headBytes(tokens: tokens) - network.blockBytes
     return Resources(
-      memory: model.network.blockBytes + rows + 2 * WindowProtocol.chunkTokens * configuration.hiddenSize * 4)
+      memory: network.walkBytes(tokens: tokens, longest: longest) + max(0, rest) + 16 * (corpus?.tokens.count ?? 0))
   }
 
   func run(_ context: any RunContext) throws -> Report {

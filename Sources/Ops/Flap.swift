@@ -53,6 +53,10 @@ struct Flap: Op {
     .flap(metric, isSquared: PerModule(attention: squareAttention, ffn: false), asInProgram: compat == .flap)
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    Resources(memory: try CapturedLayers.bytes(of: activations, takes: .moments))
+  }
+
   func run(_ context: any RunContext) throws -> Scores {
     let captured = try CapturedLayers(activations, keeping: [.moments])
     let grouped = try weight == nil ? nil : activations.grouping(weight, tau: tau)

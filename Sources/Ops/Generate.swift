@@ -34,12 +34,15 @@ struct Generate: Op {
     return NoFacts()
   }
 
-  func estimate() throws -> Resources {
-    let configuration = model.configuration
+  func estimate(within limit: Int) throws -> Resources {
+    let network = model.network
     // A token is at least a byte, but for the few that start a text.
-    let longest = (prompt.map(\.utf8.count).max() ?? 0) + 8 + min(tokens, configuration.positions)
-    let cache = KeyValueCache.bytes(of: model.network, capacity: min(longest, configuration.positions))
-    return Resources(memory: model.network.blockBytes + cache)
+    let longest = min(
+      (prompt.map(\.utf8.count).max() ?? 0) + 8 + min(tokens, network.configuration.positions),
+      network.configuration.positions)
+    return Resources(
+      memory: network.stayingBytes(limit / 2, tokens: 1) + network.tokenizerBytes
+        + KeyValueCache.bytes(of: network, capacity: longest))
   }
 
   func run(_ context: any RunContext) throws -> Texts {

@@ -47,14 +47,17 @@ struct KMeans: Op {
       model: activations.structure.model, site: site.rawValue, seed: seed, calibration: activations.calibration)
   }
 
-  func estimate() throws -> Resources {
-    let configuration = try activations.loadModel().configuration
+  func estimate(within limit: Int) throws -> Resources {
+    let network = try activations.loadModel().network
     let site = site ?? KMeans.preferred.first(where: signalled.contains) ?? .feedForwardIn
-    let width = activations.layers.map { site.width(configuration, layer: $0) }.max() ?? 0
+    let width = activations.layers.map { site.width(network.configuration, layer: $0) }.max() ?? 0
     let isStreamed = !activations.kept(of: site).contains(.values)
-    let block = isStreamed ? 4 * (activations.structure.blockParameters.max() ?? 0) : 0
-    let rows = activations.tokens * (isStreamed ? configuration.hiddenSize : width)
-    return Resources(memory: 4 * rows + block + 3 * 8 * width * width + 12 * activations.tokens * min(pca, width))
+    let rows =
+      isStreamed
+      ? network.walkBytes(tokens: activations.tokens, longest: try activations.loadCorpus().sequences.longest)
+      : 4 * activations.tokens * width
+    // The covariance with its eigenvectors, and the tokens as points.
+    return Resources(memory: rows + 3 * 8 * width * width + 12 * activations.tokens * min(pca, width))
   }
 
   /// The clusters of every layer, by its place among the captured ones.

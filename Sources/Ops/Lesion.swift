@@ -90,7 +90,7 @@ struct Lesion: Op {
     return NoFacts()
   }
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
     let states = 4 * min(text.tokens.count, WindowProtocol.chunkTokens) * configuration.hiddenSize
     let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0

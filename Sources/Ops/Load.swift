@@ -37,6 +37,11 @@ struct Load: Op {
     return Model.Facts(layers: checkpoint.flatMap { try? Configuration($0.config, attentionUnit: gqa) }?.layers)
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    guard let path = path.first?.path, let network = try? LanguageModel(path) else { return Resources() }
+    return Resources(memory: network.largestStoredBytes + network.tokenizerBytes)
+  }
+
   func run(_ context: any RunContext) throws -> Model {
     guard let source = path.first else { throw Diagnostic("load needs a path", argument: "path") }
     let network = try LanguageModel(source.path, precision: precision, attentionUnit: gqa)
@@ -51,6 +56,7 @@ struct Load: Op {
     for (done, name) in names.enumerated() {
       try context.progress(done, of: names.count, "tensor")
       try network.checkpoint.requireFinite(name)
+      try network.checkpoint.release(name)
     }
     return Model(network: network, source: source.content)
   }

@@ -111,7 +111,7 @@ struct LowRank: Op {
     return Model.Facts(layers: $model.facts?.layers)
   }
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
     let widest =
       (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0

@@ -18,10 +18,12 @@ struct Measure: Op {
 
   init() {}
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
     let capacity = min(length, configuration.positions) + min(tokens, configuration.positions)
-    return Resources(memory: model.network.blockBytes + KeyValueCache.bytes(of: model.network, capacity: capacity))
+    return Resources(
+      memory: model.network.stayingBytes(limit / 2, tokens: capacity)
+        + KeyValueCache.bytes(of: model.network, capacity: capacity))
   }
 
   func run(_ context: any RunContext) throws -> Report {
@@ -31,13 +33,13 @@ struct Measure: Op {
         "a prompt of \(length) tokens and \(tokens) more are longer than the model's \(positions) positions",
         argument: "length")
     }
-    if !PeakMemory.restart() {
+    if !ProcessMemory.restart() {
       context.warn("the system does not tell the peak of one step: peak_bytes is that of everything since the start")
     }
     let speeds = try speeds(context)
     let costs = Costs(
       bytes: try network.storedBytes(), parameters: network.totalParameters,
-      macsPerToken: network.multiplyAccumulates(perTokenOf: length), peakBytes: PeakMemory.bytes,
+      macsPerToken: network.multiplyAccumulates(perTokenOf: length), peakBytes: ProcessMemory.peak,
       prefill: speeds.map(\.prefill), decode: speeds.map(\.decode))
     return Report(
       .costs(costs), metrics: Metric.all,

@@ -37,13 +37,8 @@ struct OBC: Op {
 
   private var criterion: Criterion { .obc(.init(how: how, damping: damp.value, headScore: headScore)) }
 
-  func estimate() throws -> Resources {
-    let widest =
-      activations.flatMap { capture in
-        capture.structure.units.ffn.map { $0 / max(1, capture.groups == nil ? 1 : 4) }
-          + capture.structure.units.attention.map { $0 * capture.structure.columnsPerUnit.attention }
-      }.max() ?? 0
-    return Resources(memory: 4 * widest * widest * 8)
+  func estimate(within limit: Int) throws -> Resources {
+    Resources(memory: try CapturedLayers.bytes(of: activations, takes: .gram, isGreedy: how == .greedy))
   }
 
   func run(_ context: any RunContext) throws -> Scores {

@@ -100,6 +100,17 @@ struct Prune: Op {
     }
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    guard comp != .none else { return Resources() }
+    let widest =
+      (0..<model.configuration.layers).map { layer in
+        Module.allCases.map { model.configuration.size($0.output.columns, layer: layer) }.max() ?? 0
+      }.max() ?? 0
+    let weights = widest * model.configuration.hiddenSize
+    return Resources(
+      memory: model.network.blockBytes + (comp == .ls ? 28 * weights + 4 * 8 * widest * widest : 2 * weights))
+  }
+
   func run(_ context: any RunContext) throws -> Model {
     let content = $model.references[0].content
     for mask in masks where mask.structure.model != content {

@@ -43,18 +43,17 @@ struct Saliency: Op {
     Scores.Facts(grouping: .plain, layers: $model.facts?.layers, blocks: how != .gate)
   }
 
-  func estimate() throws -> Resources {
+  func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
-    let tokens = corpus.tokens.count
     let widest =
       (0..<configuration.layers).map { layer in
         configuration.roles.reduce(0) { max($0, configuration.size($1.rows, layer: layer)) }
       }.max() ?? 0
-    let streams = (configuration.layers + 6) * tokens * configuration.hiddenSize * 4
-    let traces = 8 * tokens * widest * 4
     let gradients = (how.rule?.needsSquares == true ? 3 : 1) * widest * configuration.hiddenSize * 4
     return Resources(
-      memory: streams + traces + gradients + 2 * model.network.blockBytes + 512 * configuration.vocabularySize * 4)
+      memory: gradients
+        + model.network.gradientBytes(
+          tokens: corpus.tokens.count, longest: corpus.sequences.longest, memory: limit / 4))
   }
 
   func run(_ context: any RunContext) throws -> Scores {

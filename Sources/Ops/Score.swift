@@ -104,6 +104,11 @@ struct Score: Op {
     }
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    guard case .activations(let captures) = measured else { return Resources() }
+    return Resources(memory: try CapturedLayers.bytes(of: captures, takes: how == .leverage ? .gram : .moments))
+  }
+
   func run(_ context: any RunContext) throws -> Scores {
     let activations: [Activations]
     switch measured {

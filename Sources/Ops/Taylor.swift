@@ -19,13 +19,13 @@ struct Taylor: Op {
 
   init() {}
 
-  func estimate() throws -> Resources {
-    let configuration = model.configuration
-    let window = corpus.sequences.longest
-    let tokens = max(1024, window)
-    let kept = (configuration.layers + 1) * tokens * configuration.hiddenSize * 4
-    let sums = (0..<configuration.layers).reduce(0) { $0 + configuration.units(.ffn, layer: $1) * by.count * 8 }
-    return Resources(memory: kept + 2 * sums + 2 << 30)
+  func estimate(within limit: Int) throws -> Resources {
+    let network = model.network
+    let sums = (0..<network.layers).reduce(0) { $0 + network.configuration.units(.ffn, layer: $1) * by.count * 8 }
+    return Resources(
+      memory: 3 * sums
+        + network.gradientBytes(
+          tokens: min(Taylor.chunkTokens, corpus.tokens.count), longest: corpus.sequences.longest, memory: limit / 4))
   }
 
   /// Sequences that go forward and back between two checkpoints hold about this many tokens.

@@ -77,11 +77,13 @@ struct Text: Op {
   private var window: Int { length ?? min(2048, model.configuration.positions) }
 
   /// A text has no more tokens than bytes, so a longer window is refused by `run` instead.
-  func estimate() throws -> Resources {
-    guard let samples else { return Resources() }
+  func estimate(within limit: Int) throws -> Resources {
     let sizes = path.map { (try? FileManager.default.attributesOfItem(atPath: $0.path)[.size] as? Int) ?? 0 }
-    let (tokens, isTooMany) = samples.multipliedReportingOverflow(by: min(window, sizes.reduce(0, +)))
-    return Resources(memory: isTooMany || tokens > Int.max / 16 ? Int.max : 16 * tokens)
+    let bytes = sizes.reduce(0, +)
+    let reading = 6 * bytes + model.network.tokenizerBytes
+    guard let samples else { return Resources(memory: reading) }
+    let (tokens, isTooMany) = samples.multipliedReportingOverflow(by: min(window, bytes))
+    return Resources(memory: isTooMany || tokens > Int.max / 64 ? Int.max : 16 * tokens + reading)
   }
 
   func run(_ context: any RunContext) throws -> Corpus {

@@ -164,13 +164,15 @@ import Testing
       static let name = "huge"
       static let summary = "Take memory."
       static let example = "huge"
-      func estimate() throws -> Resources { Resources(memory: 3 << 30) }
+      func estimate(within limit: Int) throws -> Resources { Resources(memory: 3 << 30) }
       func run(_ context: any RunContext) throws -> ToyModel { ToyModel(text: "huge") }
     }
     let session = Session(catalog: Catalog([Huge.self]), store: store, observer: listener, meta: listener)
     let outcome = session.evaluate("x = huge")
     #expect(outcome.exitCode == 5)
-    #expect(outcome.diagnostics.first?.summary == "`huge` needs about 3.0 GiB of memory, and 1.0 GiB may be used")
+    // What the process holds already counts, so the number is another for each.
+    let summary = outcome.diagnostics.first?.summary ?? ""
+    #expect(summary.wholeMatch(of: /`huge` needs about 3\.[2-9] GiB of memory, and 1\.0 GiB may be used/) != nil)
   }
 
   @Test func thePromptRemembersNamesResultsAndFormerBindings() {

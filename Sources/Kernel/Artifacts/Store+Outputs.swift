@@ -1,4 +1,4 @@
-import CAttributes
+import CSystem
 import Foundation
 
 // What statements wrote for people and other programs, and what they may not write over.

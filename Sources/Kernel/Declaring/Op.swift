@@ -30,8 +30,10 @@ public protocol Op: SendableMetatype {
   /// Parameters that mean nothing beside the others of this call: whatever they were given, the step records their
   /// defaults, so that calls with one result are one step.
   var idleParameters: Set<String> { get }
-  /// What running would need, asked after the inputs are there and before `run`.
-  func estimate() throws -> Resources
+  /// What running would need, asked after the inputs are there and before `run`. Memory is what comes on top of the inputs
+  /// and the program: never less than is used, and not much more.
+  /// - Parameter limit: bytes of memory that the step may use, as `RunContext.memoryLimit` will say.
+  func estimate(within limit: Int) throws -> Resources
   func run(_ context: RunContext) throws -> Output
 }
 
@@ -40,7 +42,7 @@ extension Op {
   public static var revision: Int { 1 }
   public static var isRepeatable: Bool { true }
   public var idleParameters: Set<String> { [] }
-  public func estimate() throws -> Resources { Resources() }
+  public func estimate(within limit: Int) throws -> Resources { Resources() }
 }
 
 extension Op where Output.Facts == NoFacts {

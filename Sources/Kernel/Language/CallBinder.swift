@@ -176,7 +176,7 @@ struct CallBinder {
     spans[input.name] = expression.range
     guard let index = sources.firstIndex(where: { $0.declaration.name == input.name }) else { return }
     for (path, range) in try paths(expression, input) {
-      guard path == "-" || elaborator.plan.writes(path) || elaborator.checker.fileExists(path) else {
+      guard path == "-" || elaborator.checker.fileExists(path) || elaborator.plan.writes(path) else {
         throw elaborator.report(.missingFile(path, advice: input.advice(path)), range)
       }
       sources[index].paths.append(path)

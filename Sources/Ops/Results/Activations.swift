@@ -225,7 +225,11 @@ public struct LayerActivations: Artifact {
       try writer.array("cluster/m2", clusterMoments.flatMap(\.m2), shape: shape, axes: ["cluster", axis])
     }
     if let gram = try gram?.load() {
-      try writer.array("gram", gram.values, shape: [gram.rows, gram.columns], axes: [axis, axis + "_2"])
+      try gram.withUnsafePointer { pointer, _ in
+        try writer.array(
+          "gram", UnsafeBufferPointer(start: pointer, count: gram.count), shape: [gram.rows, gram.columns],
+          axes: [axis, axis + "_2"], meaning: nil, units: nil)
+      }
     }
     if let groupGrams = try groupGrams?.load() {
       for (group, blocks) in groupGrams.enumerated() {

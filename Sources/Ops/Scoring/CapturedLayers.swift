@@ -23,6 +23,23 @@ struct CapturedLayers {
     structure = first.structure
   }
 
+  /// What scoring takes at most: a block and sums over its columns; of a Gram matrix itself, its factor and its inverse,
+  /// of which greedy removal changes a copy. The weights in double come later, when the factor is gone, and only what the
+  /// allocator keeps of small ones counts.
+  static func bytes(of captures: [Activations], takes statistic: Statistic, isGreedy: Bool = false) throws -> Int {
+    guard let network = try captures.first?.loadModel().network else { return 0 }
+    var largest = 0
+    for capture in captures {
+      for module in Module.allCases where capture.sites(keeping: [statistic]).contains(module.site) {
+        let columns = (capture.structure.units[module].max() ?? 0) * capture.structure.columnsPerUnit[module]
+        let weights = columns * network.configuration.hiddenSize
+        let curvature = (isGreedy ? 4 : 3) * 8 * columns * columns + min(20 * weights, 64 << 20)
+        largest = max(largest, weights + (statistic == .gram ? curvature : 0))
+      }
+    }
+    return network.blockBytes + largest
+  }
+
   /// The modules whose inputs were captured.
   var modules: [Module] { Module.allCases.filter { module in captures.contains { isKept(module, by: $0) } } }
   var calibration: [String] { captures.reduce([]) { merged($0, $1.calibration) } }

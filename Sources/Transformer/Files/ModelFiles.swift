@@ -26,6 +26,13 @@ public struct ModelFiles: Sendable {
 
   public func contains(_ name: String) -> Bool { contents.map { $0[name] != nil } ?? Self.exists(path + "/" + name) }
 
+  /// Bytes of a file, without reading it where it is one; nil when there is none.
+  func size(of name: String) -> Int? {
+    if let contents { return (try? contents[name]?())?.count }
+    var status = stat()
+    return stat(path + "/" + name, &status) == 0 ? Int(status.st_size) : nil
+  }
+
   public func bytes(_ name: String) throws -> [UInt8] {
     if let contents {
       guard let make = contents[name] else { throw CheckpointError.missing(file: name, folder: path) }

@@ -31,5 +31,6 @@ extension LanguageModel {
     }
     // Only what is used is looked at: a whole table can be gigabytes.
     if !target.isFinite { try checkpoint.requireFinite(tensor) }
+    try checkpoint.release(tensor)
   }
 }

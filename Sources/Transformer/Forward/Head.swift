@@ -23,6 +23,7 @@ struct Head {
     self.model = model
     norm = try model.norm(model.layout.finalNorm)
     try model.checkpoint.requireFinite(ByteString(model.layout.head))
+    try model.checkpoint.release(ByteString(model.layout.head))
     if keepsWeights { kept = try tiles.map { map(of: try weights($0).copy()) } }
   }
 
@@ -47,6 +48,7 @@ struct Head {
         ByteString(model.layout.head), words, columns: d,
         into: UnsafeMutableBufferPointer(start: start, count: words.count * d))
     }
+    try model.checkpoint.release(ByteString(model.layout.head))
     return weights
   }
 

@@ -69,9 +69,6 @@ public struct LanguageModel: Sendable {
   /// The tensors that the model is made of; a folder may hold others.
   public var tensorNames: [ByteString] { layout.slots.map { ByteString($0.name) } }
 
-  /// Bytes of a whole block's weights in memory, on the average.
-  public var blockBytes: Int { precision.bytesPerWeight * configuration.blockParameters / max(1, layers) }
-
   /// Parameters that are left, compensation biases not counted.
   public var blockParameters: Int { configuration.blockParameters - pruning.removedParameters(configuration) }
 

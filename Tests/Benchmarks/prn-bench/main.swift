@@ -9,7 +9,23 @@
 //     oneshot FILE D N REMOVED        f64 W (D x N) then Gram (N x N)
 //     greedy FILE D N REMOVED
 //     networks FILE ROWS COLUMNS K    f32 signals
+//
+// `prn-bench model SHAPE BLOCKS FOLDER DONOR` writes a checkpoint of random weights instead: 7b, 70b or small, with the
+// tokenizer of the folder DONOR.
+import Foundation
+import MadeUpModels
 import Numerics
 import Ops
 
-Benchmarks.serve()
+let words = CommandLine.arguments.dropFirst()
+if words.first == "model" {
+  let given = Array(words.dropFirst())
+  guard given.count == 4, let shape = MadeUpModel.shapes[given[0]], let blocks = Int(given[1]), blocks > 0 else {
+    print("prn-bench model \(MadeUpModel.shapes.keys.sorted().joined(separator: "|")) BLOCKS FOLDER DONOR")
+    exit(2)
+  }
+  try FileManager.default.createDirectory(atPath: given[2], withIntermediateDirectories: true)
+  try shape.write(blocks: blocks, tokenizerOf: given[3], to: given[2])
+} else {
+  Benchmarks.serve()
+}

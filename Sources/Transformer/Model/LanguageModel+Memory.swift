@@ -1,0 +1,87 @@
+import Numerics
+
+// How much memory work on a model takes, for what says beforehand whether there is enough. Each number is what the code it
+// names allocates at its peak; files that are mapped count as long as their pages are not given back.
+extension LanguageModel {
+  /// `loadBlock`: the largest block's weights, with the stored tensor that is being read, and a module's weights once more
+  /// where some of its units are taken out.
+  public var blockBytes: Int {
+    (0..<layers).map { layer in
+      let weights = configuration.linearParameters(layer: layer) * precision.bytesPerWeight
+      let tensors = layout.slots.filter { $0.place?.layer == layer }.map { storedBytes($0.name) }
+      let modules = Module.allCases.map { module in
+        let left = leftUnits(module, layer: layer).count
+        let isWhole = left == configuration.units(module, layer: layer)
+        return isWhole ? 0 : left * configuration.parametersPerUnit(module) * precision.bytesPerWeight
+      }
+      return weights + (tensors.max() ?? 0) + (modules.max() ?? 0)
+    }.max() ?? 0
+  }
+
+  /// The numbers that `BlockPass` keeps of one token: behind the norm, and on both sides of each mix.
+  private var numbersPerToken: Int {
+    let widest = (0..<layers).map { layer in
+      configuration.roles.reduce(0) {
+        $0 + configuration.size($1 == $1.module.output ? $1.columns : $1.rows, layer: layer)
+      }
+    }
+    return configuration.hiddenSize + (widest.max() ?? 0)
+  }
+
+  /// Tokens of a batch of sequences of at most `longest` tokens.
+  private func batch(_ tokens: Int, _ longest: Int) -> Int { min(tokens, max(1024, longest)) }
+
+  private func scoreBytes(_ longest: Int) -> Int { 4 * Parallel.threads * Attention.queryTile * longest }
+
+  /// `Walk`, its block included: hidden states of all tokens, and what one batch needs on its way through a block.
+  /// - Parameter longest: tokens of the longest sequence.
+  public func walkBytes(tokens: Int, longest: Int) -> Int {
+    statesBytes(tokens) + 4 * batch(tokens, longest) * numbersPerToken + scoreBytes(longest) + blockBytes
+  }
+
+  /// The residual stream of so many tokens.
+  public func statesBytes(_ tokens: Int) -> Int { 4 * tokens * configuration.hiddenSize }
+
+  /// `Head.losses`: a tile of the head's weights, its logits, and the normalised states of one reading.
+  public func headBytes(tokens: Int) -> Int {
+    let (words, d) = (min(Head.vocabularyTile, configuration.vocabularySize), configuration.hiddenSize)
+    let tile = words * d * precision.bytesPerWeight + 4 * min(Head.tokenTile, tokens) * words
+    return max(
+      storedBytes(layout.head),
+      tile + 4 * min(Head.tokensPerReading, tokens) * d
+        + storedBytes(layout.head) * words / max(1, configuration.vocabularySize))
+  }
+
+  /// `weights(staying:)`: the head and the blocks where they stay, else what reading them takes.
+  /// - Parameter tokens: how many pass the head together.
+  public func stayingBytes(_ memory: Int, tokens: Int) -> Int {
+    let head = configuration.vocabularySize * configuration.hiddenSize * precision.bytesPerWeight
+    let keepsHead = head <= memory / 2
+    let blocks = blockParameters * precision.bytesPerWeight
+    let keepsBlocks = blocks <= memory - (keepsHead ? head : 0)
+    return (keepsHead ? head : 0) + headBytes(tokens: tokens) + (keepsBlocks ? blocks : blockBytes)
+  }
+
+  /// `gradients`: the weights that stay, the inputs of all blocks and, of one or of all of them, what a batch leaves.
+  /// - Parameter memory: as there.
+  public func gradientBytes(tokens: Int, longest: Int, memory: Int) -> Int {
+    let tokens = batch(tokens, longest)
+    let trace = 4 * tokens * numbersPerToken
+    // The derivatives of both sides of a mix, one module after the other, and the stream on its way.
+    return stayingBytes(memory, tokens: tokens) + (trace * layers <= memory ? trace * layers : trace) + trace / 2
+      + (layers + 4) * statesBytes(tokens) + 2 * scoreBytes(longest)
+  }
+
+  /// The largest tensor as it is stored.
+  public var largestStoredBytes: Int { layout.slots.map { storedBytes($0.name) }.max() ?? 0 }
+
+  /// A tokenizer that is being read, from the size of its file.
+  public var tokenizerBytes: Int {
+    let sizes = ["tokenizer.json", "tokenizer.model", "vocab.json"].compactMap { checkpoint.files.size(of: $0) }
+    return 24 * (sizes.max() ?? 0)
+  }
+
+  private func storedBytes(_ name: String) -> Int {
+    (try? checkpoint.info(ByteString(name)))?.byteRange.count ?? 0
+  }
+}

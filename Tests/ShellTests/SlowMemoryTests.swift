@@ -1,0 +1,57 @@
+import Foundation
+import Kernel
+import MadeUpModels
+import Testing
+
+/// Estimates against what was resident, on a model whose matrices outweigh the program.
+@Suite(.serialized) struct SlowMemoryTests {
+  private struct Step {
+    let op: String
+    let estimate: Double
+    let peak: Double
+  }
+
+  /// Runs a script on a made-up model.
+  private func steps(_ text: String) throws -> [Step] {
+    let folder = try Program.temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileManager.default.createDirectory(atPath: folder + "/model", withIntermediateDirectories: false)
+    let shape = try #require(MadeUpModel.shapes["small"])
+    try shape.write(blocks: 2, tokenizerOf: Program.root + "/data/tiny-llama", to: folder + "/model")
+    try text.write(toFile: folder + "/f.prn", atomically: true, encoding: .utf8)
+    let result = try Program.run(["run", "f.prn", "-q", "--threads", "2"], in: folder)
+    #expect(result.status == 0, "\(result)")
+    let journal = folder + "/.prn/journal"
+    let lines = try FileManager.default.contentsOfDirectory(atPath: journal).flatMap {
+      try String(contentsOfFile: journal + "/" + $0, encoding: .utf8).split(separator: "\n")
+    }
+    return lines.compactMap { try? JSONValue(parsing: String($0)) }.compactMap { line in
+      guard line["event"] == "step", line["status"] == "finished", let op = line["op"]?.stringValue,
+        let estimate = line["estimate"]?.doubleValue, let peak = line["memory"]?.doubleValue, peak > 0
+      else { return nil }
+      return Step(op: op, estimate: estimate, peak: peak)
+    }
+  }
+
+  @Test func noStepTakesMoreThanItsEstimateNorMuchLess() throws {
+    let data = Program.root + "/data"
+    let steps = try steps(
+      """
+      m    = load ./model
+      cal  = text \(data)/calibration.txt model=m samples=12 length=512
+      held = text \(data)/test.txt model=m samples=12 length=512
+      eval m held
+      acts = capture m cal sites=attn.heads,ffn.act keep=moments
+      eval (prune m (mask (flap acts) rate=20%) comp=bias acts=acts) held
+      once = obc (capture m cal sites=attn.heads,ffn.act keep=moments,gram)
+      cl   = kmeans (capture m cal sites=ffn.in keep=stream) k=7 pca=64 restarts=1
+      S    = taylor m cal by=cl
+      nets = canica (capture m cal sites=ffn.gate,ffn.up keep=stream) components=16 per_run=2 iterations=5
+      """)
+    #expect(Set(steps.map(\.op)).isSuperset(of: ["load", "text", "eval", "flap", "obc", "kmeans", "taylor", "canica"]))
+    for step in steps {
+      let ratio = step.estimate / step.peak
+      #expect(ratio >= 1 && ratio <= 1.2, "\(step.op): \(step.estimate / 1e6) MB for \(step.peak / 1e6) MB")
+    }
+  }
+}
