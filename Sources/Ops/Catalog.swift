@@ -5,7 +5,8 @@ public let catalog = Catalog(
   [
     Load.self, Text.self, Capture.self, KMeans.self, Kinds.self, Taylor.self, Assign.self, CanICA.self, Autoencode.self,
     Match.self,
-    Describe.self, Preserve.self, Lesion.self, Connect.self, MakeCards.self, Flap.self, OBC.self, Score.self, Ablate.self,
+    Describe.self, Preserve.self, Lesion.self, Connect.self, MakeCards.self, Flap.self, OBC.self, Score.self,
+    Ablate.self,
     Saliency.self, Allocate.self, MakeMask.self, Combine.self, Prune.self, Cascade.self, LowRank.self, Slice.self,
     Eval.self, Generate.self,
     Measure.self,
