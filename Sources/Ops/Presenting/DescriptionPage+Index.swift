@@ -40,8 +40,9 @@ extension DescriptionPage {
 
   private static func verdicts(_ cards: Cards) -> String {
     guard cards.rows.contains(where: { $0.verdict != nil }) else { return "" }
-    return " A lesion confirms \(cards.count(.confirmed)) of them and contradicts \(cards.count(.contradicted)); "
-      + "\(cards.both) are both better than random sets and confirmed."
+    let (confirmed, contradicted) = (cards.count(.confirmed), cards.count(.contradicted))
+    return " Lesions confirm the events of \(confirmed) and contradict those of \(contradicted); "
+      + "better than random sets and confirmed: \(cards.both)."
   }
 
   private static func lesionCells(_ row: Cards.Row?) -> String {
