@@ -81,14 +81,16 @@ final class StepRunner: StepObserver {
     return try step.bound.op.estimate(within: session.store.memoryLimit)
   }
 
+  /// Buffers of libraries, and of the file that is written.
+  private static let workingRoom = 8 << 20
+
   /// What running will need now that the inputs are there. Memory is that of the whole process: what it holds already,
-  /// what the op says, a sixteenth of that for what is rounded up, and what the allocator keeps of smaller matrices that
-  /// were freed, or the buffers of libraries and of the file that is written.
+  /// and what the op says, with a sixteenth more for what is rounded up.
   private func wholeEstimate() throws -> Resources {
     var estimate = try step.bound.op.estimate(within: session.store.memoryLimit)
     ProcessMemory.release()
-    let room = max(8 << 20, min(estimate.memory / 3, 24 << 20))
-    estimate.memory = [estimate.memory / 16, ProcessMemory.resident, room].reduce(estimate.memory, sum)
+    estimate.memory = [estimate.memory / 16, ProcessMemory.resident, StepRunner.workingRoom].reduce(
+      estimate.memory, sum)
     return estimate
   }
 

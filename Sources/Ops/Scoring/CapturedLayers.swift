@@ -24,8 +24,7 @@ struct CapturedLayers {
   }
 
   /// What scoring takes at most: a block and sums over its columns; of a Gram matrix itself, its factor and its inverse,
-  /// of which greedy removal changes a copy. The weights in double come later, when the factor is gone, and only what the
-  /// allocator keeps of small ones counts.
+  /// of which greedy removal changes a copy. The weights in double come later, when the factor is gone.
   static func bytes(of captures: [Activations], takes statistic: Statistic, isGreedy: Bool = false) throws -> Int {
     guard let network = try captures.first?.loadModel().network else { return 0 }
     var largest = 0
@@ -33,7 +32,7 @@ struct CapturedLayers {
       for module in Module.allCases where capture.sites(keeping: [statistic]).contains(module.site) {
         let columns = (capture.structure.units[module].max() ?? 0) * capture.structure.columnsPerUnit[module]
         let weights = columns * network.configuration.hiddenSize
-        let curvature = (isGreedy ? 4 : 3) * 8 * columns * columns + min(20 * weights, 64 << 20)
+        let curvature = (isGreedy ? 4 : 3) * 8 * columns * columns
         largest = max(largest, weights + (statistic == .gram ? curvature : 0))
       }
     }
