@@ -17,8 +17,8 @@ PYTHON ?= python3
 PRN = .build/release/prn
 DEMO = .build/demo
 DOWNLOADS = data/downloads
-# Tests that press keys and send signals run by themselves, when nothing else keeps the processor busy.
-TIMED = InteractiveTests|StoppingTests
+# Tests that press keys, send signals and watch memory run by themselves, when nothing else keeps the machine busy.
+ALONE = InteractiveTests|StoppingTests|SlowMemoryTests
 
 # Runs tests; shows what passes and fails, and at the end once more what failed.
 define tests
@@ -46,13 +46,13 @@ demo: toolchain deps
 
 test: toolchain deps
 	$(SWIFT) build --build-tests
-	$(call tests,--skip '$(TIMED)')
-	$(call tests,--filter '$(TIMED)')
+	$(call tests,--skip '$(ALONE)')
+	$(call tests,--filter '$(ALONE)')
 
 check: toolchain deps
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 	$(SWIFT) build --build-tests
-	$(call tests,--skip 'ScriptTests|NotebookTests|$(TIMED)|Slow')
+	$(call tests,--skip 'ScriptTests|NotebookTests|$(ALONE)|Slow')
 
 # A real language model with nothing but Python at hand; made once.
 smollm2:
