@@ -43,9 +43,11 @@ struct Describe: Op {
   var events = Ratio(0.05)
   @Param("most conditions of a description", in: .atLeast(1)) var rules = 6
   @Param("places shown of the strongest, and of each quarter of the rest", in: .atLeast(0)) var contexts = 8
-  @Param("random sets of each network", in: .atLeast(1)) var nulls = 16
+  @Param("random sets of each network", in: .between(1, 9999)) var nulls = 16
   @Param("how active a network is at a token") var course = Course.regression
-  @Param("events at which a set is also taken out, to see how much of that its words tell; 0: none", in: .atLeast(0))
+  @Param(
+    "events at which a set is also taken out, to see how much of that its words tell; 0: none",
+    in: .between(0, 65_536))
   var checks = 512
   @Param("seed of random sets, shifts and samples", in: .atLeast(0)) var seed = 0
 
