@@ -8,7 +8,7 @@ struct Allocate: Op {
   static let name = "allocate"
   static let summary = "Decide how much each block loses: complex blocks lose less."
   static let reference: String? =
-    "FANG eq. 8; OWL (Yin et al. 2024) for how=owl; MoDeGPT (Lin et al. 2025) for how=softmax"
+    "FANG eq. 8; OWL (Yin et al. 2024) for how=owl; MoDeGPT (Lin et al. 2025) for how=softmax; SVD-LLM V2 (Wang et al. 2025) for how=truncation"
   static let revision = 2
   static let example = """
     m = load ./data/tiny-llama
@@ -17,8 +17,8 @@ struct Allocate: Op {
     al = allocate ctx rate=30% how=clip
     """
 
-  @Input("a capture of block.in and block.out, or the affinity for how=taylor") var evidence:
-    Either<Activations, Affinity>
+  @Input("a capture of block.in and block.out, of what maps read for how=truncation, or the affinity for how=taylor")
+  var evidence: Either<Activations, Affinity>
   @Param("share of the blocks' parameters to remove on average", in: .from(0.0, below: 1.0)) var rate: Ratio
   @Param("how complexity becomes a rate per block") var how = AllocationRule.clip
   @Param(
@@ -28,7 +28,9 @@ struct Allocate: Op {
   @Param(
     "with how=softmax: the difference of block influence that matters; 0.1 when not given", in: .ifGiven(.above(0)))
   var temperature: Double? = nil
-  @Param("with how=softmax: the most a block may lose; 80% when not given", in: .ifGiven(.from(0.0, below: 1.0)))
+  @Param(
+    "with how=softmax or truncation: the most a block may lose; 80% or 90% when not given",
+    in: .ifGiven(.from(0.0, below: 1.0)))
   var cap: Ratio? = nil
 
   init() {}
@@ -45,8 +47,17 @@ struct Allocate: Op {
         "how=\(how.rawValue) allocates by functional complexity", hint: "give a capture of block.in and block.out",
         argument: "evidence", kind: .usage)
     }
-    for (name, isGiven) in [("temperature", temperature != nil), ("cap", cap != nil)] where isGiven && how != .softmax {
-      throw Diagnostic("\(name)= belongs to how=softmax", argument: name, kind: .usage)
+    if temperature != nil, how != .softmax {
+      throw Diagnostic("temperature= belongs to how=softmax", argument: "temperature", kind: .usage)
+    }
+    if cap != nil, how != .softmax, how != .truncation {
+      throw Diagnostic("cap= belongs to how=softmax and how=truncation", argument: "cap", kind: .usage)
+    }
+    if how == .truncation {
+      if groups != nil { throw Diagnostic("groups= is of neurons", argument: "groups", kind: .usage) }
+      try $evidence.require(
+        keep: [.gram], sites: TruncationLosses.sites, grouped: false, by: "how=truncation", argument: "evidence")
+      return NoFacts()
     }
     try $evidence.require(keep: Statistic.something, sites: .ends, by: "how=\(how.rawValue)", argument: "evidence")
     return NoFacts()
@@ -57,6 +68,7 @@ struct Allocate: Op {
     let complexity: [Double]
     let calibration: [String]
     switch evidence {
+    case .first(let capture) where how == .truncation: return try ratesOfMaps(capture, context)
     case .first(let capture):
       structure = capture.structure
       complexity = try functionalComplexity(capture)
@@ -75,6 +87,35 @@ struct Allocate: Op {
     return Rates(
       structure: structure, rate: found.rates, complexity: complexity, target: rate.value, how: how.rawValue,
       calibration: calibration)
+  }
+
+  /// Each kind of map by itself, by what it loses in each block.
+  private func ratesOfMaps(_ capture: Activations, _ context: any RunContext) throws -> Rates {
+    let model = try capture.loadModel()
+    try model.requireSingleMaps(by: "how=truncation", argument: "evidence")
+    try model.requireWholeStream(by: "how=truncation", argument: "evidence")
+    let losses = try TruncationLosses(model: model, acts: capture, rate: rate.value, context: context).losses()
+    let layers = capture.structure.layers
+    func parameters(_ role: LinearRole, _ layer: Int) -> Int {
+      model.configuration.keptParameters(of: role, model.pruning, layer: layer)
+    }
+    var rates: [LinearRole: [Double]] = [:]
+    for (role, losses) in losses {
+      rates[role] = try allocate(
+        how, complexity: losses, parameters: (0..<layers).map { parameters(role, $0) }, sp: rate.value,
+        caps: Array(repeating: cap?.value ?? 0.9, count: layers)
+      ).rates
+    }
+    let roles = model.configuration.roles
+    let mean = (0..<layers).map { layer in
+      let all = roles.reduce(0) { $0 + parameters($1, layer) }
+      let gone = roles.reduce(0.0) { $0 + Double(parameters($1, layer)) * (rates[$1]?[layer] ?? 0) }
+      return all > 0 ? gone / Double(all) : 0
+    }
+    return Rates(
+      structure: capture.structure, rate: mean, roles: rates,
+      complexity: (0..<layers).map { layer in roles.reduce(0) { $0 + (losses[$1]?[layer] ?? 0) } }, target: rate.value,
+      how: how.rawValue, calibration: capture.calibration)
   }
 
   private func functionalComplexity(_ capture: Activations) throws -> [Double] {

@@ -74,7 +74,7 @@ struct LowRank: Op {
 
   @Input("the model") var model: Model
   @Input("Gram matrices of what the maps read", named: true) var acts: Activations?
-  @Input("a rate for each block, from allocate", named: true) var rates: Rates?
+  @Input("a rate for each block, or each map of it, from allocate", named: true) var rates: Rates?
   @Param(
     "share of each map's parameters to remove; 0 leaves the maps as they are", in: .ifGiven(.from(0.0, below: 1.0)))
   var rate: Ratio? = nil
@@ -129,7 +129,9 @@ struct LowRank: Op {
     let structure = Structure(model.network, model: content)
     let factoring = Factoring(
       model: model, acts: acts, structure: structure, isWhitened: how == .whiten,
-      rates: rates?.rate ?? Array(repeating: rate?.value ?? 0, count: structure.layers),
+      rate: { role, layer in
+        rates.map { ($0.roles[role] ?? $0.rate)[layer] } ?? rate?.value ?? 0
+      },
       roles: roles.filter { model.configuration.roles.contains($0) }, context: context)
     let pruning = try update == .stream ? factoring.updated() : factoring.factored()
     return Model(

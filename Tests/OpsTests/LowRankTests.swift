@@ -117,6 +117,42 @@ private let start = """
     #expect(two.count == one.count && zip(two, one).allSatisfy { abs($0 - $1) < 1e-3 * size })
   }
 
+  /// SVD-LLM V2: every kind of map loses the rate on average, more of it where its loss is small; a loss below e counts as e.
+  @Test func ratesPerMapFollowTheLosses() throws {
+    let W = random(6, 9, "W")
+    let X = random(9, 50, "X")
+    for (W, X) in [(W, X), (W.T.copy(), random(6, 50, "Y"))] {
+      let (_, s, _) = try svd(W * X)
+      let found = try truncationLoss(W, gram: X * X.T, rank: 2)
+      let tail: Double = s[2...].reduce(0) { $0 + $1 * $1 }
+      #expect(abs(found - tail.squareRoot()) < 1e-8)
+    }
+    let some = try allocate(
+      .truncation, complexity: [1, 100, 10_000], parameters: [5, 5, 5], sp: 0.2, caps: [0.9, 0.9, 0.9])
+    // 1 / ln e, 1 / ln 100, 1 / ln 10,000
+    let w = [1, 0.21714724095162588, 0.10857362047581294]
+    let total: Double = w.reduce(0, +)
+    for (rate, weight) in zip(some.rates, w) {
+      let expected: Double = 0.6 * weight / total
+      #expect(abs(rate - expected) < 1e-12)
+    }
+
+    let text = start + "r = allocate g rate=30% how=truncation\np = lowrank m acts=g rates=r"
+    let rates: Rates = try bench.value("r", text)
+    #expect(rates.roles.count == 7)
+    for (role, values) in rates.roles {
+      let mean: Double = values.reduce(0, +) / 6
+      #expect(abs(mean - 0.3) < 1e-9, "\(role)")
+      #expect(Set(values).count > 1)
+    }
+    let model: Model = try bench.value("p", text)
+    #expect(model.removedShare >= 0.3 && model.removedShare < 0.32)
+    let up = try #require(model.pruning.blocks[3].ffn.factors[.up])
+    let gone = try #require(rates.roles[.up])[3]
+    let rank = try rankKeeping(1 - gone, rows: 384, columns: 128)
+    #expect(up.rank == rank)
+  }
+
   @Test func whiteningIsBetterThanPlain() throws {
     let text =
       start + """
@@ -132,6 +168,8 @@ private let start = """
   }
 
   @Test(arguments: [
+    ("allocate (capture m cal sites=ffn.act keep=gram) rate=20% how=truncation", "evidence"),
+    ("allocate g rate=20% how=truncation temperature=1", "temperature"),
     ("lowrank m acts=g", nil), ("lowrank m rate=20%", "how"), ("lowrank m acts=g rate=20% how=plain", "acts"),
     ("lowrank m acts=g rate=99.9%", "rate"), ("lowrank m acts=g rate=20% linears=q,q", "linears"),
     ("lowrank m acts=(capture m cal sites=ffn.act keep=gram) rate=20%", "acts"),

@@ -9,8 +9,8 @@ struct Factoring {
   let structure: Structure
   /// Whether factors are the best for the captured inputs, and not for the weights alone.
   let isWhitened: Bool
-  /// Share of the parameters that goes, one for each block.
-  let rates: [Double]
+  /// Share of a map's parameters that goes in a block.
+  let rate: (LinearRole, Int) -> Double
   let roles: [LinearRole]
   let context: any RunContext
 
@@ -58,12 +58,11 @@ struct Factoring {
 
   private func factors(of block: Block) throws -> BlockPruning {
     var pruning = BlockPruning.keepingAll(network.configuration, layer: block.layer)
-    guard rates[block.layer] > 0 else { return pruning }
-    for role in roles where !block[role].units.isEmpty {
+    for role in roles where !block[role].units.isEmpty && rate(role, block.layer) > 0 {
       try context.checkCancelled()
       let W = Matrix<Double>(block[role].weight(role))
       let found = try at("\(role.rawValue) of block \(block.layer)") {
-        let k = try rankKeeping(1 - rates[block.layer], rows: W.rows, columns: W.columns)
+        let k = try rankKeeping(1 - rate(role, block.layer), rows: W.rows, columns: W.columns)
         if let acts, isWhitened, acts.tokens < k { throw LowRankError.tooFewTokens(acts.tokens, rank: k) }
         return try lowRankFactors(W, gram: gram(role, block), rank: k)
       }

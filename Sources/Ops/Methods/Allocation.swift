@@ -14,6 +14,8 @@ package enum AllocationRule: String, Sendable, CaseIterable {
   case uniform
   /// MoDeGPT's: in proportion to softmax(−FC/ε), what exceeds a cap going to the others in the same proportion.
   case softmax
+  /// SVD-LLM V2's: in proportion to 1 / ln L, L what a map of the block loses at a uniform rate, and a cap likewise.
+  case truncation
   /// As `clip`, with a Taylor score per block in place of functional complexity.
   case taylor
 
@@ -24,6 +26,8 @@ package enum AllocationRule: String, Sendable, CaseIterable {
     case .minmax: "complexity scaled to half and one and a half of the rate; the mean moves"
     case .uniform: "every block the same"
     case .softmax: "in proportion to softmax(-complexity / softness), with a cap (MoDeGPT)"
+    case .truncation:
+      "each kind of map by itself, in proportion to 1 / ln(what it loses as two factors), with a cap (SVD-LLM V2)"
     case .taylor: "as clip, by the block's output sensitivity"
     }
   }
@@ -58,7 +62,8 @@ package enum AllocationError: Error, Equatable, CustomStringConvertible {
 /// Rates per block with mean `sp`, decreasing in complexity.
 ///
 /// - Parameters:
-///   - complexity: FC_l of eq. 8 for `clip`, `owl`, `minmax` and `softmax`; a Taylor score per block for `taylor`.
+///   - complexity: FC_l of eq. 8 for `clip`, `owl`, `minmax` and `softmax`; a Taylor score per block for `taylor`;
+///     for `truncation` the loss of one kind of map in each block.
 ///   - parameters: P_l, linear parameters of each block.
 ///   - sp: the rate to meet on average, weighted by P.
 ///   - caps: the largest rate each block can bear; empty for none.
@@ -87,6 +92,8 @@ package func allocate(
   case (.softmax, .some):
     let least = FC.min() ?? 0
     s = try proportional(FC.map { exp((least - $0) / temperature) }, upTo: cap, P, mean: sp)
+  case (.truncation, .some):
+    s = try proportional(FC.map { 1 / log(max($0, exp(1))) }, upTo: cap, P, mean: sp)
   case (.minmax, let u?):
     s = zip(u, cap).map { min(sp * (0.5 + $0), $1) }
   }

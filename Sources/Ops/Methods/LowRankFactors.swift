@@ -62,6 +62,20 @@ package func lowRankFactors(
   return (B, A)
 }
 
+/// ‖(W − B A) X‖ for the best factors of rank k, H = X Xᵀ: √ Σ_{i>k} σ_i².
+package func truncationLoss(
+  _ W: Matrix<Double>, gram H: Matrix<Double>, rank k: Int
+) throws(DecompositionFailure) -> Double {
+  let squares: [Double]
+  if W.rows <= W.columns {
+    squares = try symmetricEigen(W * H * W.T).values
+  } else {
+    let WS = W * (try squareRoot(H))
+    squares = try symmetricEigen(WS.T * WS).values
+  }
+  return squares.sorted(by: >).dropFirst(k).reduce(0) { $0 + max($1, 0) }.squareRoot()
+}
+
 /// H^½, symmetric; what rounding made negative counts as zero.
 private func squareRoot(_ H: Matrix<Double>) throws(DecompositionFailure) -> Matrix<Double> {
   let (values, E) = try symmetricEigen(H)

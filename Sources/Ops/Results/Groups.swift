@@ -1,5 +1,6 @@
 import Kernel
 import Numerics
+import Transformer
 
 /// How much each neuron matters to each token cluster: S of FANG, eq. 5.
 public struct Affinity: Artifact, InputValue {
@@ -179,6 +180,8 @@ public struct Rates: Artifact, InputValue {
   public let structure: Structure
   /// Share of the linear parameters of each block that goes.
   public let rate: [Double]
+  /// The same for each kind of linear map, where those differ.
+  public let roles: [LinearRole: [Double]]
   /// What the rates were derived from: functional complexity, outliers or sensitivity of each block.
   public let complexity: [Double]
   public let target: Double
@@ -197,8 +200,10 @@ public struct Rates: Artifact, InputValue {
   public func field(_ name: String) -> Literal? { name == "rate" ? .ratio(mean) : nil }
 
   public init(
-    structure: Structure, rate: [Double], complexity: [Double], target: Double, how: String, calibration: [String]
+    structure: Structure, rate: [Double], roles: [LinearRole: [Double]] = [:], complexity: [Double], target: Double,
+    how: String, calibration: [String]
   ) {
+    self.roles = roles
     self.structure = structure
     self.rate = rate
     self.complexity = complexity
@@ -210,6 +215,10 @@ public struct Rates: Artifact, InputValue {
   public func write(to writer: any ArtifactWriter) throws {
     try structure.write(to: writer)
     try writer.vector("rate", rate, axis: "layer", meaning: "share of the block's linear parameters removed")
+    for role in LinearRole.allCases {
+      guard let rates = roles[role] else { continue }
+      try writer.vector("role/\(role.rawValue)", rates, axis: "layer", meaning: "share of the map's parameters removed")
+    }
     try writer.vector("complexity", complexity, axis: "layer", meaning: "what the rates were derived from")
     try writer.attribute("target", .number(target))
     try writer.attribute("how", .string(how))
@@ -220,6 +229,11 @@ public struct Rates: Artifact, InputValue {
   public init(from reader: any ArtifactReader) throws {
     structure = try Structure(from: reader)
     rate = try reader.array("rate", as: Double.self)
+    var roles: [LinearRole: [Double]] = [:]
+    for role in LinearRole.allCases where reader.has("role/\(role.rawValue)") {
+      roles[role] = try reader.array("role/\(role.rawValue)", as: Double.self)
+    }
+    self.roles = roles
     complexity = try reader.array("complexity", as: Double.self)
     target = try reader.attribute("target").doubleValue ?? 0
     how = try reader.attribute("how").stringValue ?? ""

@@ -66,6 +66,15 @@ extension BranchPruning {
   }
 }
 
+extension Configuration {
+  /// Weights of one linear map that are left of it in a block whose stream is whole.
+  public func keptParameters(of role: LinearRole, _ pruning: Pruning, layer: Int) -> Int {
+    let whole = size(role.rows, layer: layer) * size(role.columns, layer: layer)
+    guard let branch = pruning[layer]?[role.module] else { return whole }
+    return whole - branch.removedParameters(of: role, self, StreamWidths(self))
+  }
+}
+
 /// What is taken out of one block.
 public typealias BlockPruning = PerModule<BranchPruning>
 
