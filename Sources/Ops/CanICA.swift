@@ -130,11 +130,12 @@ struct CanICA: Op {
       keep == .maps ? 4 * components * (runs.count * signals + parts * corpus.tokens.count) : 0
     }
     let kept = isTogether ? maps(all, signals.count) : maps(widest, 1)
-    // At the peak: the run's signals as captured and as they are shown and scaled, the products of its tokens or of its
-    // signals with their eigenvectors, the reduced signals as found, whitened, in tiles and as maps; and the maps that are
-    // not yet published.
+    // At the peak: the run's signals, those of a batch as they are shown and copied, the products of the run's tokens or
+    // of its signals with their eigenvectors, the reduced signals as found, whitened, in tiles and as maps; and the maps
+    // that are not yet published.
     let side = min(longest, widest)
-    let peak = 3 * 4 * longest * widest + 3 * 8 * side * side + 5 * 8 * components * widest + kept
+    let batch = min(longest, max(1024, corpus.sequences.longest))
+    let peak = 4 * (longest + batch) * widest + 3 * 8 * side * side + 5 * 8 * components * widest + kept
     return Resources(memory: walk + peak, disk: maps(all, signals.count))
   }
 

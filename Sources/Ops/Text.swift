@@ -80,7 +80,7 @@ struct Text: Op {
   func estimate(within limit: Int) throws -> Resources {
     let sizes = path.map { (try? FileManager.default.attributesOfItem(atPath: $0.path)[.size] as? Int) ?? 0 }
     let bytes = sizes.reduce(0, +)
-    let reading = 6 * bytes + model.network.tokenizerBytes
+    let reading = 12 * bytes + model.network.tokenizerBytes
     guard let samples else { return Resources(memory: reading) }
     let (tokens, isTooMany) = samples.multipliedReportingOverflow(by: min(window, bytes))
     return Resources(memory: isTooMany || tokens > Int.max / 64 ? Int.max : 16 * tokens + reading)
