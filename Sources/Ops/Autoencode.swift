@@ -48,7 +48,8 @@ struct Autoencode: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    let configuration = try activations.loadModel().configuration
+    let network = try activations.loadModel().network
+    let configuration = network.configuration
     let corpus = try activations.loadCorpus()
     let source = NetworkSource(activations: activations)
     let runs = source.runs(corpus, perRun: perRun)
@@ -63,8 +64,7 @@ struct Autoencode: Op {
     func maps(_ signals: Int, _ layers: Int) -> Int {
       keep == .maps ? 4 * components * (runs.count * signals + layers * corpus.tokens.count) : 0
     }
-    let states =
-      4 * corpus.tokens.count * configuration.hiddenSize + 4 * (activations.structure.blockParameters.max() ?? 0)
+    let states = network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest)
     let search = 3 * 8 * side * side + 2 * 8 * directions * widest
     let code = 4 * longest * (3 * directions + 3 * components) + 16 * directions * (components + DeepCode<Float>.hidden)
     return Resources(

@@ -37,8 +37,10 @@ struct Preserve: Op {
   func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
     let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
+    // Both models walk, and what each shows of a layer is held in both.
+    let (network, tokens) = (model.network, text.tokens.count)
     return Resources(
-      memory: 4 * text.tokens.count * (2 * configuration.hiddenSize + 4 * widest) + 2 * model.network.blockBytes)
+      memory: 2 * network.walkBytes(tokens: tokens, longest: text.sequences.longest) + 4 * tokens * 4 * widest)
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {
