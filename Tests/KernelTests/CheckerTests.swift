@@ -43,6 +43,10 @@ private let prelude = """
       "`kmeans` has no parameter `components` | did you mean `k`?  (clusters, default 7)", "components"
     ),
     (
+      "x = compare dense=s",
+      "`compare` has no parameter `dense` | values are labelled in a list: `compare [dense: …]`", "dense"
+    ),
+    (
       "x = flap activations=acts",
       "the input `activations` of `flap` is given by position | write the value without `activations=`", "activations"
     ),

@@ -227,7 +227,9 @@ struct CallBinder {
       let parameters = signature.parameters.map(\.name)
       let near = suggested(for: name.text, among: parameters).flatMap(signature.parameter)
       throw elaborator.report(
-        .unknownParameter(op: op.text, name: name.text, suggestion: near, isPositional: isPositional), name.range)
+        .unknownParameter(
+          op: op.text, name: name.text, suggestion: near, isPositional: isPositional,
+          takesLabels: signature.positional.contains { $0.isLabelled }), name.range)
     }
     if input.isExternal { return try givePaths(argument.value, to: input) }
     let label = elaborator.plainName(argument.value)

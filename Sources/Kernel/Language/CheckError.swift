@@ -4,7 +4,8 @@ enum CheckError: Explained {
   case notAnOp(String, isVariable: Bool)
   case unknownVariable(String, suggestion: String?, op: String?)
   case opAsVariable(String)
-  case unknownParameter(op: String, name: String, suggestion: ParameterDeclaration?, isPositional: Bool)
+  case unknownParameter(
+    op: String, name: String, suggestion: ParameterDeclaration?, isPositional: Bool, takesLabels: Bool)
   case repeatedArgument(op: String, name: String)
   case missingParameter(op: String, ParameterDeclaration)
   case missingInput(op: String, InputDeclaration)
@@ -72,7 +73,7 @@ enum CheckError: Explained {
     case .opAsVariable(let name):
       return usage(
         "`\(name)` is an op, not a variable", hint: "a call as an argument stands in parentheses: `(\(name) …)`")
-    case .unknownParameter(let op, let name, let suggestion, let isPositional):
+    case .unknownParameter(let op, let name, let suggestion, let isPositional, let takesLabels):
       if isPositional {
         return usage(
           "the input `\(name)` of `\(op)` is given by position", hint: "write the value without `\(name)=`", name)
@@ -81,7 +82,8 @@ enum CheckError: Explained {
         let value = parameter.defaultValue.map { ", default \($0.rendered)" } ?? ""
         return "did you mean `\(parameter.name)`?  (\(parameter.meaning)\(value))"
       }
-      return usage("`\(op)` has no parameter `\(name)`", hint: hint, name)
+      let labels = takesLabels ? "values are labelled in a list: `\(op) [\(name): …]`" : nil
+      return usage("`\(op)` has no parameter `\(name)`", hint: hint ?? labels, name)
     case .repeatedArgument(let op, let name): return usage("`\(name)` of `\(op)` is given twice", name)
     case .missingParameter(let op, let parameter):
       return usage("`\(op)` needs `\(parameter.name)=`, \(parameter.kind)", hint: parameter.meaning)
