@@ -135,6 +135,7 @@ def main(program, options):
     held = held if count == "none" else held[:int(count)]
 
     # ---- the model in single precision as it comes, then in double precision
+    ref.as_it_comes()
     stock = ref.perplexity(ref.load(twin, torch.float32), held)
     table.compare("perplexity, dense (transformers f32)", found.perplexity("dense"), stock, "perplexity", True)
     ref.in_double()

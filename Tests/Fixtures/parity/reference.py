@@ -19,6 +19,16 @@ logging.disable_progress_bar()
 # ------------------------------------------------------------------------------------------------------- the model
 
 
+PARTS = llama.LlamaRMSNorm, glm.GlmRMSNorm, llama.LlamaRotaryEmbedding, glm.GlmRotaryEmbedding
+AS_IT_COMES = [part.forward for part in PARTS]
+
+
+def as_it_comes():
+    """Takes `in_double` back."""
+    for part, forward in zip(PARTS, AS_IT_COMES):
+        part.forward = forward
+
+
 def in_double():
     """transformers computes norms and rotations in single precision whatever the weights are; here all is double."""
 
@@ -33,8 +43,8 @@ def in_double():
         angle = torch.cat([angle, angle], -1)
         return angle.cos(), angle.sin()
 
-    llama.LlamaRMSNorm.forward = glm.GlmRMSNorm.forward = norm
-    llama.LlamaRotaryEmbedding.forward = glm.GlmRotaryEmbedding.forward = rotation
+    for part, forward in zip(PARTS, [norm, norm, rotation, rotation]):
+        part.forward = forward
 
 
 def load(folder, dtype=torch.float64):
