@@ -5,9 +5,10 @@
 
 TASKS is a folder with piqa.jsonl, hellaswag.jsonl and so on, in the fields of the published data sets; WIKITEXT is
 wiki.test.raw. Not given, they are the model and the data beside the project; what is not there is said, and nothing
-compared. For prompts with a start-of-text token and without: the choice of every item, with and without
-normalisation, and each task's accuracy are the same; log-likelihoods agree to 1e-3 nat and perplexities of whole pages
-to 1e-4; greedy texts of 64 tokens after 20 prompts are the same. The versions are those of Tests/requirements.txt.
+compared. For prompts that start as the tokenizer has it, with nothing added, and with BOS in any case: the choice of
+every item, with and without normalisation, and each task's accuracy are the same; log-likelihoods agree to 1e-3 nat and
+perplexities of whole pages to 1e-4; greedy texts of 64 tokens after 20 prompts are the same. The versions are those of
+Tests/requirements.txt.
 """
 
 import argparse
@@ -25,6 +26,8 @@ import torch  # noqa: E402
 
 import peers  # noqa: E402
 
+# How a text starts: prn's `bos=`, and `add_bos_token` of the harness.
+STARTS = {"tokenizer": None, "legacy": False, "always": True}
 NAMES = ["piqa", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa", "boolq"]
 
 
@@ -69,10 +72,11 @@ def measured(model, tasks, bos, shots, length, limit=None, batch=1):
     from lm_eval.models.huggingface import HFLM
 
     lm = HFLM(
-        pretrained=str(model), dtype="float32", device="cpu", batch_size=batch, add_bos_token=bos, max_length=length)
+        pretrained=str(model), dtype="float32", device="cpu", batch_size=batch, add_bos_token=STARTS[bos],
+        max_length=length)
     result = lm_eval.simple_evaluate(
         model=lm, tasks=tasks, num_fewshot=shots, log_samples=True, bootstrap_iters=0, limit=limit)
-    entry = {"bos": "tokenizer" if bos else "legacy", "shots": shots, "length": length, "tasks": {}}
+    entry = {"bos": bos, "shots": shots, "length": length, "tasks": {}}
     for task, samples in result["samples"].items():
         figures = {key.split(",")[0]: value for key, value in result["results"][task].items()
                    if isinstance(value, float)}
@@ -92,7 +96,12 @@ def greedy(model, prompts, bos, count):
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(model)
     network = peers.load(model)
-    return [peers.greedy(network, tokenizer(prompt, add_special_tokens=bos)["input_ids"], count) for prompt in prompts]
+
+    def started(prompt):
+        ids = tokenizer(prompt, add_special_tokens=bos != "legacy")["input_ids"]
+        return ids if bos != "always" or ids[:1] == [tokenizer.bos_token_id] else [tokenizer.bos_token_id] + ids
+
+    return [peers.greedy(network, started(prompt), count) for prompt in prompts]
 
 
 def named(model, folder):
@@ -138,11 +147,10 @@ def compare(arguments):
         model = named(arguments.model, folder)
         prn = peers.Prn(arguments.prn, folder)
         load = f"m = load {model}\n"
-        for bos in (True, False):
-            spelled = "tokenizer" if bos else "legacy"
-            print(f"bos={spelled}", flush=True)
+        for bos in STARTS:
+            print(f"bos={bos}", flush=True)
             started = time.time()
-            prn.run(load + f"r = eval m tasks={asked} limit={arguments.limit} bos={spelled}")
+            prn.run(load + f"r = eval m tasks={asked} limit={arguments.limit} bos={bos}")
             seconds, figures = time.time() - started, prn.figures("r")
             with prn.open("r") as report:
                 length = json.loads(report["protocol"][()])["max_length"]
@@ -165,7 +173,7 @@ def compare(arguments):
                 claim(len(own["gold"]) == len(entry["items"]) and other == 0 and worst < 1e-3 and same,
                       f"{task}: {len(entry['items'])} items, largest difference {worst:.1e} nat, {other} other choices, "
                       f"{' and '.join(accuracies)} {'equal' if same else 'differ'}")
-            prn.run(load + f"t = text {part} model=m join=pages\nw = eval m t bos={spelled} "
+            prn.run(load + f"t = text {part} model=m join=pages\nw = eval m t bos={bos} "
                     "metric=word_perplexity,byte_perplexity")
             with prn.open("w") as report:
                 length = json.loads(report["protocol"][()])["max_length"]
@@ -174,7 +182,7 @@ def compare(arguments):
                 away = abs(value / rolled[metric] - 1)
                 claim(away < 1e-4, f"{metric} {value:.6f} and {rolled[metric]:.6f}, {away:.1e} apart")
             quoted = ", ".join(json.dumps(p, ensure_ascii=False) for p in prompts)
-            prn.run(load + f"g = generate m [{quoted}] tokens=64 bos={spelled}")
+            prn.run(load + f"g = generate m [{quoted}] tokens=64 bos={bos}")
             with prn.open("g") as texts:
                 ids, counts = texts["token/id"][:].tolist(), texts["text/tokens"][:].tolist()
             same = 0

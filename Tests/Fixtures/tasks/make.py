@@ -63,9 +63,9 @@ def main():
         model = pathlib.Path(folder) / "model"
         shutil.copytree(MODEL, model)
         choice = list(COUNTS) + [f"mmlu_{subject}" for subject in SUBJECTS]
-        runs = [measured(model, choice, bos, 0, 512) for bos in (True, False)]
-        runs += [measured(model, [f"mmlu_{s}" for s in SUBJECTS], True, 2, 512)]
-        runs += [measured(model, ["wikitext"], bos, 0, 128) for bos in (True, False)]
+        runs = [measured(model, choice, bos, 0, 512) for bos in ("tokenizer", "legacy")]
+        runs += [measured(model, [f"mmlu_{s}" for s in SUBJECTS], "tokenizer", 2, 512)]
+        runs += [measured(model, ["wikitext"], bos, 0, 128) for bos in ("tokenizer", "legacy")]
     # The prompts once: without a start-of-text token they are the same.
     for run in (runs[1], runs[4]):
         for task in run["tasks"].values():
