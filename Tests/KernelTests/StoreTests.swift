@@ -287,6 +287,30 @@ import Testing
     #expect(diagnostic { _ = try workspace.store() }?.kind == .store)
   }
 
+  /// What was made before or after the layout of its type changed is named, not read as if it were today's.
+  @Test(arguments: [1, 3]) func aValueOfAnotherLayoutIsRefused(_ version: Int) throws {
+    struct Earlier: Artifact {
+      static let type = ArtifactType("grid", version: 1)
+      var summary: String { "" }
+      init() {}
+      init(from reader: any ArtifactReader) throws {}
+      func write(to writer: any ArtifactWriter) throws {}
+    }
+    struct Later: Artifact {
+      static let type = ArtifactType("grid", version: 3)
+      var summary: String { "" }
+      init() {}
+      init(from reader: any ArtifactReader) throws {}
+      func write(to writer: any ArtifactWriter) throws {}
+    }
+    var step = recipe(seed: 0) { _ -> any Artifact in version == 1 ? Earlier() : Later() }
+    step.outputType = version == 1 ? Earlier.self : Later.self
+    let made = try workspace.store().perform(step, observer: StepListener())
+    let problem = diagnostic { _ = try workspace.store().find(made.handle.reference.key)?.handle.load() }
+    #expect(problem?.summary.hasSuffix("holds `grid` in version \(version), and this prn reads version 2") == true)
+    #expect(problem?.hint == (version == 1 ? "run its step again" : nil))
+  }
+
   @Test func axesOfOneNameMayDifferBetweenGroupsOnly() throws {
     struct Clash: Artifact {
       static let type = ArtifactType("clash")

@@ -115,6 +115,11 @@ private let start = """
         t = taylor p cal by=cl
 
         """
+    let sliced: Model = try bench.value("p", text)
+    guard case .lines(let plot) = try sliced.figure(PlotRequest(name: "p")).content else {
+      return #expect(Bool(false), "no lines")
+    }
+    #expect(plot.series.last?.name == "directions" && plot.series.last?.y.allSatisfy { $0 == 96.0 / 128 } == true)
     func perplexity(_ name: String) throws -> Double {
       let report: Report = try bench.value(name, text)
       return report.measurements[0].value

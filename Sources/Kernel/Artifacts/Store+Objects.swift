@@ -121,8 +121,10 @@ extension Store {
     guard let kind = types[type.name] else {
       throw StoreFailure.unknownType(key: reference.key, type: type.name).diagnostic
     }
-    guard type.version <= kind.type.version else {
-      throw StoreFailure.newerType(key: reference.key, type: type.name, version: type.version).diagnostic
+    guard type.version == kind.type.version else {
+      throw StoreFailure.otherType(
+        key: reference.key, type: type.name, version: type.version, read: kind.type.version
+      ).diagnostic
     }
     return try kind.init(from: try open(reference))
   }

@@ -209,7 +209,7 @@ enum StoreFailure: Explained, Equatable {
   case othersWorkspace(path: String)
   case newerWorkspace(path: String, version: Int)
   case newerSchema(key: String, schema: String)
-  case newerType(key: String, type: String, version: Int)
+  case otherType(key: String, type: String, version: Int, read: Int)
   case unknownType(key: String, type: String)
   case damaged(key: String, reason: String, quarantined: Bool)
   case missingObject(key: String)
@@ -247,10 +247,10 @@ enum StoreFailure: Explained, Equatable {
       Diagnostic(
         "the object \(key.prefix(12)) was written by prn schema \(schema); this prn reads up to "
           + "\(ObjectWriter.schema.major).x", kind: .store)
-    case .newerType(let key, let type, let version):
+    case .otherType(let key, let type, let version, let read):
       Diagnostic(
-        "the object \(key.prefix(12)) holds `\(type)` in version \(version), which this prn cannot read yet",
-        kind: .store)
+        "the object \(key.prefix(12)) holds `\(type)` in version \(version), and this prn reads version \(read)",
+        hint: version < read ? "run its step again" : nil, kind: .store)
     case .unknownType(let key, let type):
       Diagnostic("the object \(key.prefix(12)) holds `\(type)`, a type this prn does not have", kind: .store)
     case .damaged(let key, let reason, true):

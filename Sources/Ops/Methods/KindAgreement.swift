@@ -34,8 +34,8 @@ package struct KindAgreement: Sendable {
   /// The chance of so large a correlation, to its side, if kinds were in any order: Student's t of ρ √((n-2)/(1-ρ²)).
   package var p: Double {
     let freedom = Double(count - 2)
-    let t = own * own * freedom / max(1 - own * own, .leastNormalMagnitude)
-    return incompleteBeta(freedom / (freedom + t), freedom / 2, 0.5) / 2
+    return studentTwoSided(
+      squared: own * own * freedom / max(1 - own * own, .leastNormalMagnitude), freedom: freedom) / 2
   }
 
   /// Confirmed when above 0 with p < .05 and above 95 % of the random sets; contradicted when below 0 with p < .05 and

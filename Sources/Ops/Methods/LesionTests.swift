@@ -26,8 +26,12 @@ package func studentTwoSided(_ observed: Double, _ null: [Double]) -> Double {
   let R = Double(null.count)
   guard null.count >= 3, standardDeviation(null, ddof: 1) > 0 else { return .nan }
   let t = standing(observed, null) / (1 + 1 / R).squareRoot()
-  let freedom = R - 1
-  return incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5)
+  return studentTwoSided(squared: t * t, freedom: R - 1)
+}
+
+/// The chance of a t of that square or a larger one.
+package func studentTwoSided(squared: Double, freedom: Double) -> Double {
+  incompleteBeta(freedom / (freedom + squared), freedom / 2, 0.5)
 }
 
 /// I_x(a, b), the regularised incomplete beta function, by Lentz's continued fraction (Press et al. 2007, 6.4).

@@ -155,6 +155,9 @@ extension Model: Showable {
       title: removedShare > 0
         ? "What each layer keeps, \(percent(removedShare)) of the blocks removed" : "What each layer keeps",
       key: request.key,
-      .lines(.kept(Module.allCases.map { module in (module, blocks.map { $0[module].keptShare }) })))
+      .lines(
+        .kept(
+          Module.allCases.map { module in (module, blocks.map { $0[module].keptShare }) },
+          stream: pruning.slicing.map { Double($0.width) / Double(configuration.hiddenSize) })))
   }
 }

@@ -3,7 +3,7 @@ import Numerics
 
 /// What networks, groups or clusters do on a text; one child object per layer, or per set of layers analysed together.
 public struct Descriptions: Artifact, InputValue {
-  public static let type = ArtifactType("descriptions")
+  public static let type = ArtifactType("descriptions", version: 2)
 
   /// "network", "group" or "cluster".
   let noun: String

@@ -3,7 +3,7 @@ import Numerics
 
 /// What the networks of a layer do, or of layers analysed together; also of groups and clusters.
 public struct LayerDescription: Artifact {
-  public static let type = ArtifactType("descriptions.layer")
+  public static let type = ArtifactType("descriptions.layer", version: 2)
 
   public let layers: [Int]
   /// One per network.

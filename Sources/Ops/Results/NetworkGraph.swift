@@ -3,7 +3,7 @@ import Numerics
 
 /// How networks hang together: edges between all of them, and the modules these fall into.
 public struct NetworkGraph: Artifact, InputValue {
-  public static let type = ArtifactType("graph")
+  public static let type = ArtifactType("graph", version: 2)
 
   /// A network, by its number among those of its part.
   public struct Node: Sendable, Equatable {

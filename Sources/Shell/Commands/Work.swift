@@ -146,7 +146,7 @@ struct Work {
     }
     console.report(result.diagnostics, rendered: result.rendered)
     let isStopped = result.diagnostics.last?.kind == .cancelled
-    return Interrupts.termination.map { 128 + $0 } ?? Int32((isStopped ? Diagnostic.Kind.cancelled : .usage).rawValue)
+    return Int32((isStopped ? Diagnostic.Kind.cancelled : .usage).rawValue)
   }
 
   private func run(_ source: Source, overrides: [Command.Override] = [], seesNames: Bool) throws -> Int32 {

@@ -27,14 +27,7 @@ public struct FrozenNorm: Sendable {
   /// g ∘ v of every row.
   public func applied(to directions: Matrix<Float>) -> Matrix<Float> {
     let result = directions.copy()
-    if isCentred {
-      let ones = Matrix<Float>(rows: result.columns, columns: 1, values: Array(repeating: 1, count: result.columns))
-      let sums = (result * ones).values
-      for row in 0..<result.rows {
-        let center = sums[row] / Float(max(1, result.columns))
-        result.rows(row..<(row + 1)).addToRows(Array(repeating: -center, count: result.columns))
-      }
-    }
+    if isCentred { result.subtractRowMeans() }
     result.scaleColumns(by: weight)
     return result
   }

@@ -11,6 +11,16 @@ final class ScriptBench: SessionObserver, MetaHandler {
   static let data = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("data").path
 
+  /// The bundled model, two texts, and kinds of their tokens.
+  static let labelledTexts = """
+    m = load DATA/tiny-llama
+    cal = text DATA/calibration.txt model=m samples=24 length=128 take=order
+    held = text DATA/test.txt model=m samples=24 length=128 take=order
+    kc = kinds cal model=m labels=DATA/calibration.labels.tsv
+    kh = kinds held model=m labels=DATA/test.labels.tsv
+
+    """
+
   private(set) var warnings: [String] = []
   private(set) var computed: [String] = []
   private(set) var resumed: [String] = []

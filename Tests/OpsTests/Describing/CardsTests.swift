@@ -5,18 +5,14 @@ import Testing
 
 @testable import Ops
 
-private let start = """
-  m = load DATA/tiny-llama
-  cal = text DATA/calibration.txt model=m samples=24 length=128 take=order
-  held = text DATA/test.txt model=m samples=24 length=128 take=order
-  kc = kinds cal model=m labels=DATA/calibration.labels.tsv
-  kh = kinds held model=m labels=DATA/test.labels.tsv
-  nets = canica (capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,1) components=8 per_run=24
-  d = describe nets cal model=m test=held labels=[kc, kh] nulls=4 checks=64
-  x = lesion m held of=nets labels=kh layers=0 nulls=9
-  g = connect nets nulls=2
+private let start =
+  ScriptBench.labelledTexts + """
+    nets = canica (capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,1) components=8 per_run=24
+    d = describe nets cal model=m test=held labels=[kc, kh] nulls=4 checks=64
+    x = lesion m held of=nets labels=kh layers=0 nulls=9
+    g = connect nets nulls=2
 
-  """
+    """
 
 @Suite(.serialized) struct CardsTests {
   let bench = ScriptBench()

@@ -5,16 +5,12 @@ import Testing
 
 @testable import Ops
 
-private let start = """
-  m = load DATA/tiny-llama
-  cal = text DATA/calibration.txt model=m samples=24 length=128 take=order
-  held = text DATA/test.txt model=m samples=24 length=128 take=order
-  kc = kinds cal model=m labels=DATA/calibration.labels.tsv
-  kh = kinds held model=m labels=DATA/test.labels.tsv
-  acts = capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,1
-  nets = canica acts components=8 per_run=24
+private let start =
+  ScriptBench.labelledTexts + """
+    acts = capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,1
+    nets = canica acts components=8 per_run=24
 
-  """
+    """
 
 @Suite(.serialized) struct DescribeTests {
   let bench = ScriptBench()
