@@ -16,9 +16,9 @@ public func leadingEigen(
   _ A: Matrix<Double>, _ k: Int, tolerance: Double = 1e-10, restarts: Int = 40
 ) throws(DecompositionFailure) -> (values: [Double], vectors: Matrix<Double>) {
   let n = A.rows
-  let width = k + 16
-  let depth = 6
-  if n <= 1024 || 2 * depth * width > n { return try topEigen(A, k) }
+  let width = k + Krylov.guards
+  let depth = Krylov.depth
+  if !Krylov.isFaster(n, k) { return try topEigen(A, k) }
   var stream = RandomStream(seed: 0, name: "leadingEigen")
   var block = orthonormalised(stream.gaussianMatrix(rows: n, columns: width) as Matrix<Double>)
   for restart in 1...restarts {
@@ -52,4 +52,20 @@ public func leadingEigen(
     block = orthonormalised(Y).copy()
   }
   return try topEigen(A, k)  // no restarts were allowed
+}
+
+/// Bytes that `leadingEigen` takes beside A.
+public func leadingEigenBytes(_ n: Int, _ k: Int) -> Int {
+  // LAPACK works on a copy, and its vectors are turned. Krylov has V and A V, a block before it is reduced, and what
+  // Rayleigh-Ritz makes of them.
+  8 * n * (Krylov.isFaster(n, k) ? (2 * Krylov.depth + 4) * (k + Krylov.guards) : n + 2 * k)
+}
+
+private enum Krylov {
+  /// Columns of a block beyond those that are wanted.
+  static let guards = 16
+  /// Blocks of a space before it starts again.
+  static let depth = 6
+
+  static func isFaster(_ n: Int, _ k: Int) -> Bool { n > 1024 && 2 * depth * (k + guards) <= n }
 }

@@ -65,7 +65,7 @@ struct Autoencode: Op {
       keep == .maps ? 4 * components * (runs.count * signals + layers * corpus.tokens.count) : 0
     }
     let states = network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest)
-    let search = 3 * 8 * side * side + 2 * 8 * directions * widest
+    let search = 8 * side * side + leadingEigenBytes(side, directions) + 2 * 8 * directions * widest
     let code = 4 * longest * (3 * directions + 3 * components) + 16 * directions * (components + DeepCode<Float>.hidden)
     return Resources(
       memory: states + 4 * longest * widest + max(search, code) + 5 * 8 * components * widest + maps(widest, 1),

@@ -71,21 +71,39 @@ struct Describe: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    let configuration = model.configuration
+    let (configuration, network) = (model.configuration, model.network)
     let tokens = text.tokens.count + (test?.tokens.count ?? 0)
+    let longest = max(text.sequences.longest, test?.sequences.longest ?? 0)
+    let walk = network.walkBytes(tokens: tokens, longest: longest)
     let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
-    let block = 4 * (configuration.blockParameters / max(1, configuration.layers))
-    let share = if case .share(let share) = key { share } else { 0.05 }
+    // What is read of a layer, and what makes a set's course of it; the sets, and columns of their members, all together.
+    let (activity, perLayer, members): (Int, Int, Int)
+    switch networks {
+    case .networks(let networks):
+      let k = networks.settings.components
+      let (signals, half) = (networks.settings.sites.count * widest, (tokens + 1) / 2)
+      let side = min(half, signals)
+      let again = 8 * side * side + leadingEigenBytes(side, k) + 5 * 8 * k * signals
+      activity = 4 * tokens * signals + again + 8 * tokens * k * (nulls + 2)
+      let share = if case .share(let share) = key { share } else { 0.05 }
+      (perLayer, members) = (k, Int(Double(k * widest) * share))
+    case .groups(let groups):
+      activity = 4 * tokens * (2 * widest + configuration.hiddenSize) + 8 * tokens * (groups.count + 1) * (nulls + 2)
+      (perLayer, members) = (groups.count + 1, widest)
+    case .clusters(let clusters):
+      return Resources(memory: 8 * tokens * clusters.count * (nulls + 3))
+    }
     // What is held of the events that are checked, and the logits of a layer's sets with their random ones.
-    let (perLayer, keys) =
-      switch networks {
-      case .networks(let networks):
-        (networks.settings.components, Int(Double(networks.settings.components * widest) * share))
-      case .groups(let groups): (groups.count + 1, widest)
-      case .clusters: (0, 0)
-      }
-    let writes = configuration.layers * checks * keys + perLayer * (nulls + 2) * configuration.vocabularySize
-    return Resources(memory: 4 * (tokens * (configuration.hiddenSize + 4 * widest) + writes) + block)
+    let held = configuration.layers * (checks * members + 8 * perLayer * widest)
+    let logits = 3 * perLayer * (nulls + 2) * configuration.vocabularySize
+    let lesions = checks == 0 ? 0 : LesionRounds.memory(perLayer, network, fitSequences, within: limit)
+    return Resources(
+      memory: max(walk + activity, 4 * (held + logits) + network.statesBytes(tokens) + max(walk, lesions)))
+  }
+
+  /// The windows that are described.
+  private var fitSequences: Sequences {
+    test == nil ? text.sequences[0..<((text.sequences.count + 1) / 2)] : text.sequences
   }
 
   func run(_ context: any RunContext) throws -> Descriptions {

@@ -57,7 +57,9 @@ struct KMeans: Op {
       ? network.walkBytes(tokens: activations.tokens, longest: try activations.loadCorpus().sequences.longest)
       : 4 * activations.tokens * width
     // The covariance with its eigenvectors, and the tokens as points.
-    return Resources(memory: rows + 3 * 8 * width * width + 12 * activations.tokens * min(pca, width))
+    let axes = min(pca, width)
+    let covariance = 8 * width * width + leadingEigenBytes(width, axes)
+    return Resources(memory: rows + covariance + 12 * activations.tokens * axes)
   }
 
   /// The clusters of every layer, by its place among the captured ones.

@@ -91,12 +91,21 @@ struct Lesion: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    let configuration = model.configuration
-    let states = 4 * min(text.tokens.count, WindowProtocol.chunkTokens) * configuration.hiddenSize
-    let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
-    let rows = 128 * configuration.vocabularySize * 4 * 2
-    return Resources(memory: 4 * states + 8 * text.tokens.count * widest + 2 * model.network.blockBytes + rows)
+    let (network, tokens, longest) = (model.network, text.tokens.count, text.sequences.longest)
+    let lesions = of.count(of: try layers.layersOrAll(of: network.layers, for: "layers")) * (1 + nulls)
+    let survey = network.walkBytes(tokens: tokens, longest: longest)
+    let study =
+      switch how {
+      case .exact: LesionRounds.memory(lesions, network, text.sequences, within: limit)
+      case .estimate:
+        network.gradientBytes(tokens: tokens, longest: longest, memory: limit / 4)
+          + LesionEstimate.sumBytes(network.configuration, windows: text.sequences.count, kinds: kinds)
+      }
+    return Resources(memory: max(survey, study, network.headBytes(tokens: tokens) + network.statesBytes(tokens)))
   }
+
+  /// Classes that targets are told apart by.
+  private var kinds: Int { (labels ?? by)?.count ?? 0 }
 
   func run(_ context: any RunContext) throws -> Lesions {
     try text.requireWindows(of: model, argument: "text")

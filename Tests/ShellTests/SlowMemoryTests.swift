@@ -43,7 +43,7 @@ import Testing
     let steps = try steps(
       """
       m    = load ./model
-      cal  = text \(data)/calibration.txt model=m samples=12 length=512
+      cal  = text \(data)/calibration.txt model=m samples=16 length=512
       held = text \(data)/test.txt model=m samples=12 length=512
       eval m held
       acts = capture m cal sites=attn.heads,ffn.act keep=moments
@@ -51,9 +51,17 @@ import Testing
       once = obc (capture m cal sites=attn.heads,ffn.act keep=moments,gram)
       cl   = kmeans (capture m cal sites=ffn.in keep=stream) k=7 pca=64 restarts=1
       S    = taylor m cal by=cl
-      nets = canica (capture m cal sites=ffn.gate,ffn.up keep=stream) components=16 per_run=2
+      both = capture m cal sites=ffn.gate,ffn.up keep=stream
+      nets = canica both components=16 per_run=4
+      autoencode both components=32 rank=64 per_run=16 epochs=1
+      describe nets cal model=m nulls=2
+      lesion m cal of=nets layers=1 nulls=0
+      lesion m cal of=nets how=estimate nulls=5
       """)
-    #expect(Set(steps.map(\.op)).isSuperset(of: ["load", "text", "eval", "flap", "obc", "kmeans", "taylor", "canica"]))
+    #expect(
+      Set(steps.map(\.op)).isSuperset(of: [
+        "load", "text", "eval", "flap", "obc", "kmeans", "taylor", "canica", "autoencode", "describe", "lesion",
+      ]))
     for step in steps {
       let ratio = step.estimate / step.peak
       #expect(ratio >= 1 && ratio <= 1.2, "\(step.op): \(step.estimate / 1e6) MB for \(step.peak / 1e6) MB")

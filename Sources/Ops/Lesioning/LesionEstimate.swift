@@ -49,6 +49,12 @@ struct LesionEstimate: Sendable {
       })
   }
 
+  /// Bytes of the sums, which are turned at the end.
+  static func sumBytes(_ configuration: Configuration, windows: Int, kinds: Int) -> Int {
+    let units = (0..<configuration.layers).reduce(0) { $0 + configuration.units(.ffn, layer: $1) }
+    return 2 * 8 * windows * (kinds + 1) * units
+  }
+
   /// Estimated change per target, in all and by the class of the predicting token.
   func change(_ lesion: LesionSet) -> (total: Double, byKind: [Double]) {
     let width = targets.kinds.count + 1

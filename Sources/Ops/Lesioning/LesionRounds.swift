@@ -23,6 +23,25 @@ struct LesionRounds {
     let share: Double
   }
 
+  /// Lesions that go through the model together.
+  /// - Parameter states: bytes of the residual stream of one of them.
+  private static func together(states: Int, within limit: Int) -> Int {
+    max(1, min(256, limit / 2 / max(1, states) - 2))
+  }
+
+  /// Bytes at the peak of a round.
+  static func memory(_ lesions: Int, _ network: LanguageModel, _ text: Sequences, within limit: Int) -> Int {
+    let longest = text.longest
+    let tokens = min(text.tokens.count, max(WindowProtocol.chunkTokens, longest))
+    let states = network.statesBytes(tokens)
+    let widest = (0..<network.layers).map { network.configuration.units(.ffn, layer: $0) }.max() ?? 0
+    // The dense walk and the copies, h of the module they leave at with what one of them takes out of it, and the module's
+    // weights without it.
+    let copies = min(lesions, together(states: states, within: limit)) + 2
+    return network.walkBytes(tokens: tokens, longest: longest) + copies * states + 4 * tokens * widest
+      + network.blockBytes / 2
+  }
+
   /// Stretch after stretch, and in each late layers first: their lesions cross the fewest blocks.
   var rounds: [Round] {
     let chunks = Parallel.ranges(
@@ -31,8 +50,7 @@ struct LesionRounds {
       (-(sets[$0].pieces.first?.layer ?? 0), $0) < (-(sets[$1].pieces.first?.layer ?? 0), $1)
     }
     let tokens = chunks.map { sequences.offsets[$0.upperBound] - sequences.offsets[$0.lowerBound] }
-    let stateBytes = 4 * network.configuration.hiddenSize * max(1, tokens.max() ?? 1)
-    let perGroup = max(1, min(256, context.memoryLimit / 2 / stateBytes - 2))
+    let perGroup = LesionRounds.together(states: network.statesBytes(tokens.max() ?? 1), within: context.memoryLimit)
     let groups = Parallel.ranges(order.count, of: perGroup).map { Array(order[$0]) }
     return chunks.enumerated().flatMap { c, chunk in
       groups.enumerated().map { g, group in

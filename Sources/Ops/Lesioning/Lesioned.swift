@@ -33,6 +33,16 @@ enum Lesioned: InputValue {
     }
   }
 
+  /// How many lesions have to do with some of the layers.
+  func count(of layers: [Int]) -> Int {
+    switch self {
+    case .networks(let networks):
+      networks.partLayers.count { $0.contains(where: layers.contains) } * networks.settings.components
+    case .groups(let groups): layers.count * (groups.count + 1)
+    case .masks(let masks): masks.count
+    }
+  }
+
   /// A lesion for every network, group or mask that has to do with some of the layers.
   ///
   /// - Parameters:
