@@ -152,11 +152,11 @@ struct MakeMask: Op {
     let facts = $scores.facts(of: Scores.self).first ?? nil
     if unit == .block, facts?.blocks != true {
       throw Diagnostic(
-        "whole blocks are not judged here", hint: "rank them with ablate, or score how=block_influence",
+        "whole blocks are not judged here", hint: "rank them with ablate unit=block, or score how=block_influence",
         argument: "unit", kind: .usage)
     }
     if unit == .piece, facts?.pieces == false {
-      throw Diagnostic("these scores judge whole blocks only", argument: "unit", kind: .usage)
+      throw Diagnostic("these scores judge blocks as a whole, or whole halves of them", argument: "unit", kind: .usage)
     }
     guard choosesBlocks else {
       if count != nil {
@@ -198,17 +198,21 @@ struct MakeMask: Op {
         hint: "leave layers out of the capture instead", argument: "protect")
     }
     let whole = base == .block ? structure.blockParameters.reduce(0, +) : structure.totalParameters
+    let gives = (0..<structure.layers).map { structure.parameters(of: scores.half, layer: $0) }
     let depth: Depth =
       count.map(Depth.count) ?? threshold.map(Depth.threshold) ?? .parameters((rate?.value ?? 0) * Double(whole))
     let gone = try selectBlocks(
-      depth, scores: block, parameters: structure.blockParameters,
+      depth, scores: block, parameters: gives,
       protected: Set(try protect.layers(of: structure.layers, for: "protect")))
     if let span = scores.span, gone.count != span {
       throw BlockSelectionError.notTheWindow(count: gone.count, span: span)
     }
     if gone.isEmpty, rate?.value != 0 { context.warn("the mask removes nothing") }
     let keep = PerUnit<Bool> { module in
-      structure.isLeft[module].enumerated().map { layer, left in left.map { $0 && !gone.contains(layer) } }
+      let stays = scores.half.map { $0 != module } ?? false
+      return structure.isLeft[module].enumerated().map { layer, left in
+        left.map { $0 && (stays || !gone.contains(layer)) }
+      }
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value, threshold: gone.last.map { block[$0] },

@@ -62,8 +62,10 @@ public struct Structure: Sendable, Equatable {
     return flags.indices.filter { flags[$0] }
   }
 
-  /// Whether nothing is left of a block.
-  func isAbsent(layer: Int) -> Bool { Module.allCases.allSatisfy { !isLeft[$0][layer].contains(true) } }
+  /// Whether nothing is left of a block, or of one half of it.
+  func isAbsent(_ half: Module? = nil, layer: Int) -> Bool {
+    (half.map { [$0] } ?? Module.allCases).allSatisfy { !isLeft[$0][layer].contains(true) }
+  }
 
   /// The blocks that lose all that is left of them.
   /// - Parameter dropped: how many units of a module and a block go, of those that are left.
@@ -84,6 +86,13 @@ public struct Structure: Sendable, Equatable {
   /// Parameters that go with some of the units of a module of a block.
   func parameters(of gone: Int, among units: Int, _ module: Module) -> Int {
     gone * parametersPerUnit[module] + (gone > 0 && gone == units ? sharedParameters[module] : 0)
+  }
+
+  /// Linear parameters that go with a block, or with one half of it.
+  func parameters(of half: Module?, layer: Int) -> Int {
+    guard let half else { return blockParameters[layer] }
+    let units = left(half, layer: layer).count
+    return parameters(of: units, among: units, half)
   }
 
   /// Columns of the output map that belong to some units.
