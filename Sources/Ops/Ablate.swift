@@ -119,7 +119,8 @@ struct Ablate: Op {
     }
     return Scores(
       structure: structure, block: score, half: unit.half,
-      method: (order == .oneshot ? "perplexity without" : "order of removal") + (unit.half.map { ", \($0.rawValue)" } ?? ""),
+      method: (order == .oneshot ? "perplexity without" : "order of removal")
+        + (unit.half.map { ", \($0.rawValue)" } ?? ""),
       calibration: merged(model.calibration, [corpus.textHash]))
   }
 }

@@ -53,7 +53,8 @@ public struct Scores: Artifact, InputValue {
 
   public init(
     structure: Structure, score: PerUnit<Float> = PerUnit(), block: [Double]? = nil, half: Module? = nil,
-    span: Int? = nil, spread: [Module: [Spread]]? = nil, method: String, comparesLayers: Bool = true, comparesModules: Bool = true,
+    span: Int? = nil, spread: [Module: [Spread]]? = nil, method: String, comparesLayers: Bool = true,
+    comparesModules: Bool = true,
     grouping: Grouping = .plain, calibration: [String]
   ) {
     self.structure = structure

@@ -28,7 +28,8 @@ extension LanguageModel {
     let (input, output) = (configuration.inputRoles(module), [module.output])
     return Branch(
       configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
-      norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
+      heads: Heads(configuration), norm: try norm(layout.norm(module, layer)),
+      outputNorms: try outputNorms(input, layer),
       input: LinearMap(try weights(input, layer), bias: try bias(input, layer), precision: precision),
       output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision), shortcut: nil
     ).inOrderOfUnits()
@@ -38,8 +39,9 @@ extension LanguageModel {
   private func emptyBranch(_ module: Module, _ layer: Int) throws -> Branch {
     let d = configuration.hiddenSize
     return Branch(
-      configuration: configuration, module: module, units: [], norm: try norm(layout.norm(module, layer)),
-      outputNorms: [:], input: LinearMap(Matrix(rows: 0, columns: d), bias: nil, precision: precision),
+      configuration: configuration, module: module, units: [], heads: Heads(configuration),
+      norm: try norm(layout.norm(module, layer)), outputNorms: [:],
+      input: LinearMap(Matrix(rows: 0, columns: d), bias: nil, precision: precision),
       output: LinearMap(Matrix(rows: d, columns: 0), bias: nil, precision: precision), shortcut: nil)
   }
 
