@@ -5,7 +5,7 @@ import Transformer
 
 struct Ablate: Op {
   static let name = "ablate"
-  static let summary = "Score whole blocks by how well the model predicts a text without them."
+  static let summary = "Score whole blocks, or their halves, by how well the model predicts a text without them."
   static let reference: String? =
     "Shortened LLaMA (Kim et al. 2024), perplexity; SLEB (Song et al. 2024) for order=greedy"
   static let example = """
@@ -25,6 +25,27 @@ struct Ablate: Op {
     }
   }
 
+  enum Unit: String, Choice {
+    case block, attention, ffn
+
+    var meaning: String {
+      switch self {
+      case .block: "all of a block"
+      case .attention: "its attention alone"
+      case .ffn: "its feed-forward part alone"
+      }
+    }
+
+    /// The half of a block; nil: all of it.
+    var half: Module? {
+      switch self {
+      case .block: nil
+      case .attention: .attention
+      case .ffn: .ffn
+      }
+    }
+  }
+
   enum Protection: String, Choice {
     case nothing, ends
 
@@ -38,6 +59,7 @@ struct Ablate: Op {
 
   @Input("the model") var model: Model
   @Input("the text it must predict, as windows") var corpus: Corpus
+  @Param("what is left out of a block") var unit = Unit.block
   @Param("each block alone, or one after the other") var order = Order.oneshot
   @Param("with order=greedy: blocks to rank", unit: "block", in: .ifGiven(.atLeast(1))) var count: Int? = nil
   @Param("blocks that are not tried") var protect = Protection.nothing
@@ -53,7 +75,7 @@ struct Ablate: Op {
     }
     let layers = $model.facts?.layers
     if let count, let layers { try checkCount(count, of: layers) }
-    return Scores.Facts(grouping: .plain, layers: layers, pieces: false, blocks: true)
+    return Scores.Facts(grouping: .plain, layers: layers, pieces: false, blocks: unit == .block)
   }
 
   private func checkCount(_ count: Int, of blocks: Int) throws {
@@ -74,11 +96,12 @@ struct Ablate: Op {
   func run(_ context: any RunContext) throws -> Scores {
     try corpus.requireWindows(of: model)
     let structure = Structure(model.network, model: $model.references[0].content)
-    let blocks = (0..<structure.layers).filter { !structure.isAbsent(layer: $0) }
+    let blocks = (0..<structure.layers).filter { !structure.isAbsent(unit.half, layer: $0) }
     guard corpus.sequences.targets.contains(where: { $0 >= 0 }) else {
       throw Diagnostic("the text has no token that follows another", argument: "corpus")
     }
-    let trials = BlockTrials(network: model.network, sequences: corpus.sequences, context: context)
+    let trials = BlockTrials(
+      network: model.network, sequences: corpus.sequences, half: unit.half, context: context)
     var score = [Double](repeating: .infinity, count: structure.layers)
     switch order {
     case .oneshot:
@@ -95,7 +118,9 @@ struct Ablate: Op {
       for (rank, block) in gone.enumerated() { score[block] = Double(rank) }
     }
     return Scores(
-      structure: structure, block: score, method: order == .oneshot ? "perplexity without" : "order of removal",
+      structure: structure, block: score, half: unit.half,
+      method: (order == .oneshot ? "perplexity without" : "order of removal")
+        + (unit.half.map { ", \($0.rawValue)" } ?? ""),
       calibration: merged(model.calibration, [corpus.textHash]))
   }
 }

@@ -4,8 +4,8 @@ import Transformer
 
 struct LowRank: Op {
   static let name = "lowrank"
-  static let summary = "Write the linear maps of the blocks as products of two smaller ones."
-  static let reference: String? = "SVD-LLM (Wang et al. 2025)"
+  static let summary = "Write the linear maps of the blocks as products of two smaller ones, or narrow their heads."
+  static let reference: String? = "SVD-LLM (Wang et al. 2025); MoDeGPT (Lin et al. 2025) for of=rotary and of=values"
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128
@@ -14,10 +14,24 @@ struct LowRank: Op {
     """
 
   enum Of: String, Choice {
-    case linears
+    case linears, rotary, values
 
     var meaning: String {
-      "each linear map by itself"
+      switch self {
+      case .linears: "each linear map, written as two factors"
+      case .rotary: "the product of query and key: whole rotary pairs go, the same in all heads that share a key"
+      case .values:
+        "the product of value and output: directions of the values go, the same in all heads that share them"
+      }
+    }
+
+    /// What is the best when nothing else is said.
+    fileprivate var how: How {
+      switch self {
+      case .linears: .whiten
+      case .rotary: .columns
+      case .values: .attended
+      }
     }
   }
 
@@ -50,12 +64,28 @@ struct LowRank: Op {
   }
 
   enum How: String, Choice {
-    case whiten, plain
+    case whiten, plain, columns, pairs, attended
+    case attendedLs = "attended_ls"
+    case joint, grouped
 
     var meaning: String {
       switch self {
-      case .whiten: "the best for the inputs that were captured"
-      case .plain: "the singular values of the weights alone"
+      case .whiten: "linears: the best for the inputs that were captured"
+      case .plain: "linears: the singular values of the weights alone"
+      case .columns: "rotary: the two features of a pair by themselves, E q² E k² (MoDeGPT)"
+      case .pairs: "rotary: both together, which no rotation changes"
+      case .attended: "values: the best for what the heads were seen to give"
+      case .attendedLs: "values: the same, and then the output map fitted to all heads by least squares"
+      case .joint: "values: the best for values that are not mixed yet (MoDeGPT)"
+      case .grouped: "values: the same as if the output maps read every direction alike (MoDeGPT with grouped queries)"
+      }
+    }
+
+    fileprivate var of: Of {
+      switch self {
+      case .whiten, .plain: .linears
+      case .columns, .pairs: .rotary
+      case .attended, .attendedLs, .joint, .grouped: .values
       }
     }
   }
@@ -73,15 +103,18 @@ struct LowRank: Op {
   }
 
   @Input("the model") var model: Model
-  @Input("Gram matrices of what the maps read", named: true) var acts: Activations?
+  @Input(
+    "Gram matrices of what the maps read: of attn.heads or, for how=joint and grouped, attn.in with of=values; moments of attn.q and attn.k with of=rotary",
+    named: true)
+  var acts: Activations?
   @Input("a rate for each block, or each map of it, from allocate", named: true) var rates: Rates?
   @Param(
     "share of each map's parameters to remove; 0 leaves the maps as they are", in: .ifGiven(.from(0.0, below: 1.0)))
   var rate: Ratio? = nil
-  @Param("what is written as two factors") var of = Of.linears
-  @Param("which maps; not given, all") var linears: [Linear] = []
-  @Param("what the factors are best for") var how = How.whiten
-  @Param("whether the outer factors are fitted again") var update = Update.nothing
+  @Param("what becomes smaller") var of = Of.linears
+  @Param("with of=linears: which maps; not given, all") var linears: [Linear] = []
+  @Param("what the result is best for; not given, whiten, columns or attended") var how: How? = nil
+  @Param("with of=linears: whether the outer factors are fitted again") var update = Update.nothing
 
   init() {}
 
@@ -95,24 +128,54 @@ struct LowRank: Op {
         rate == nil ? "lowrank needs a rate= or rates=" : "rate= and rates= exclude each other",
         argument: rate == nil ? nil : "rate", kind: .usage)
     }
+    if method.of != of {
+      throw Diagnostic("how=\(method.rawValue) belongs to of=\(method.of.rawValue)", argument: "how", kind: .usage)
+    }
+    if of != .linears { return try checkHeads() }
     if Set(linears).count < linears.count {
       throw Diagnostic("a map is given twice", argument: "linears", kind: .usage)
     }
-    let needsCapture = how == .whiten || update == .stream
+    let needsCapture = method == .whiten || update == .stream
     guard $acts.isGiven == needsCapture else {
       throw Diagnostic(
         needsCapture
-          ? "how=\(how.rawValue) needs acts=, the capture to compute it from" : "how=plain looks at weights alone",
+          ? "how=\(method.rawValue) needs acts=, the capture to compute it from" : "how=plain looks at weights alone",
         argument: needsCapture ? "how" : "acts", kind: .usage)
     }
-    if how == .whiten {
+    if method == .whiten {
       try $acts.require(keep: [.gram], sites: .all(sites), grouped: false, by: "how=whiten", argument: "acts")
+    }
+    return Model.Facts(layers: $model.facts?.layers)
+  }
+
+  private var method: How { how ?? of.how }
+
+  /// What of=rotary and of=values cannot do without, and what means nothing to them.
+  private func checkHeads() throws -> Model.Facts {
+    for (name, isGiven) in [("linears", !linears.isEmpty), ("update", update != .nothing)] where isGiven {
+      throw Diagnostic("\(name)= belongs to of=linears", argument: name, kind: .usage)
+    }
+    let consumer = "how=\(method.rawValue)"
+    guard $acts.isGiven else {
+      throw Diagnostic(
+        "\(consumer) needs acts=, the capture to compute it from", argument: how == nil ? "of" : "how", kind: .usage)
+    }
+    switch method {
+    case .joint, .grouped:
+      try $acts.require(keep: [.gram], sites: .all([.attentionIn]), grouped: false, by: consumer, argument: "acts")
+    case .attended, .attendedLs:
+      try $acts.require(keep: [.gram], sites: .all([.attentionHeads]), grouped: false, by: consumer, argument: "acts")
+    default: try $acts.require(keep: [.moments], sites: .all([.queries, .keys]), by: consumer, argument: "acts")
     }
     return Model.Facts(layers: $model.facts?.layers)
   }
 
   func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
+    if of != .linears {
+      let (features, d) = (configuration.size(.heads, layer: 0), configuration.hiddenSize)
+      return Resources(memory: 24 * (features * features + features * d) + 8 * d * d + 3 * model.network.blockBytes)
+    }
     let widest =
       (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
     let states = update == .stream ? (acts?.tokens ?? 0) * configuration.hiddenSize * 4 : 0
@@ -121,23 +184,53 @@ struct LowRank: Op {
 
   func run(_ context: any RunContext) throws -> Model {
     let content = $model.references[0].content
+    // Heads have their features whatever became of others; the inputs of all maps are those of one model.
+    let line = of == .linears ? [content] : try context.line(of: $model.references[0], through: "model")
     for (name, other) in [("acts", acts?.structure.model), ("rates", rates?.structure.model)] {
-      if let other, other != content { throw Diagnostic("\(name)= is of another model", argument: name) }
+      if let other, !line.contains(other) { throw Diagnostic("\(name)= is of another model", argument: name) }
     }
+    let pruning = try of == .linears ? factored(content, context) : narrowed(content, context)
+    return Model(
+      network: try model.network.pruned(by: pruning), source: model.source,
+      pruning: model.pruning.followed(by: pruning, model.configuration),
+      calibration: merged(model.calibration, acts?.calibration ?? []),
+      compensation: model.compensation + statisticsOfEarlier(acts, content))
+  }
+
+  private func factored(_ content: String, _ context: any RunContext) throws -> Pruning {
     try model.requireSingleMaps(by: name, argument: "model")
     try model.requireWholeStream(by: name, argument: "model")
     let structure = Structure(model.network, model: content)
     let factoring = Factoring(
-      model: model, acts: acts, structure: structure, isWhitened: how == .whiten,
+      model: model, acts: acts, structure: structure, isWhitened: method == .whiten,
       rate: { role, layer in
         rates.map { ($0.roles[role] ?? $0.rate)[layer] } ?? rate?.value ?? 0
       },
       roles: roles.filter { model.configuration.roles.contains($0) }, context: context)
-    let pruning = try update == .stream ? factoring.updated() : factoring.factored()
-    return Model(
-      network: try model.network.pruned(by: pruning), source: model.source,
-      pruning: model.pruning.followed(by: pruning, model.configuration),
-      calibration: merged(model.calibration, acts?.calibration ?? []), compensation: model.compensation)
+    return try update == .stream ? factoring.updated() : factoring.factored()
+  }
+
+  private func narrowed(_ content: String, _ context: any RunContext) throws -> Pruning {
+    guard let acts else { throw Diagnostic("of=\(of.rawValue) needs acts=", argument: "acts") }
+    try model.requireWholeHeads(of)
+    if method == .joint || method == .grouped {
+      let name = "how=\(method.rawValue)"
+      try model.requireWholeStream(by: name, argument: "model")
+      if model.configuration.blocks.contains(where: { $0.biases.contains(.value) }) {
+        throw Diagnostic(
+          "\(name) knows values by what their map reads, and in \(model.configuration.family.name) it adds a bias",
+          hint: "use how=attended", argument: "how")
+      }
+    }
+    let reduction = HeadReduction(
+      network: model.network, part: { try acts.part($0, layer: $1) }, tokens: acts.tokens,
+      structure: Structure(model.network, model: content),
+      rate: { layer in rates?.rate[layer] ?? rate?.value ?? 0 }, context: context)
+    switch method {
+    case .attended, .attendedLs: return try reduction.values(.attended(refits: method == .attendedLs))
+    case .joint, .grouped: return try reduction.values(.unmixed(reads: method == .joint))
+    default: return try reduction.pairs(together: method == .pairs)
+    }
   }
 
   private var name: String { Self.name }
@@ -151,6 +244,21 @@ extension LinearRole {
 }
 
 extension Model {
+  /// - Throws: when the heads cannot lose features of a kind, or have lost some already.
+  fileprivate func requireWholeHeads(_ of: LowRank.Of) throws {
+    if of == .rotary, let obstacle = configuration.obstacleToPairs {
+      throw Diagnostic("of=rotary cannot be done with \(obstacle.dropLast())", argument: "model")
+    }
+    let lost = pruning.blocks.firstIndex { block in
+      (of == .rotary ? block.attention.heads.pairs == nil : block.attention.heads.values == nil) == false
+    }
+    if let lost {
+      throw Diagnostic(
+        "the heads of block \(lost) lost \(of == .rotary ? "rotary pairs" : "directions of their values") already",
+        argument: "model")
+    }
+  }
+
   /// - Throws: when maps are two factors each, whose parameters do not go unit by unit.
   func requireSingleMaps(by consumer: String, argument: String) throws {
     guard let layer = pruning.blocks.firstIndex(where: \.hasFactors) else { return }

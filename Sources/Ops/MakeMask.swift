@@ -58,7 +58,7 @@ struct MakeMask: Op {
   @Param("blocks to remove, the lowest", unit: "block", in: .ifGiven(.atLeast(1))) var count: Int? = nil
   @Param("who competes with whom") var scope = Scope.global
   @Param("layers that stay whole, such as 0..2,-1") var protect = Positions()
-  @Param("what the rate is a share of: the linear parameters of the blocks, or all") var base = RateBase.block
+  @Param("what the rate is a share of") var base = RateBase.block
   @Param("the dataset of an HDF5 file; not given, attention/keep and ffn/keep (or score), or the only one", later: true)
   var dataset: String? = nil
 
@@ -108,8 +108,10 @@ struct MakeMask: Op {
       throw Diagnostic(
         "rates= gives each layer its own, so scope=global can do nothing", argument: "scope", kind: .usage)
     }
-    if rate == nil, $base.isGiven {
-      throw Diagnostic("base= belongs to rate=", argument: "base", kind: .usage)
+    if rate == nil, $base.isGiven, !($rates.isGiven && base == .module) {
+      throw Diagnostic(
+        "base= belongs to rate=\($rates.isGiven ? ", and with rates= base=module" : "")", argument: "base", kind: .usage
+      )
     }
     if $within.isGiven, threshold != nil {
       throw Diagnostic("within= and threshold= exclude each other", argument: "within", kind: .usage)
@@ -152,11 +154,11 @@ struct MakeMask: Op {
     let facts = $scores.facts(of: Scores.self).first ?? nil
     if unit == .block, facts?.blocks != true {
       throw Diagnostic(
-        "whole blocks are not judged here", hint: "rank them with ablate, or score how=block_influence",
+        "whole blocks are not judged here", hint: "rank them with ablate unit=block, or score how=block_influence",
         argument: "unit", kind: .usage)
     }
     if unit == .piece, facts?.pieces == false {
-      throw Diagnostic("these scores judge whole blocks only", argument: "unit", kind: .usage)
+      throw Diagnostic("these scores judge blocks as a whole, or whole halves of them", argument: "unit", kind: .usage)
     }
     guard choosesBlocks else {
       if count != nil {
@@ -166,6 +168,7 @@ struct MakeMask: Op {
     }
     let idle = [
       ("within", $within.isGiven), ("spare", $spare.isGiven), ("rates", $rates.isGiven), ("scope", $scope.isGiven),
+      ("base", base == .module),
     ]
     if let (name, _) = idle.first(where: \.1) {
       throw Diagnostic("\(name)= concerns the units of a block, and whole blocks go", argument: name, kind: .usage)
@@ -197,18 +200,22 @@ struct MakeMask: Op {
         "the scores rank windows of blocks, which protect= would break up",
         hint: "leave layers out of the capture instead", argument: "protect")
     }
-    let whole = base == .block ? structure.blockParameters.reduce(0, +) : structure.totalParameters
+    let whole = base == .total ? structure.totalParameters : structure.blockParameters.reduce(0, +)
+    let gives = (0..<structure.layers).map { structure.parameters(of: scores.half, layer: $0) }
     let depth: Depth =
       count.map(Depth.count) ?? threshold.map(Depth.threshold) ?? .parameters((rate?.value ?? 0) * Double(whole))
     let gone = try selectBlocks(
-      depth, scores: block, parameters: structure.blockParameters,
+      depth, scores: block, parameters: gives,
       protected: Set(try protect.layers(of: structure.layers, for: "protect")))
     if let span = scores.span, gone.count != span {
       throw BlockSelectionError.notTheWindow(count: gone.count, span: span)
     }
     if gone.isEmpty, rate?.value != 0 { context.warn("the mask removes nothing") }
     let keep = PerUnit<Bool> { module in
-      structure.isLeft[module].enumerated().map { layer, left in left.map { $0 && !gone.contains(layer) } }
+      let stays = scores.half.map { $0 != module } ?? false
+      return structure.isLeft[module].enumerated().map { layer, left in
+        left.map { $0 && (stays || !gone.contains(layer)) }
+      }
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value, threshold: gone.last.map { block[$0] },
@@ -290,10 +297,11 @@ struct MakeMask: Op {
       let isOpen = !protected && !row.contains(where: \.isNaN)
       let spared = (spare?.keep[module]?[layer]).map { flags in left.map { flags[$0] } } ?? []
       return ScoredUnits(
-        scores: row.map { $0.isNaN ? 0 : $0 }, parameters: structure.parametersPerUnit[module],
+        scores: row.map { $0.isNaN ? 0 : $0 }, parameters: structure.parametersPerUnit[module][layer],
         protected: isOpen ? spared : row.map { _ in true })
     }
-    return ScoredLayer(units: units, parameters: structure.blockParameters[layer])
+    let ranked = order.modules().reduce(0) { $0 + structure.parameters(of: $1, layer: layer) }
+    return ScoredLayer(units: units, parameters: base == .module ? ranked : structure.blockParameters[layer])
   }
 
   private func neuronGroups(_ scores: Scores) throws -> [NeuronGroups] {

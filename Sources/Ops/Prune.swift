@@ -113,12 +113,13 @@ struct Prune: Op {
 
   func run(_ context: any RunContext) throws -> Model {
     let content = $model.references[0].content
-    for mask in masks where mask.structure.model != content {
+    let line = try context.line(of: $model.references[0], through: "model")
+    for mask in masks where !line.contains(mask.structure.model) {
       throw Diagnostic(
         "the mask was made for another model (\(mask.structure.model.prefix(8)), not \(content.prefix(8)))",
         argument: "masks")
     }
-    if let acts, acts.structure.model != content {
+    if let acts, !line.contains(acts.structure.model) || comp == .linear && acts.structure.model != content {
       throw Diagnostic("acts= is a capture of another model", argument: "acts")
     }
     try model.requireSingleMaps(by: "prune", argument: "model")
@@ -134,7 +135,8 @@ struct Prune: Op {
     return Model(
       network: try model.network.pruned(by: pruning), source: model.source, pruning: combined,
       calibration: merged(model.calibration, masks.reduce(acts?.calibration ?? []) { merged($0, $1.calibration) }),
-      compensation: comp == .bias ? "bias, means of the \(isStreamed ? "pruned" : "dense") stream" : comp.rawValue)
+      compensation: (comp == .bias ? "bias, means of the \(isStreamed ? "pruned" : "dense") stream" : comp.rawValue)
+        + statisticsOfEarlier(acts, content))
   }
 
   private func compensated(
@@ -146,6 +148,7 @@ struct Prune: Op {
       return try Bridging(model: model, acts: acts, structure: acts.structure, context: context).bridged(pruning)
     }
     let captured = try CapturedLayers([acts])
+    let structure = Structure(model.network, model: $model.references[0].content)
     let grouped = try grouping(of: acts)
     let streamed =
       isStreamed
@@ -160,12 +163,29 @@ struct Prune: Op {
             "the capture has nothing of \(module.site.rawValue) in layer \(layer), where the mask removes something",
             hint: "capture \(module.site.rawValue) too", argument: "acts")
         }
+        if streamed == nil { try requireUnchanged(acts, module, layer: layer, structure) }
         try result.blocks[layer][module].compensate(
           module, comp, of: block, part: part, grouping: grouped?.grouping(layer: layer)[module], damping: damp.value,
-          isCentered: center, structure: captured.structure, context)
+          isCentered: center, structure: structure, context)
       }
     }
     return result
+  }
+
+  /// - Throws: when what was captured of a model that this one was made from is not what the output map reads here.
+  private func requireUnchanged(_ acts: Activations, _ module: Module, layer: Int, _ structure: Structure) throws {
+    guard acts.structure.model != structure.model else { return }
+    let heads = try acts.loadModel().pruning[layer]?[module].heads
+    let problem =
+      model.pruning[layer]?[module].heads.values != nil && heads?.values == nil
+      ? "the heads lost directions of their values"
+      : comp == .ls && acts.structure.left(module, layer: layer) != structure.left(module, layer: layer)
+        ? "\(module.unitName)s went" : nil
+    if let problem {
+      throw Diagnostic(
+        "acts= was captured before \(problem) in block \(layer)", hint: "capture the model that is pruned",
+        argument: "acts")
+    }
   }
 
   /// The groups and weighting the mask remembers; nil when its scores were plain or masks of different groupings combined.

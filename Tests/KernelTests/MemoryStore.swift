@@ -57,6 +57,7 @@ final class MemoryContext: RunContext {
   var open: @Sendable (ArtifactReference) throws -> any ArtifactReader {
     { _ in throw Diagnostic("toys have no children") }
   }
+  func line(of reference: ArtifactReference, through input: String) throws -> [String] { [reference.content] }
   var memoryLimit: Int { 1 << 30 }
   var scratch: String { "/nowhere" }
 }

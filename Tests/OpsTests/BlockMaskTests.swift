@@ -3,6 +3,7 @@ import Kernel
 import Testing
 
 @testable import Ops
+@testable import Transformer
 
 private let start = """
   m = load DATA/tiny-llama
@@ -67,6 +68,44 @@ private let start = """
     #expect(block.count(where: \.isNaN) == 1)
   }
 
+  /// A half that goes is a half of which nothing is left: its score is the perplexity of the model that is pruned of it, and
+  /// the other half stays.
+  @Test(arguments: [Module.attention, .ffn]) func halvesAreJudgedByThemselves(_ half: Module) throws {
+    let text =
+      start + """
+        s = ablate m cal unit=\(half.rawValue)
+        g = ablate m cal unit=\(half.rawValue) order=greedy count=2
+        x = mask s count=1
+        p = prune m x
+        e = eval p cal length=64
+        y = mask g count=2
+        again = ablate p cal unit=\(half.rawValue)
+        r = mask s rate=15%
+
+        """
+    let scores: Scores = try bench.value("s", text)
+    #expect(scores.half == half)
+    let block = try #require(scores.block)
+    let lowest = try #require(block.indices.min { block[$0] < block[$1] })
+    let report: Report = try bench.value("e", text)
+    #expect(abs(report.measurements[0].value / block[lowest] - 1) < 1e-6)
+    let mask: Mask = try bench.value("x", text)
+    let other: Module = half == .ffn ? .attention : .ffn
+    #expect(mask.removedBlocks.isEmpty)
+    #expect((0..<6).filter { !mask.dropped(half, layer: $0).isEmpty } == [lowest])
+    #expect((0..<6).allSatisfy { mask.dropped(other, layer: $0).isEmpty })
+    let model: Model = try bench.value("p", text)
+    #expect(mask.removedParameters == model.configuration.blockParameters - model.network.blockParameters)
+    // The greedy order begins with it, and what is gone is not judged again.
+    let greedy: Mask = try bench.value("y", text)
+    #expect(!greedy.dropped(half, layer: lowest).isEmpty)
+    let again: Scores = try bench.value("again", text)
+    #expect(again.block?.indices.filter { again.block?[$0].isNaN == true } == [lowest])
+    // As near to the rate as whole halves come.
+    let near: Mask = try bench.value("r", text)
+    #expect(abs(near.blockRate - 0.15) <= mask.blockRate / 2 + 1e-12)
+  }
+
   @Test func theLowestWindowGoesTogether() throws {
     let text = start + "s = score ends how=block_influence span=3\nx = mask s count=3"
     let mask: Mask = try bench.value("x", text)
@@ -93,7 +132,9 @@ private let start = """
     ("mask (score ends how=block_influence span=2) count=3", 1, "the scores rank windows of 2 blocks"),
     ("mask (score ends how=block_influence span=2) count=2 protect=0", 1, "the scores rank windows of blocks, which"),
     ("mask (ablate m cal) rate=20% scope=layer", 2, "scope= concerns the units of a block, and whole blocks go"),
-    ("mask (ablate m cal) rate=20% unit=piece", 2, "these scores judge whole blocks only"),
+    ("mask (ablate m cal) rate=20% unit=piece", 2, "these scores judge blocks as a whole, or whole halves of them"),
+    ("mask (ablate m cal unit=ffn) rate=20% unit=block", 2, "whole blocks are not judged here"),
+    ("mask (ablate m cal unit=attention) count=6", 1, "no block would be left; at least one must stay"),
     ("mask (ablate m cal) rate=20% count=2", 2, "rate=, threshold=, rates= and count= exclude each other"),
     (
       "mask (flap (capture m cal sites=ffn.act)) rate=20% unit=block", 2, "whole blocks are not judged here"

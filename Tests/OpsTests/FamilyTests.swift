@@ -41,6 +41,41 @@ import Testing
       "chatglm3", "wide-groups",
     ].map { ($0, "group") } + ["chatglm3", "qwen3", "olmo2", "phi3", "wide-groups"].map { ($0, "query") }
 
+  /// MoDeGPT's attention, refused by name where a family has no pairs or its values are not what their map reads.
+  @Test("heads of every family lose features", arguments: all)
+  func headsOfEveryFamilyLoseFeatures(_ name: String, _ unit: String) throws {
+    let bench = ScriptBench()
+    let folder = bench.folder + "/in"
+    try prepare(name, in: folder)
+    let text = """
+      m = load \(folder)/m gqa=\(unit)
+      cal = text \(folder)/t.txt model=m samples=16 length=16 seed=0
+      acts = capture m cal sites=attn.in,attn.q,attn.k,attn.heads keep=moments,gram
+      n = capture m cal sites=attn.heads,ffn.act keep=gram
+      v = lowrank m acts=acts rate=50% of=values how=attended_ls
+      p = prune v (mask (score n how=random) rate=20% scope=layer)
+      e = eval p cal length=16
+
+      """
+    let model: Model = try bench.value("p", text)
+    let (configuration, size) = (model.configuration, model.configuration.headSize)
+    let kept = headFeatures(keeping: 0.5, of: size)
+    #expect(model.pruning.blocks[0].attention.headSizes(configuration) == HeadSizes(key: size, value: kept))
+    let report: Report = try bench.value("e", text)
+    #expect(report.measurements[0].value.isFinite)
+    let rotary = text + "r = lowrank v acts=acts rate=50% of=rotary\nf = eval r cal length=16\n"
+    let joint = text + "j = lowrank m acts=acts rate=50% of=values how=joint\n"
+    if let obstacle = configuration.obstacleToPairs {
+      #expect(try bench.refusal(rotary) == "of=rotary cannot be done with \(obstacle.dropLast())")
+    } else {
+      let both: Model = try bench.value("r", rotary)
+      #expect(both.pruning.blocks[0].attention.headSizes(configuration) == HeadSizes(key: kept, value: kept))
+    }
+    let isBiased = configuration.blocks[0].biases.contains(.value)
+    let bias = "how=joint knows values by what their map reads, and in \(configuration.family.name) it adds a bias"
+    #expect(try bench.refusal(joint) == (isBiased ? bias : nil))
+  }
+
   @Test("flap, obc, fang and canica prune every family", arguments: all)
   func everyMethodPrunesEveryFamily(_ name: String, _ unit: String) throws {
     let bench = ScriptBench()

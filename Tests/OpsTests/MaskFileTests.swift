@@ -83,7 +83,7 @@ private let start = """
   @Test func aListNamesWhatGoes() throws {
     let list = try file("list.csv", "\u{FEFF}layer,neuron\r\n0,5\r\n2,17.0\r\n")
     let mask = try mask("x = mask \(list) model=m")
-    #expect(mask.removedParameters == 2 * mask.structure.parametersPerUnit.ffn)
+    #expect(mask.removedParameters == 2 * mask.structure.parametersPerUnit.ffn[0])
     #expect(mask.keep.ffn?[0][5] == false && mask.keep.ffn?[2][17] == false && mask.keep.attention == nil)
   }
 

@@ -23,9 +23,27 @@ private let start = """
     #expect(b.removedParameters > 0)
   }
 
+  /// A rate of the modules that are ranked, and not of the blocks.
+  @Test(arguments: ["rate=20%", "rate=20% scope=layer", "rates=al"]) func aRateCanBeAShareOfWhatIsRanked(_ how: String)
+    throws
+  {
+    let text =
+      start + """
+        n = capture m cal sites=ffn.act keep=moments
+        al = allocate (capture m cal sites=block.in,block.out keep=moments) rate=20% how=uniform
+        x = mask (score n how=wanda) \(how) base=module
+
+        """
+    let mask: Mask = try bench.value("x", text)
+    let whole = Double(mask.structure.units.ffn.reduce(0, +))
+    let gone = (0..<mask.structure.layers).reduce(0) { $0 + mask.dropped(.ffn, layer: $1).count }
+    #expect(abs(Double(gone) / whole - 0.2) < 0.002)
+    #expect(mask.keep.attention == nil)
+  }
+
   @Test(arguments: [
     ("threshold=0 scope=layer", "scope"), ("threshold=0 base=total", "base"), ("threshold=0 rate=20%", "rate"),
-    ("rates=al base=total", "base"),
+    ("rates=al base=total", "base"), ("threshold=0 base=module", "base"),
   ])
   func whatAThresholdOrRatesCannotHeedIsRefused(_ arguments: String, _ argument: String) throws {
     let ends = "al = allocate (capture m cal sites=block.in,block.out keep=moments) rate=20%\n"

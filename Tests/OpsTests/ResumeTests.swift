@@ -13,6 +13,8 @@ private let context = start + "ctx = capture m few sites=ffn.in keep=values\ncl 
 
 private let moments = start + "a = capture m few sites=attn.heads,ffn.act keep=moments\n"
 private let grams = start + "a = capture m few sites=attn.heads,ffn.act keep=gram\n"
+private let heads =
+  start + "q = capture m few sites=attn.q,attn.k\nh = capture m few sites=attn.heads keep=gram\n"
 private let factors = start + "g = capture m few sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram\n"
 
 private let networks =
@@ -73,6 +75,8 @@ private let networks =
       text: start + "k = mask (saliency m few how=gate) rate=20%\n"
         + "x = cascade m few by=obc like=k target=dense"),
     Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20%"),
+    Stop(op: "lowrank", done: 3, text: heads + "x = lowrank m acts=q rate=20% of=rotary"),
+    Stop(op: "lowrank", done: 3, text: heads + "x = lowrank m acts=h rate=20% of=values how=attended_ls"),
     Stop(op: "slice", done: 3, text: start + "x = slice m few width=96"),
     Stop(op: "slice", done: 3, text: start + "x = slice m few width=96 basis=shared"),
     Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20% update=stream"),

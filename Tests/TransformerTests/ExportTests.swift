@@ -249,6 +249,14 @@ import Testing
           ("narrow", whole, randomSlicing(whole.configuration, width: 12, isShared: true)),
         ]
       }
+      let hasPairs = whole.configuration.obstacleToPairs == nil
+      let heads = narrowHeads(whole.configuration, pairs: hasPairs ? 1 : nil, values: 3)
+      models.append(("heads", whole, heads.followed(by: somePruning(whole.configuration), whole.configuration)))
+      models.append(("heads-alone", whole, heads))
+      if !whole.configuration.family.normsOutput {
+        let turned = randomSlicing(whole.configuration, width: 12, isShared: false)
+        models.append(("heads-turned", whole, Pruning(blocks: heads.blocks, slicing: turned.slicing)))
+      }
       if whole.configuration.queriesPerUnit > 1 {
         let queries = try fixture.model(.float32, .query)
         models.append(("query", queries, somePruning(queries.configuration)))

@@ -47,6 +47,11 @@ import Testing
     let residual =
       try #require(seen[.blockIn]) + (try #require(seen[.attentionHeads])) * block[.attention].output.weight.T
     #expect(relativeError(residual, try #require(seen[.feedForwardResidual])) < 1e-6)
+    for (site, role) in [(Site.queries, LinearRole.query), (.keys, .key)] {
+      // Before they are rotated.
+      let made = try #require(seen[.attentionIn]) * block[role].weight(role).T
+      #expect(relativeError(made, try #require(seen[site])) < 1e-6)
+    }
     let up = try #require(seen[.feedForwardIn]) * block[.up].weight(.up).T
     #expect(relativeError(up, try #require(seen[.up])) < 1e-6)
     let gate = try #require(seen[.gate])

@@ -161,6 +161,18 @@ final class StepContext: RunContext {
 
   var open: @Sendable (ArtifactReference) throws -> any ArtifactReader { { [store] in try store.open($0) } }
 
+  func line(of reference: ArtifactReference, through input: String) throws -> [String] {
+    let steps = Dictionary(
+      try store.ancestry(of: reference.key).map { ($0.content, $0.step) }, uniquingKeysWith: { first, _ in first })
+    var line = [reference.content]
+    while let step = steps[line[line.count - 1]], let before = Ancestor.contents(step["inputs"]?[input])?.first,
+      !line.contains(before)
+    {
+      line.append(before)
+    }
+    return line
+  }
+
   // Means.
 
   var memoryLimit: Int { store.memoryLimit }

@@ -87,6 +87,8 @@ public protocol RunContext: AnyObject {
   func existingChild(part: String, parameters: [String: JSONValue]) throws -> ArtifactReference?
   /// Opens an object of the store. A result may keep it: it holds the store, not the step.
   var open: @Sendable (ArtifactReference) throws -> any ArtifactReader { get }
+  /// A value of the store and the values it was made from through one input of every step, newest first.
+  func line(of reference: ArtifactReference, through input: String) throws -> [String]
   /// Bytes of memory the step may use.
   var memoryLimit: Int { get }
   /// A folder on the store's disk for spill files, emptied afterwards.

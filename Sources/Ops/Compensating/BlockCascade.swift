@@ -165,7 +165,7 @@ extension Structure {
     ScoredLayer(
       units: PerModule {
         ScoredUnits(
-          scores: Array(repeating: 0, count: left($0, layer: layer).count), parameters: parametersPerUnit[$0])
+          scores: Array(repeating: 0, count: left($0, layer: layer).count), parameters: parametersPerUnit[$0][layer])
       }, parameters: blockParameters[layer])
   }
 }

@@ -18,21 +18,7 @@ struct Factoring {
 
   /// Factors from the captured inputs or the weights alone.
   func factored() throws -> Pruning {
-    var pruning = Pruning.keepingAll(network.configuration)
-    var first = 0
-    if let (stage, saved) = try context.latestStage(of: "blocks", through: network.layers - 1) {
-      pruning = try Pruning(from: saved, structure: structure)
-      first = stage
-      context.resumed(at: stage, of: network.layers, "layer")
-    }
-    for layer in first..<network.layers {
-      try context.progress(layer, of: network.layers, "layer")
-      pruning.blocks[layer] = try factors(of: network.loadBlock(layer))
-      if layer + 1 < network.layers {
-        try context.checkpoint("blocks", stage: layer + 1) { try pruning.write(to: $0) }
-      }
-    }
-    return pruning
+    try BlockByBlock(network: network, structure: structure, context: context).pruning(factors)
   }
 
   /// The same, and outer factors fitted again on the stream of the compressed blocks.

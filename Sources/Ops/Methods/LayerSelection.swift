@@ -66,7 +66,7 @@ package func uniformRates(
   guard rate >= 0, rate < 1 else { throw SelectionError.rateOutOfRange(rate) }
   let open = layers.map { $0.prunableParameters > 0 }
   let blocks = layers.reduce(0) { $0 + $1.parameters }
-  let whole = Double(base == .block ? blocks : model)
+  let whole = Double(base == .total ? model : blocks)
   let carrying = Double(zip(layers, open).reduce(0) { $0 + ($1.1 ? $1.0.parameters : 0) })
   let s = carrying > 0 ? rate * whole / carrying : 0
   let limits = zip(layers.indices, open).compactMap { l, isOpen in

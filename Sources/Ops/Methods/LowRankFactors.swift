@@ -77,7 +77,7 @@ package func truncationLoss(
 }
 
 /// H^½, symmetric; what rounding made negative counts as zero.
-private func squareRoot(_ H: Matrix<Double>) throws(DecompositionFailure) -> Matrix<Double> {
+func squareRoot(_ H: Matrix<Double>) throws(DecompositionFailure) -> Matrix<Double> {
   let (values, E) = try symmetricEigen(H)
   let scaled = E.copy()
   scaled.scaleColumns(by: values.map { max($0, 0).squareRoot() })

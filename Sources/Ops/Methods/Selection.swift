@@ -49,12 +49,23 @@ package struct ScoredLayer: Sendable {
 
 /// What a rate is a share of.
 package enum RateBase: String, Sendable, CaseIterable {
-  case block, total
+  case block, total, module
 
   package var meaning: String {
     switch self {
+    case .module: "the linear parameters of those modules of the blocks whose units are ranked, as MoDeGPT counts"
     case .block: "the linear parameters of the blocks, as FLAP and FANG count"
     case .total: "all parameters of the model, as CanICA counts"
+    }
+  }
+}
+
+extension RateBase {
+  fileprivate var words: String {
+    switch self {
+    case .block: "the blocks' parameters"
+    case .total: "all parameters"
+    case .module: "the ranked modules' parameters"
     }
   }
 }
@@ -108,7 +119,7 @@ package enum SelectionError: Error, Equatable, CustomStringConvertible {
     case .rateOutOfRange(let rate):
       "a pruning rate lies between 0% and 100%, not at \(percent(rate))"
     case .rateTooHigh(let rate, let largest, let base):
-      "\(percent(rate)) of \(base == .block ? "the blocks' parameters" : "all parameters") cannot be removed; "
+      "\(percent(rate)) of \(base.words) cannot be removed; "
         + "what is protected and one unit per layer leave \(percent(largest)) at most"
     case .layerRateTooHigh(let rate, let largest, let layer):
       "layer \(layer) cannot lose \(percent(rate)) of its parameters; "
@@ -150,7 +161,7 @@ package func selectGlobally(
 ) throws -> Selection {
   guard rate >= 0, rate < 1 else { throw SelectionError.rateOutOfRange(rate) }
   try requireNumbers(layers)
-  let whole = Double(base == .block ? layers.reduce(0) { $0 + $1.parameters } : model)
+  let whole = Double(base == .total ? model : layers.reduce(0) { $0 + $1.parameters })
   let prunable = layers.map(\.prunableParameters)
   let largest = Double(prunable.reduce(0, +))
   let target = rate * whole
@@ -180,7 +191,7 @@ package func selectModuleByModule(
 ) throws -> Selection {
   guard rate >= 0, rate < 1 else { throw SelectionError.rateOutOfRange(rate) }
   try requireNumbers(layers)
-  let whole = Double(base == .block ? layers.reduce(0) { $0 + $1.parameters } : model)
+  let whole = Double(base == .total ? model : layers.reduce(0) { $0 + $1.parameters })
   let guarded = layers.map { layer in
     ScoredLayer(units: layer.units.map(\.sparingTheBestTenth), parameters: layer.parameters)
   }

@@ -52,7 +52,7 @@ extension Scores: Showable {
 
   private func blockRow(_ layer: Int, _ score: Double) -> [TableData.Cell] {
     let cell: TableData.Cell = score.isNaN ? .missing : .number(score)
-    return [.integer(layer), .text("block"), .integer(score.isNaN ? 0 : 1), cell, cell, cell]
+    return [.integer(layer), .text(half?.rawValue ?? "block"), .integer(score.isNaN ? 0 : 1), cell, cell, cell]
   }
 
   /// The scores there are, rising.
@@ -94,7 +94,7 @@ extension Scores: Showable {
       .filter { block?[$0].isFinite == true }
     let series = [LinePlot.Series("", x: known.map(Double.init), y: known.compactMap { block?[$0] })]
     return Figure(
-      title: "Score of each block", key: request.key,
+      title: "Score of \(half.map { "the \($0.rawValue) of " } ?? "")each block", key: request.key,
       .lines(
         LinePlot(
           x: PlotAxis("block", isWhole: true), y: PlotAxis("score (\(method))", spreadOf: series), series: series)))

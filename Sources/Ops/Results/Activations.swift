@@ -186,7 +186,7 @@ public struct LayerActivations: Artifact {
   private var axis: String {
     switch site.space {
     case .neurons: return "neuron"
-    case .queries: return "head_feature"
+    case .queries, .keys, .values, .heads: return "head_feature"
     default: return "feature"
     }
   }

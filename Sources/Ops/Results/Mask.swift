@@ -45,7 +45,7 @@ public struct Mask: Artifact, InputValue {
     keep.modules().reduce(0) { sum, module in
       (0..<structure.layers).reduce(sum) {
         let left = structure.left(module, layer: $1).count
-        return $0 + structure.parameters(of: dropped(module, layer: $1).count, among: left, module)
+        return $0 + structure.parameters(of: dropped(module, layer: $1).count, among: left, module, layer: $1)
       }
     }
   }

@@ -55,7 +55,20 @@ public struct Model: Artifact, InputValue {
       Module.allCases.reduce(sum) { $0 + block[$1].factors.count }
     }
     if factored > 0 { terms.append("\(factored) maps in two factors") }
+    terms += goneOfHeads
     return terms.isEmpty ? "nothing" : terms.joined(separator: ", ")
+  }
+
+  /// What is gone of the features of the heads that are left.
+  private var goneOfHeads: [String] {
+    let (sizes, whole) = (pruning.blocks.map { $0.attention.headSizes(configuration) }, configuration.headSize)
+    func share(_ size: KeyPath<HeadSizes, Int>) -> Double {
+      let gone = sizes.reduce(0) { $0 + whole - ($1?[keyPath: size] ?? whole) }
+      return Double(gone) / Double(whole * max(1, sizes.count))
+    }
+    return [("rotary pairs", share(\.key)), ("directions of values", share(\.value))].compactMap { what, share in
+      share > 0 ? "\(percent(share)) of the \(what)" : nil
+    }
   }
 
   public var summary: String {
@@ -71,7 +84,7 @@ public struct Model: Artifact, InputValue {
     let depth =
       (absent.isEmpty ? "" : ", \(blockList(absent)) as a whole")
       + (bridged.isEmpty ? "" : ", a linear map in the place of \(blockList(bridged))")
-      + (isFactored ? ", maps of two factors" : "")
+      + (isFactored ? ", maps of two factors" : "") + goneOfHeads.map { ", without \($0)" }.joined()
       + (pruning.slicing.map { ", \($0.width) of \(configuration.hiddenSize) directions of the stream left" } ?? "")
     return "\(parameters), \(percent(removedShare)) of the blocks removed\(depth), \(shape)"
   }
@@ -99,6 +112,12 @@ public struct Model: Artifact, InputValue {
     self.calibration = calibration
     self.compensation = compensation
   }
+}
+
+/// What a model says of statistics that are those of a model it was made from; nothing where they are its own.
+func statisticsOfEarlier(_ acts: Activations?, _ content: String) -> String {
+  guard let acts, acts.structure.model != content else { return "" }
+  return ", statistics of model \(acts.structure.model.prefix(8))"
 }
 
 extension Precision: Choice {}

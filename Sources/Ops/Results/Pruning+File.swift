@@ -22,6 +22,7 @@ extension Pruning {
           axes: ["d_model", "d_model_2"], meaning: "a map of the normalised stream in the place of this block")
         if let bias = bridge.bias { try writer.vector("\(folder)/bridge_bias", bias, axis: "d_model") }
       }
+      try block.attention.heads.write(to: writer, folder)
       for module in Module.allCases {
         for role in module.roles {
           guard let factors = block[module].factors[role] else { continue }
@@ -74,12 +75,54 @@ extension Pruning {
           }
           block[role.module].factors[role] = Factors(outer: outer, inner: inner)
         }
+        block.attention.heads = try HeadPruning(from: reader, folder)
         block.attention.bridge = try weight("bridge_weight").map { LinearMap($0, bias: try bias("bridge_bias")) }
         return block
       }, slicing: try Slicing(from: reader))
   }
 
   private static func folder(_ layer: Int) -> String { "delta/" + layerName(layer) }
+}
+
+extension HeadPruning {
+  /// Writes a row for every key-value head of the unpruned model.
+  fileprivate func write(to writer: any ArtifactWriter, _ folder: String) throws {
+    if let pairs, let kept = pairs.first?.count {
+      try writer.array(
+        "\(folder)/rotary_pairs", pairs.flatMap { $0.map(Int32.init) }, shape: [pairs.count, kept],
+        axes: ["kv_head", "pair"], meaning: "rotary pairs that queries and keys keep")
+    }
+    guard let values, let first = values.first else { return }
+    for (name, part, meaning) in [
+      ("value_reading", \Factors.inner, "A: the values that are left of a head's values"),
+      ("value_writing", \Factors.outer, "B: a head's values from those that are left"),
+    ] {
+      let shape = [values.count, first[keyPath: part].rows, first[keyPath: part].columns]
+      try writer.array(
+        "\(folder)/\(name)", values.flatMap { $0[keyPath: part].values }, shape: shape,
+        axes: ["kv_head", "\(name)_row", "\(name)_column"], meaning: meaning)
+    }
+  }
+
+  /// Reads what `write` wrote; whole heads when it wrote nothing.
+  fileprivate init(from reader: any ArtifactReader, _ folder: String) throws {
+    self.init()
+    let path = "\(folder)/rotary_pairs"
+    if reader.has(path) {
+      let (shape, numbers) = (try reader.shape(path), try reader.array(path, as: Int32.self).map(Int.init))
+      pairs = (0..<shape[0]).map { Array(numbers[$0 * shape[1]..<($0 + 1) * shape[1]]) }
+    }
+    guard reader.has("\(folder)/value_reading") else { return }
+    func parts(_ name: String) throws -> [Matrix<Float>] {
+      let path = "\(folder)/\(name)"
+      let (shape, numbers) = (try reader.shape(path), try reader.array(path, as: Float.self))
+      let size = shape[1] * shape[2]
+      return (0..<shape[0]).map {
+        Matrix(rows: shape[1], columns: shape[2], values: Array(numbers[$0 * size..<($0 + 1) * size]))
+      }
+    }
+    values = zip(try parts("value_writing"), try parts("value_reading")).map { Factors(outer: $0, inner: $1) }
+  }
 }
 
 extension Slicing {

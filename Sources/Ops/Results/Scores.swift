@@ -13,6 +13,8 @@ public struct Scores: Artifact, InputValue {
   /// One score per block, where blocks are judged as a whole: NaN for one of which nothing is left, infinite for one that
   /// was not ranked.
   public let block: [Double]?
+  /// The half of the blocks that `block` judges; nil: all of them.
+  public let half: Module?
   /// The number of neighbouring blocks that `block` judges together, and that must go together; nil: each by itself.
   public let span: Int?
   /// Mean and standard deviation of the column scores of each layer, for ranking across layers (FLAP's AL-AM); absent
@@ -50,13 +52,15 @@ public struct Scores: Artifact, InputValue {
   public func field(_ name: String) -> Literal? { name == "layers" ? .integer(structure.layers) : nil }
 
   public init(
-    structure: Structure, score: PerUnit<Float> = PerUnit(), block: [Double]? = nil, span: Int? = nil,
-    spread: [Module: [Spread]]? = nil, method: String, comparesLayers: Bool = true, comparesModules: Bool = true,
+    structure: Structure, score: PerUnit<Float> = PerUnit(), block: [Double]? = nil, half: Module? = nil,
+    span: Int? = nil, spread: [Module: [Spread]]? = nil, method: String, comparesLayers: Bool = true,
+    comparesModules: Bool = true,
     grouping: Grouping = .plain, calibration: [String]
   ) {
     self.structure = structure
     self.score = score
-    self.block = block.map { $0.enumerated().map { structure.isAbsent(layer: $0.offset) ? .nan : $0.element } }
+    self.block = block.map { $0.enumerated().map { structure.isAbsent(half, layer: $0.offset) ? .nan : $0.element } }
+    self.half = half
     self.span = span
     for module in score.modules() {
       for (layer, row) in structure.isLeft[module].enumerated() {
@@ -89,6 +93,7 @@ public struct Scores: Artifact, InputValue {
     try structure.write(to: writer)
     try score.write("score", to: writer, padding: .nan, meaning: "importance, higher = keep")
     if let block { try writer.vector("block/score", block, axis: "layer", meaning: "importance, higher = keep") }
+    if let half { try writer.attribute("half", .string(half.rawValue)) }
     if let span { try writer.attribute("span", .integer(span)) }
     for module in score.modules() {
       guard let spread = spread?[module] else { continue }
@@ -114,6 +119,7 @@ public struct Scores: Artifact, InputValue {
     self.structure = structure
     score = try PerUnit("score", from: reader, counts: structure.units)
     block = reader.has("block/score") ? try reader.array("block/score", as: Double.self) : nil
+    half = (try? reader.attribute("half"))?.stringValue.flatMap(Module.init(rawValue:))
     span = (try? reader.attribute("span"))?.intValue
     var spread: [Module: [Spread]] = [:]
     for module in Module.allCases where reader.has("\(module.rawValue)/column_mean") {

@@ -20,10 +20,10 @@ public struct Structure: Sendable, Equatable {
   public let units: PerModule<[Int]>
   /// Which of them the model still has.
   let isLeft: PerModule<[[Bool]]>
-  /// Parameters that go with one unit: `d d_h (2g + 2)` of attention, `3d` of a gated feed-forward part.
-  public let parametersPerUnit: PerModule<Int>
-  /// Parameters that go with the last unit: keys and values, where attention units share them.
-  let sharedParameters: PerModule<Int>
+  /// Parameters that go with one unit of each block: `d d_h (2g + 2)` of attention, `3d` of a gated feed-forward part.
+  public let parametersPerUnit: PerModule<[Int]>
+  /// Parameters that go with the last unit of each block: keys and values, where attention units share them.
+  let sharedParameters: PerModule<[Int]>
   /// Columns of the output map that belong to one unit: `g d_h` of attention, 1 of the feed-forward part.
   public let columnsPerUnit: PerModule<Int>
   /// Linear parameters that each block still has.
@@ -47,8 +47,12 @@ public struct Structure: Sendable, Equatable {
     func left(_ parameters: Int) -> Int {
       parameters / configuration.hiddenSize * (pruning.slicing?.width ?? configuration.hiddenSize)
     }
-    parametersPerUnit = PerModule { left(configuration.parametersPerUnit($0)) }
-    sharedParameters = PerModule { left(configuration.sharedParameters($0)) }
+    parametersPerUnit = PerModule { module in
+      pruning.blocks.map { left(configuration.parametersPerUnit(module, head: $0[module].headSizes(configuration))) }
+    }
+    sharedParameters = PerModule { module in
+      pruning.blocks.map { left(configuration.sharedParameters(module, head: $0[module].headSizes(configuration))) }
+    }
     columnsPerUnit = PerModule { configuration.featuresPerUnit($0.output.columns) }
     blockParameters = layers.map {
       configuration.linearParameters(layer: $0) - pruning.removedParameters(layer: $0, configuration)
@@ -62,8 +66,10 @@ public struct Structure: Sendable, Equatable {
     return flags.indices.filter { flags[$0] }
   }
 
-  /// Whether nothing is left of a block.
-  func isAbsent(layer: Int) -> Bool { Module.allCases.allSatisfy { !isLeft[$0][layer].contains(true) } }
+  /// Whether nothing is left of a block, or of one half of it.
+  func isAbsent(_ half: Module? = nil, layer: Int) -> Bool {
+    (half.map { [$0] } ?? Module.allCases).allSatisfy { !isLeft[$0][layer].contains(true) }
+  }
 
   /// The blocks that lose all that is left of them.
   /// - Parameter dropped: how many units of a module and a block go, of those that are left.
@@ -77,13 +83,23 @@ public struct Structure: Sendable, Equatable {
   /// Linear parameters of all blocks before anything was pruned away.
   var unprunedBlockParameters: Int {
     Module.allCases.reduce(blockParameters.reduce(0, +)) { sum, module in
-      isLeft[module].reduce(sum) { $0 + parameters(of: $1.count { !$0 }, among: $1.count, module) }
+      isLeft[module].indices.reduce(sum) { sum, layer in
+        let flags = isLeft[module][layer]
+        return sum + parameters(of: flags.count { !$0 }, among: flags.count, module, layer: layer)
+      }
     }
   }
 
   /// Parameters that go with some of the units of a module of a block.
-  func parameters(of gone: Int, among units: Int, _ module: Module) -> Int {
-    gone * parametersPerUnit[module] + (gone > 0 && gone == units ? sharedParameters[module] : 0)
+  func parameters(of gone: Int, among units: Int, _ module: Module, layer: Int) -> Int {
+    gone * parametersPerUnit[module][layer] + (gone > 0 && gone == units ? sharedParameters[module][layer] : 0)
+  }
+
+  /// Linear parameters that go with a block, or with one half of it.
+  func parameters(of half: Module?, layer: Int) -> Int {
+    guard let half else { return blockParameters[layer] }
+    let units = left(half, layer: layer).count
+    return parameters(of: units, among: units, half, layer: layer)
   }
 
   /// Columns of the output map that belong to some units.
@@ -121,14 +137,22 @@ public struct Structure: Sendable, Equatable {
       meaning: "linear parameters of the block")
     try writer.attribute("model_content", .string(model))
     for module in Module.allCases {
-      try writer.attribute("\(module.axis)_parameters", .integer(parametersPerUnit[module]))
+      try write(parametersPerUnit[module], "\(module.axis)_parameters", to: writer)
     }
-    if sharedParameters.attention > 0 {
-      try writer.attribute("shared_parameters", .integer(sharedParameters.attention))
+    if sharedParameters.attention.contains(where: { $0 > 0 }) {
+      try write(sharedParameters.attention, "shared_parameters", to: writer)
     }
     try writer.attribute("columns_per_unit", .integer(columnsPerUnit.attention))
     try writer.attribute("total_parameters", .integer(totalParameters))
     try writeSpans(to: writer)
+  }
+
+  /// One number where it is that of all blocks, else one for each.
+  private func write(_ numbers: [Int], _ name: String, to writer: any ArtifactWriter) throws {
+    if let first = numbers.first, numbers.allSatisfy({ $0 == first }) {
+      return try writer.attribute(name, .integer(first))
+    }
+    try writer.vector("structure/\(name)", numbers.map(Int64.init), axis: "layer")
   }
 
   /// One row per tensor: unit u of `module` takes the positions from `start + u width` on of `axis`.
@@ -155,9 +179,17 @@ public struct Structure: Sendable, Equatable {
       flags[module]?.map { $0.map { $0 == 1 } } ?? units[module].map { Array(repeating: true, count: $0) }
     }
     blockParameters = try reader.array("structure/block_parameters", as: Int64.self).map(Int.init)
-    parametersPerUnit = try PerModule { try number("\($0.axis)_parameters") }
+    let layers = blockParameters.count
+    func numbers(_ name: String, or fallback: Int? = nil) throws -> [Int] {
+      let path = "structure/\(name)"
+      if reader.has(path) { return try reader.array(path, as: Int64.self).map(Int.init) }
+      let one = try fallback.map { (try? number(name)) ?? $0 } ?? number(name)
+      return Array(repeating: one, count: layers)
+    }
+    parametersPerUnit = try PerModule { try numbers("\($0.axis)_parameters") }
     columnsPerUnit = PerModule(attention: try number("columns_per_unit"), ffn: 1)
-    sharedParameters = PerModule(attention: (try? number("shared_parameters")) ?? 0, ffn: 0)
+    sharedParameters = PerModule(
+      attention: try numbers("shared_parameters", or: 0), ffn: Array(repeating: 0, count: layers))
     totalParameters = try number("total_parameters")
     let names = try reader.strings("structure/tensor/name")
     let modules = try reader.strings("structure/tensor/module")

@@ -2,14 +2,18 @@ import Kernel
 import Numerics
 import Transformer
 
-/// How well a model predicts a text when blocks are left out, one more in each trial.
+/// How well a model predicts a text when blocks, or halves of them, are left out, one more in each trial.
 ///
 /// A trial differs from the others only from its block on. So all trials of some windows pass the blocks together: each
 /// block is loaded once, and what stands before the block of a trial is computed once for all.
 struct BlockTrials {
   let network: LanguageModel
   let sequences: Sequences
+  /// The half of a block that is left out; nil: all of it.
+  let half: Module?
   let context: any RunContext
+
+  private var removed: [Module] { half.map { [$0] } ?? Module.allCases }
 
   /// Tokens of the windows that pass together, in every trial.
   private static let chunkTokens = 4096
@@ -50,21 +54,21 @@ struct BlockTrials {
       func step(_ walk: Walk, _ block: Block) throws {
         try walk.step(block, pulse: { _ in try context.checkCancelled() })
       }
-      let block = gone.contains(layer) ? nil : try network.loadBlock(layer)
-      for trial in trials { if let block { try step(trial, block) } else { try trial.skip() } }
+      let block = try network.loadBlock(layer, without: gone.contains(layer) ? removed : [])
+      for trial in trials { try step(trial, block) }
       if candidates.contains(layer) {
         let trial = try Walk(network, part, layer: layer, spillAbove: limit, in: context.scratch)
         trial.states.assign(common.states)
-        try trial.skip()
+        try step(trial, network.loadBlock(layer, without: removed))
         trials.append(trial)
       }
-      guard let last = candidates.last, layer < last else { continue }
-      if let block { try step(common, block) } else { try common.skip() }
+      if let last = candidates.last, layer < last { try step(common, block) }
     }
     return try zip(candidates, trials).map { candidate, trial in
       let losses = try network.losses(states: trial.states, part, pulse: { try context.checkCancelled() })
       guard losses.allSatisfy(\.isFinite) else {
-        throw Diagnostic("without block \(candidate) the model gives a token a probability that is no number")
+        let what = half.map { "the \($0.rawValue) of " } ?? ""
+        throw Diagnostic("without \(what)block \(candidate) the model gives a token a probability that is no number")
       }
       return losses.reduce(0, +)
     }

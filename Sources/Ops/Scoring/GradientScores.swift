@@ -29,7 +29,7 @@ struct GradientScores {
         ? 0 : normSaliency(rule, products: windows(shown.scaledNorm, shown.norm.gradient))
       block[shown.layer] += found.reduce(norm, +)
     } else {
-      let width = structure.columnsPerUnit[module]
+      let width = shown.branch.featuresPerUnit(module.output.columns)
       found = (0..<sequences.count).map { window in
         let rows = sequences[window]
         return gateDerivatives(shown.mixed.rows(rows), gradient: shown.mixedGradient.rows(rows), width: width)
@@ -49,7 +49,7 @@ struct GradientScores {
       let lines = saliency(
         rule, branch.weight(role), gradient: gradient, squares: squares, of: role.rows == .model ? .columns : .rows)
       try requireNumbers(lines, role.rawValue, shown.layer)
-      let width = branch.configuration.featuresPerUnit(role.rows == .model ? role.columns : role.rows)
+      let width = branch.featuresPerUnit(role.rows == .model ? role.columns : role.rows)
       // Keys and values that all units share belong to none.
       return width == 0 ? sums : zip(sums, summed(lines, by: width)).map(+)
     }

@@ -13,6 +13,19 @@ public struct HeadCounts: Sendable, Equatable {
   public let keyValues: Int
 }
 
+/// Features of one head.
+public struct HeadSizes: Sendable, Equatable {
+  /// Of its query and of its key.
+  public var key: Int
+  /// Of its value.
+  public var value: Int
+
+  public init(key: Int, value: Int) {
+    self.key = key
+    self.value = value
+  }
+}
+
 /// The sizes of one block.
 public struct BlockSizes: Sendable, Equatable {
   /// Structural units of each module: attention units and neurons.
@@ -21,6 +34,8 @@ public struct BlockSizes: Sendable, Equatable {
   public var biases: Set<LinearRole>
   /// Whether attention has no units and its output map reads the normalised stream, in the place of blocks that are gone.
   public var bridges = false
+  /// Nil where heads are as large as everywhere in the model.
+  public var head: HeadSizes?
 
   public init(units: PerModule<Int>, biases: Set<LinearRole> = []) {
     self.units = units
@@ -71,13 +86,18 @@ public struct Configuration: Sendable {
 
   public func size(_ space: Space, layer: Int) -> Int {
     guard let module = space.module else { return hiddenSize }
-    return size(space, units: units(module, layer: layer))
+    return size(space, units: units(module, layer: layer), head: blocks[layer].head)
   }
 
   /// The width of a space, not the residual stream, in a block with so many units.
-  func size(_ space: Space, units: Int) -> Int {
-    units == 0 ? 0 : sharedFeatures(space) + units * featuresPerUnit(space)
+  ///
+  /// - Parameter head: what is left of each head; nil for all of it.
+  func size(_ space: Space, units: Int, head: HeadSizes? = nil) -> Int {
+    units == 0 ? 0 : sharedFeatures(space, head) + units * featuresPerUnit(space, head: head)
   }
+
+  /// Heads of the unpruned model.
+  var wholeHead: HeadSizes { HeadSizes(key: headSize, value: headSize) }
 
   /// Inputs of a linear map of the unpruned model.
   func columns(of role: LinearRole, layer: Int) -> Int {
@@ -86,25 +106,50 @@ public struct Configuration: Sendable {
 
   /// Features that one structural unit has in a space; 0 in the residual stream, which belongs to none, and of keys and
   /// values that all units share.
-  public func featuresPerUnit(_ space: Space) -> Int {
+  ///
+  /// - Parameter head: what is left of each head; nil for all of it.
+  public func featuresPerUnit(_ space: Space, head: HeadSizes? = nil) -> Int {
+    let head = head ?? wholeHead
     switch space {
-    case .model: 0
-    case .queries: queriesPerUnit * headSize
-    case .keyValues: attentionUnit == .group ? headSize : 0
-    case .neurons: 1
+    case .model: return 0
+    case .queries: return queriesPerUnit * head.key
+    case .heads: return queriesPerUnit * head.value
+    case .keys: return attentionUnit == .group ? head.key : 0
+    case .values: return attentionUnit == .group ? head.value : 0
+    case .neurons: return 1
     }
   }
 
   /// Features of a space that stay as long as any unit does.
-  private func sharedFeatures(_ space: Space) -> Int {
-    space == .keyValues && attentionUnit == .query ? queriesPerUnit * headSize : 0
+  private func sharedFeatures(_ space: Space, _ head: HeadSizes?) -> Int {
+    guard attentionUnit == .query else { return 0 }
+    let head = head ?? wholeHead
+    switch space {
+    case .keys: return queriesPerUnit * head.key
+    case .values: return queriesPerUnit * head.value
+    default: return 0
+    }
   }
 
   /// The features of a space that belong to the units at these positions, ascending; shared ones belong to any.
-  func features(_ space: Space, of positions: [Int]) -> [Int] {
-    let shared = sharedFeatures(space)
-    return shared > 0 ? Array(0..<(positions.isEmpty ? 0 : shared)) : positions.features(of: featuresPerUnit(space))
+  func features(_ space: Space, of positions: [Int], head: HeadSizes) -> [Int] {
+    let shared = sharedFeatures(space, head)
+    return shared > 0
+      ? Array(0..<(positions.isEmpty ? 0 : shared)) : positions.features(of: featuresPerUnit(space, head: head))
   }
+
+  /// The key-value heads of some units, which all units share in `AttentionUnit.query`.
+  public func keyValueHeads(of units: [Int]) -> [Int] {
+    attentionUnit == .group ? units : Array(0..<(units.isEmpty ? 0 : queriesPerUnit))
+  }
+
+  /// The place of the key-value head of a query head, both among those of some units.
+  public func keyValueHead(ofQuery head: Int) -> Int {
+    attentionUnit == .group ? head / queriesPerUnit : head % queriesPerUnit
+  }
+
+  /// Key-value heads of a block of the unpruned model.
+  public func keyValueHeads(layer: Int) -> Int { heads(units: units(.attention, layer: layer)).keyValues }
 
   /// The heads of a block with so many attention units.
   public func heads(units: Int) -> HeadCounts {
@@ -149,9 +194,11 @@ public struct Configuration: Sendable {
 
 extension Configuration {
   /// Weights that go when one structural unit goes: its rows of the input maps and its columns of the output map.
-  public func parametersPerUnit(_ module: Module) -> Int {
+  ///
+  /// - Parameter head: what is left of each head; nil for all of it.
+  public func parametersPerUnit(_ module: Module, head: HeadSizes? = nil) -> Int {
     roles.filter { $0.module == module }.reduce(0) {
-      $0 + hiddenSize * (featuresPerUnit($1.rows) + featuresPerUnit($1.columns))
+      $0 + hiddenSize * (featuresPerUnit($1.rows, head: head) + featuresPerUnit($1.columns, head: head))
     }
   }
 
@@ -161,8 +208,8 @@ extension Configuration {
   }
 
   /// Weights of a block's linear maps that go with the last unit of a module only.
-  public func sharedParameters(_ module: Module) -> Int {
-    roles.filter { $0.module == module }.reduce(0) { $0 + hiddenSize * sharedFeatures($1.rows) }
+  public func sharedParameters(_ module: Module, head: HeadSizes? = nil) -> Int {
+    roles.filter { $0.module == module }.reduce(0) { $0 + hiddenSize * sharedFeatures($1.rows, head) }
   }
 
   /// `linearParameters` of all blocks.

@@ -14,7 +14,8 @@ public enum LinearRole: String, CaseIterable, Sendable {
   public var rows: Space {
     switch self {
     case .query: .queries
-    case .key, .value: .keyValues
+    case .key: .keys
+    case .value: .values
     case .output, .down: .model
     case .gate, .up: .neurons
     }
@@ -24,7 +25,7 @@ public enum LinearRole: String, CaseIterable, Sendable {
   public var columns: Space {
     switch self {
     case .query, .key, .value, .gate, .up: .model
-    case .output: .queries
+    case .output: .heads
     case .down: .neurons
     }
   }
@@ -34,10 +35,14 @@ public enum LinearRole: String, CaseIterable, Sendable {
 public enum Space: String, CaseIterable, Sendable {
   /// The residual stream: `hiddenSize`.
   case model
-  /// All query heads side by side: `heads × headSize`.
+  /// The queries of all heads side by side: `heads × headSize`.
   case queries
-  /// All key (or value) heads side by side: `keyValueHeads × headSize`.
-  case keyValues
+  /// All keys side by side: `keyValueHeads × headSize`.
+  case keys
+  /// All values side by side: `keyValueHeads × headSize`.
+  case values
+  /// What attention makes of the values, all query heads side by side: `heads × headSize`.
+  case heads
   /// The inner width of the feed-forward part.
   case neurons
 
@@ -45,7 +50,7 @@ public enum Space: String, CaseIterable, Sendable {
   public var module: Module? {
     switch self {
     case .model: nil
-    case .queries, .keyValues: .attention
+    case .queries, .keys, .values, .heads: .attention
     case .neurons: .ffn
     }
   }

@@ -10,8 +10,8 @@ extension Attention {
   /// after another.
   ///
   /// - Parameters:
-  ///   - dHeads: tokens × heads headSize.
-  ///   - result: tokens × (heads + 2 keyValueHeads) headSize, overwritten; still rotated.
+  ///   - dHeads: tokens × (heads × value size).
+  ///   - result: as queries, keys and values side by side, overwritten; still rotated.
   func gradient(_ queryKeyValue: Matrix<Float>, _ dHeads: Matrix<Float>, into result: Matrix<Float>) {
     // One task per sequence and key-value head: it alone writes the gradient of those keys and values.
     Parallel.forEach(spans.count * keyValueHeads) { task in
@@ -29,7 +29,7 @@ extension Attention {
     _ queryKeyValue: Matrix<Float>, _ dHeads: Matrix<Float>, _ tile: Tile, to result: Matrix<Float>
   ) {
     let (keysAndValues, collected, keys) = (keysAndValues(queryKeyValue), keysAndValues(result), tile.keys[0].rows)
-    let dO = head(dHeads, tile.head).rows(tile.queries)
+    let dO = mixed(dHeads, tile.head).rows(tile.queries)
     let K = key(keysAndValues, tile.head).rows(keys)
     let V = value(keysAndValues, tile.head).rows(keys)
     pool.withMatrix(tile.queries.count, tile.visible) { P in
@@ -37,8 +37,8 @@ extension Attention {
         probabilities(queryKeyValue, keysAndValues, tile, into: P)
         multiply(dO, V.T, into: dS)
         softmaxGradient(P, dS, scale: scale)
-        multiply(dS, K, into: head(result, tile.head).rows(tile.queries))
-        let Q = head(queryKeyValue, tile.head).rows(tile.queries)
+        multiply(dS, K, into: query(result, tile.head).rows(tile.queries))
+        let Q = query(queryKeyValue, tile.head).rows(tile.queries)
         multiply(dS.T, Q, into: key(collected, tile.head).rows(keys), beta: 1)
         multiply(P.T, dO, into: value(collected, tile.head).rows(keys), beta: 1)
       }

@@ -17,8 +17,8 @@ struct Attention: Sendable {
   let heads: Int
   let keyValueHeads: Int
   /// Heads of a unit stand side by side: either share a key-value head, or have one each.
-  private let unit: AttentionUnit
-  let headSize: Int
+  private let configuration: Configuration
+  let size: HeadSizes
   /// How many keys a query sees at most, its own included.
   let window: Int?
   /// What the scores are multiplied by.
@@ -42,18 +42,18 @@ struct Attention: Sendable {
   init(_ block: Block, _ spans: [AttentionSpan], _ pool: ScorePool) {
     self.spans = spans
     self.pool = pool
-    let counts = block.configuration.heads(units: block[.attention].units.count)
+    configuration = block.configuration
+    let counts = configuration.heads(units: block[.attention].units.count)
     (heads, keyValueHeads) = (counts.queries, counts.keyValues)
-    unit = block.configuration.attentionUnit
-    headSize = block.configuration.headSize
+    size = block[.attention].heads.size
     window = block.configuration.window(block.layer)
     scale = block.configuration.attentionScale(block.layer)
   }
 
   /// - Parameters:
-  ///   - queries: tokens × heads headSize, rotated; further columns do not matter.
-  ///   - keysAndValues: the rows that the spans name × 2 keyValueHeads headSize.
-  ///   - result: tokens × heads headSize, overwritten.
+  ///   - queries: tokens × (heads × key size), rotated; further columns do not matter.
+  ///   - keysAndValues: the rows that the spans name × keyValueHeads × (key size, then value size).
+  ///   - result: tokens × (heads × value size), overwritten.
   func run(_ queries: Matrix<Float>, _ keysAndValues: Matrix<Float>, into result: Matrix<Float>) {
     // Long tiles first, so that threads finish together.
     let tiles = spans.flatMap { span in
@@ -61,7 +61,7 @@ struct Attention: Sendable {
     }
     Parallel.forEach(tiles.count) { index in
       let tile = tiles[index]
-      let mixed = head(result, tile.head).rows(tile.queries)
+      let mixed = mixed(result, tile.head).rows(tile.queries)
       pool.withMatrix(tile.queries.count, tile.visible) { scores in
         probabilities(queries, keysAndValues, tile, into: scores)
         for (rows, columns) in tile.keys {
@@ -79,7 +79,7 @@ struct Attention: Sendable {
   ) {
     for (rows, columns) in tile.keys {
       multiply(
-        head(queries, tile.head).rows(tile.queries), key(keysAndValues, tile.head).rows(rows).T,
+        query(queries, tile.head).rows(tile.queries), key(keysAndValues, tile.head).rows(rows).T,
         into: scores.columns(columns))
     }
     let own = tile.visible - tile.queries.count
@@ -102,29 +102,32 @@ struct Attention: Sendable {
     }
   }
 
-  /// The columns of one query head: of the queries, or of anything laid out like them.
-  func head(_ X: Matrix<Float>, _ head: Int) -> Matrix<Float> { X.columns(head * headSize..<(head + 1) * headSize) }
+  /// The query of one head.
+  func query(_ queries: Matrix<Float>, _ head: Int) -> Matrix<Float> { columns(queries, head, of: size.key) }
+
+  /// What one head makes of the values.
+  func mixed(_ result: Matrix<Float>, _ head: Int) -> Matrix<Float> { columns(result, head, of: size.value) }
+
+  private func columns(_ X: Matrix<Float>, _ head: Int, of size: Int) -> Matrix<Float> {
+    X.columns(head * size..<(head + 1) * size)
+  }
 
   /// The keys and values of the batch itself, of queries, keys and values side by side.
   func keysAndValues(_ projected: Matrix<Float>) -> Matrix<Float> {
-    projected.columns(heads * headSize..<projected.columns)
+    projected.columns(heads * size.key..<projected.columns)
   }
 
   func key(_ keysAndValues: Matrix<Float>, _ head: Int) -> Matrix<Float> {
-    self.head(keysAndValues, group(of: head))
+    columns(keysAndValues, configuration.keyValueHead(ofQuery: head), of: size.key)
   }
 
   func value(_ keysAndValues: Matrix<Float>, _ head: Int) -> Matrix<Float> {
-    self.head(keysAndValues, keyValueHeads + group(of: head))
-  }
-
-  /// The key-value head of a query head.
-  private func group(of head: Int) -> Int {
-    unit == .group ? head * keyValueHeads / heads : head % keyValueHeads
+    let values = keysAndValues.columns(keyValueHeads * size.key..<keysAndValues.columns)
+    return columns(values, configuration.keyValueHead(ofQuery: head), of: size.value)
   }
 
   /// The query heads that share a key-value head.
-  func queryHeads(of group: Int) -> [Int] { (0..<heads).filter { self.group(of: $0) == group } }
+  func queryHeads(of group: Int) -> [Int] { (0..<heads).filter { configuration.keyValueHead(ofQuery: $0) == group } }
 }
 
 extension Attention.Tile {

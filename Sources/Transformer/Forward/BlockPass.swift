@@ -45,7 +45,7 @@ struct BlockPass {
     return normalized
   }
 
-  /// What the input maps make of the normalised stream: queries and keys already normed and rotated, the gate not yet
+  /// What the input maps make of the normalised stream: queries and keys already normed, not yet rotated, the gate not yet
   /// activated.
   func projected(_ normalized: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
     if case .passing = branch.mix {
@@ -61,17 +61,17 @@ struct BlockPass {
         raw.assign(projected.columns(part.columns))
         part.normalize(raw, into: projected.columns(part.columns))
       }
-      rotate(projected, branch, direction: 1)
     }
     return projected
   }
 
-  /// The input of the output map: all heads side by side, or h.
+  /// The input of the output map: all heads side by side, or h. Queries and keys are rotated where they stand.
   func mixed(_ projected: Matrix<Float>, _ branch: Branch) throws -> Matrix<Float> {
     if case .passing = branch.mix { return projected }
     let mixed = kept.matrix(.mixed(branch.module), tokens, branch.output.inputs)
     switch branch.mix {
     case .attention:
+      rotate(projected, branch, direction: 1)
       let own = attention.keysAndValues(projected)
       attention.run(projected, cache?.adding(own, layer: block.layer) ?? own, into: mixed)
       try pulse()
@@ -118,7 +118,7 @@ struct BlockPass {
 
   /// What a site between the maps shows of `projected`.
   func signal(_ site: Site, of projected: Matrix<Float>, _ branch: Branch) -> Matrix<Float> {
-    let part = projected.columns(branch.rows(of: site == .up ? .up : .gate))
+    let part = projected.columns(branch.rows(of: site.role))
     guard site == .gate else { return part }
     let gate = scratch.matrix(.gate, tokens, part.columns)
     activate(part, times: nil, block.configuration.activation, into: gate)
@@ -130,9 +130,13 @@ struct BlockPass {
   /// Turns queries and keys in place by their positions, or back with `direction` -1.
   func rotate(_ projected: Matrix<Float>, _ branch: Branch, direction: Float) {
     guard let rotation else { return }
-    let headSize = block.configuration.headSize
-    let heads = branch.rows(of: .value).lowerBound / headSize
-    turn(projected, heads: heads, headSize: headSize, batch.positions, rotation, direction)
+    let size = branch.heads.size.key
+    let queries = (0..<branch.columns(.queries) / size).map(block.configuration.keyValueHead)
+    let keys = 0..<branch.columns(.keys) / size
+    turn(
+      projected, heads: queries.count + keys.count, headSize: size,
+      pairs: branch.heads.pairs.map { pairs in (queries + keys).map { pairs[$0] } }, batch.positions, rotation,
+      direction)
   }
 
   /// `values` at the width of the unpruned model, zeros where units are gone.
@@ -142,7 +146,7 @@ struct BlockPass {
     let values = branch.units.isEmpty ? Matrix(rows: values.rows, columns: 0) : values
     guard values.columns < width else { return values }
     let result = scratch.matrix(use, values.rows, width)
-    scatter(values, to: branch.units.features(of: block.configuration.featuresPerUnit(space)), in: result)
+    scatter(values, to: branch.originals(space), in: result)
     return result
   }
 }

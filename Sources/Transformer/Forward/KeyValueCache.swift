@@ -14,7 +14,9 @@ public final class KeyValueCache {
   /// Bytes that it comes to take for a model.
   public static func bytes(of model: LanguageModel, capacity: Int) -> Int {
     let configuration = model.configuration
-    let columns = (0..<configuration.layers).reduce(0) { $0 + 2 * configuration.size(.keyValues, layer: $1) }
+    let columns = (0..<configuration.layers).reduce(0) {
+      $0 + configuration.size(.keys, layer: $1) + configuration.size(.values, layer: $1)
+    }
     return columns * capacity * MemoryLayout<Float>.stride
   }
 

@@ -117,10 +117,21 @@ func ungatedGradient(_ up: Matrix<Float>, _ dh: Matrix<Float>, into dUp: Matrix<
 }
 
 /// Turns the first `heads` heads of every row by the angles of the row's position.
+///
+/// - Parameter pairs: those that each head has; nil: all.
 func turn(
-  _ x: Matrix<Float>, heads: Int, headSize: Int, _ positions: [Int32], _ tables: RotationTables, _ direction: Float
+  _ x: Matrix<Float>, heads: Int, headSize: Int, pairs: [[Int]]?, _ positions: [Int32], _ tables: RotationTables,
+  _ direction: Float
 ) {
   let rows = Rows(x)
+  @Sendable func rotate(
+    _ head: UnsafeMutablePointer<Float>, _ c: UnsafePointer<Float>, _ s: UnsafePointer<Float>, _ pairs: Int
+  ) {
+    switch tables.pairing {
+    case .halves: prn_rotate_halves(head, pairs, c, s, direction)
+    case .neighbours: prn_rotate_neighbours(head, pairs, c, s, direction)
+    }
+  }
   withExtendedLifetime(x) {
     forEachRow(x.rows, columns: heads * headSize) { row in
       tables.cosines.withUnsafeBufferPointer { cosines in
@@ -129,9 +140,17 @@ func turn(
           let angles = (Int(positions[row]) - tables.positions.lowerBound) * tables.pairs
           for head in 0..<heads {
             let part = rows[row] + head * headSize
-            switch tables.pairing {
-            case .halves: prn_rotate_halves(part, tables.pairs, cosine + angles, sine + angles, direction)
-            case .neighbours: prn_rotate_neighbours(part, tables.pairs, cosine + angles, sine + angles, direction)
+            guard let own = pairs?[head] else {
+              rotate(part, cosine + angles, sine + angles, tables.pairs)
+              continue
+            }
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * own.count) { gathered in
+              guard let start = gathered.baseAddress else { return }
+              for (place, pair) in own.enumerated() {
+                start[place] = cosine[angles + pair]
+                start[own.count + place] = sine[angles + pair]
+              }
+              rotate(part, start, start + own.count, own.count)
             }
           }
         }

@@ -103,9 +103,6 @@ public final class Walk {
     advance()
   }
 
-  /// Passes block `layer` as if nothing were left of it.
-  public func skip() throws { try step(model.loadEmptyBlock(layer)) }
-
   /// Runs one branch of a block on all tokens; `layer` moves on after the last branch has advanced.
   ///
   /// - Parameter advancing: whether the branch's result is added to the states; if not, they stay as they are, so the

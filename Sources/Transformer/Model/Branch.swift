@@ -19,6 +19,8 @@ public struct Branch: Sendable {
   public let module: Module
   /// The structural units that are here, by their index in the unpruned model, ascending.
   public let units: [Int]
+  /// What is left of each of their heads.
+  let heads: Heads
   public let norm: Norm
   /// The weights of the norms that queries and keys pass before they are rotated; empty in most families.
   let outputNorms: [LinearRole: [Float]]
@@ -53,7 +55,7 @@ public struct Branch: Sendable {
   }
 
   /// Columns that the units have in a space, side by side.
-  public func columns(_ space: Space) -> Int { configuration.size(space, units: units.count) }
+  public func columns(_ space: Space) -> Int { configuration.size(space, units: units.count, head: heads.size) }
 
   /// Rows of `input` (columns of its result) that hold one of its maps; empty when the family lacks it.
   public func rows(of role: LinearRole) -> Range<Int> {
@@ -79,13 +81,14 @@ public struct Branch: Sendable {
   }
 
   /// The features of `space` that belong to the units at these positions.
-  private func features(_ space: Space, _ positions: [Int]) -> [Int] { configuration.features(space, of: positions) }
+  private func features(_ space: Space, _ positions: [Int]) -> [Int] {
+    configuration.features(space, of: positions, head: heads.size)
+  }
 
-  /// Rows of the stacked input maps that belong to the units at these positions, `units` of them in all.
-  private func inputRows(_ positions: [Int], of units: Int) -> [Int] {
-    var start = 0
-    return configuration.inputRoles(module).flatMap { role -> [Int] in
-      defer { start += configuration.size(role.rows, units: units) }
+  /// Rows of the stacked input maps that belong to the units at these positions.
+  private func inputRows(_ positions: [Int]) -> [Int] {
+    configuration.inputRoles(module).flatMap { role in
+      let start = rows(of: role).lowerBound
       return features(role.rows, positions).map { start + $0 }
     }
   }
@@ -99,35 +102,39 @@ extension Branch {
   /// `pruning` speaks of the unpruned model's indices; what is gone already stays gone. A branch that loses all its units
   /// loses the bias of its output map with them: nothing is left of it but the compensation.
   public func pruned(by pruning: BranchPruning) -> Branch {
-    if !pruning.factors.isEmpty {
+    if !pruning.factors.isEmpty || !pruning.heads.isWhole {
       var narrowing = pruning
-      narrowing.factors = [:]
-      return factored(by: pruning.factors).pruned(by: narrowing)
+      (narrowing.factors, narrowing.heads) = ([:], HeadPruning())
+      return keeping(pruning.heads).factored(by: pruning.factors).pruned(by: narrowing)
     }
     let kept = units.indices.filter { pruning.keep[units[$0]] }
     let left = kept.map { units[$0] }
     if let bridge = pruning.bridge ?? (units.isEmpty && output.inputs > 0 ? output : nil) {
       return Branch(
-        configuration: configuration, module: module, units: [], norm: norm, outputNorms: [:],
+        configuration: configuration, module: module, units: [], heads: heads, norm: norm, outputNorms: [:],
         input: input.keeping(rows: []),
         output: LinearMap(bridge.weight, bias: sum(bridge.bias, pruning.bias), precision: output.precision),
         shortcut: shortcut)
     }
     var narrowed = output.keeping(columns: features(module.output.columns, kept))
     if let refitted = pruning.weight {
+      let space = module.output.columns
       let columns = refitted.keeping(
-        features(module.output.columns, left), of: features(module.output.columns, pruning.kept))
+        originals(space, kept), of: pruning.kept.features(of: configuration.featuresPerUnit(space)))
       narrowed = LinearMap(columns, bias: output.bias, precision: output.precision)
     }
     narrowed.bias = left.isEmpty && !units.isEmpty ? pruning.bias : sum(output.bias, pruning.bias)
     return Branch(
-      configuration: configuration, module: module, units: left, norm: norm,
-      outputNorms: outputNorms { weight, space in features(space, kept).map { weight[$0] } },
-      input: input.keeping(rows: inputRows(kept, of: units.count)), output: narrowed, shortcut: shortcut)
+      configuration: configuration, module: module, units: left,
+      heads: Heads(
+        size: heads.size, pairs: heads.pairs.map { pairs in configuration.keyValueHeads(of: kept).map { pairs[$0] } }),
+      norm: norm, outputNorms: outputNorms { weight, space in features(space, kept).map { weight[$0] } },
+      input: input.keeping(rows: inputRows(kept)), output: narrowed, shortcut: shortcut)
   }
 
   /// This branch with two factors in the place of some of its maps.
   private func factored(by factors: [LinearRole: Factors]) -> Branch {
+    if factors.isEmpty { return self }
     func part(_ role: LinearRole, _ weight: @autoclosure () -> Matrix<Float>) -> LinearMap.Part {
       let own = factors[role].map { narrowed($0, role) }
       return LinearMap.Part(outer: own?.outer, inner: own?.inner ?? weight(), precision: input.precision)
@@ -137,7 +144,7 @@ extension Branch {
       roles.contains { factors[$0] != nil } ? roles.map { part($0, input.weight.rows(rows(of: $0))) } : input.parts
     let last = factors[module.output] == nil ? output.parts : [part(module.output, output.weight)]
     return Branch(
-      configuration: configuration, module: module, units: units, norm: norm, outputNorms: outputNorms,
+      configuration: configuration, module: module, units: units, heads: heads, norm: norm, outputNorms: outputNorms,
       input: LinearMap(parts, bias: input.bias, precision: input.precision),
       output: LinearMap(last, bias: output.bias, precision: output.precision), shortcut: shortcut)
   }
@@ -160,49 +167,54 @@ extension Branch {
     columns: (Matrix<Float>, [Int]) -> Matrix<Float>
   ) -> Factors {
     Factors(
-      outer: role.rows == .model ? factors.outer : rows(factors.outer, features(role.rows, units)),
-      inner: role.columns == .model ? factors.inner : columns(factors.inner, features(role.columns, units)))
+      outer: role.rows == .model ? factors.outer : rows(factors.outer, originals(role.rows)),
+      inner: role.columns == .model ? factors.inner : columns(factors.inner, originals(role.columns)))
   }
 
   /// A Gram matrix of what a map reads without the inputs of units that are not here.
   public func narrowed(_ gram: Matrix<Double>, _ role: LinearRole) -> Matrix<Double> {
     if role.columns == .model { return gram }
-    let own = features(role.columns, units)
+    let own = originals(role.columns)
     return gram.gathering(rows: own).gathering(columns: own)
   }
 
   /// This branch with its query heads as checkpoints have them.
   func inStoredOrder() -> Branch {
     guard module == .attention, let heads = configuration.storedHeads(units: units.count) else { return self }
-    return withQueries(heads.features(of: configuration.headSize))
+    return withQueries(heads)
   }
 
   /// The branch of which this one is what the checkpoint has, its query heads in the order of units.
   func inOrderOfUnits() -> Branch {
     guard module == .attention, let heads = configuration.storedHeads(units: units.count) else { return self }
-    return withQueries(heads.indices.sorted { heads[$0] < heads[$1] }.features(of: configuration.headSize))
+    return withQueries(heads.indices.sorted { heads[$0] < heads[$1] })
   }
 
-  /// The features of the query heads in another order.
+  /// The query heads in another order.
   private func withQueries(_ order: [Int]) -> Branch {
-    Branch(
-      configuration: configuration, module: module, units: units, norm: norm,
-      outputNorms: outputNorms { weight, space in space == .queries ? order.map { weight[$0] } : weight },
-      input: input.keeping(rows: order + Array(order.count..<input.outputs)), output: output.keeping(columns: order),
-      shortcut: shortcut)
+    let queries = order.features(of: heads.size.key)
+    return Branch(
+      configuration: configuration, module: module, units: units, heads: heads, norm: norm,
+      outputNorms: outputNorms { weight, space in space == .queries ? queries.map { weight[$0] } : weight },
+      input: input.keeping(rows: queries + Array(queries.count..<input.outputs)),
+      output: output.keeping(columns: order.features(of: heads.size.value)), shortcut: shortcut)
   }
 
-  /// This branch at the sizes of one with `count` units, zeros where a unit is missing.
+  /// This branch at the sizes of one with `count` units of whole heads, zeros where something is missing.
   func spread(to count: Int) -> Branch {
-    let rows = configuration.inputRoles(module).reduce(0) { $0 + configuration.size($1.rows, units: count) }
+    var rows = 0
+    let places = configuration.inputRoles(module).flatMap { role -> [Int] in
+      defer { rows += configuration.size(role.rows, units: count) }
+      return originals(role.rows).map { rows + $0 }
+    }
     return Branch(
-      configuration: configuration, module: module, units: Array(0..<count), norm: norm,
+      configuration: configuration, module: module, units: Array(0..<count), heads: Heads(configuration), norm: norm,
       outputNorms: outputNorms { weight, space in
         var whole = [Float](repeating: 0, count: configuration.size(space, units: count))
-        for (value, place) in zip(weight, features(space, units)) { whole[place] = value }
+        for (value, place) in zip(weight, originals(space)) { whole[place] = value }
         return whole
       },
-      input: input.spread(rows: inputRows(units, of: count), of: rows), output: spreadOutput(to: count),
+      input: input.spread(rows: places, of: rows), output: spreadOutput(to: count),
       shortcut: shortcut)
   }
 
@@ -217,7 +229,7 @@ extension Branch {
 
   private func spreadOutput(to count: Int) -> LinearMap {
     let space = module.output.columns
-    return output.spread(columns: features(space, units), of: configuration.size(space, units: count))
+    return output.spread(columns: originals(space), of: configuration.size(space, units: count))
   }
 }
 

@@ -28,7 +28,9 @@ extension LanguageModel {
       // The first tokens see 1, 2, … keys, the others as many as the window has.
       let seen = Double(window) - Double(window * (window - 1)) / 2 / Double(length)
       let units = pruning[layer]?.attention.kept.count ?? configuration.units(.attention, layer: layer)
-      return sum + 2 * seen * Double(units * configuration.featuresPerUnit(.queries))
+      let head = pruning[layer]?.attention.headSizes(configuration)
+      let features = [Space.queries, .heads].reduce(0) { $0 + configuration.featuresPerUnit($1, head: head) }
+      return sum + seen * Double(units * features)
     }
     return blockParameters + configuration.vocabularySize * headWidth + Int(attention.rounded())
   }

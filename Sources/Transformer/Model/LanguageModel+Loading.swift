@@ -4,23 +4,20 @@ extension LanguageModel {
   /// One block in single precision, pruned.
   ///
   /// - Throws: an error naming the tensor when a weight is NaN or infinite.
-  public func loadBlock(_ layer: Int) throws -> Block {
-    guard let pruning = pruning[layer] else { return try loadWholeBlock(layer) }
-    return sliced(
-      Block(
-        configuration: configuration, layer: layer,
-        branches: try PerModule { module in
-          let branch = pruning[module].removesAll ? try emptyBranch(module, layer) : try wholeBranch(module, layer)
-          return branch.pruned(by: pruning[module])
-        }))
-  }
+  public func loadBlock(_ layer: Int) throws -> Block { try loadBlock(layer, without: []) }
 
-  /// A block of which nothing is left.
-  func loadEmptyBlock(_ layer: Int) throws -> Block {
-    sliced(Block(configuration: configuration, layer: layer, branches: try PerModule { try emptyBranch($0, layer) }))
+  /// The same as if nothing were left of some of its branches; their weights are not read.
+  public func loadBlock(_ layer: Int, without gone: [Module]) throws -> Block {
+    let block = Block(
+      configuration: configuration, layer: layer,
+      branches: try PerModule { module in
+        if gone.contains(module) { return try emptyBranch(module, layer) }
+        guard let pruning = pruning[layer]?[module] else { return try wholeBranch(module, layer) }
+        let branch = pruning.removesAll ? try emptyBranch(module, layer) : try wholeBranch(module, layer)
+        return branch.pruned(by: pruning)
+      })
+    return pruning.slicing.map(block.sliced) ?? block
   }
-
-  private func sliced(_ block: Block) -> Block { pruning.slicing.map(block.sliced) ?? block }
 
   /// One block of the unpruned model.
   func loadWholeBlock(_ layer: Int) throws -> Block {
@@ -31,7 +28,8 @@ extension LanguageModel {
     let (input, output) = (configuration.inputRoles(module), [module.output])
     return Branch(
       configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
-      norm: try norm(layout.norm(module, layer)), outputNorms: try outputNorms(input, layer),
+      heads: Heads(configuration), norm: try norm(layout.norm(module, layer)),
+      outputNorms: try outputNorms(input, layer),
       input: LinearMap(try weights(input, layer), bias: try bias(input, layer), precision: precision),
       output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision), shortcut: nil
     ).inOrderOfUnits()
@@ -41,8 +39,9 @@ extension LanguageModel {
   private func emptyBranch(_ module: Module, _ layer: Int) throws -> Branch {
     let d = configuration.hiddenSize
     return Branch(
-      configuration: configuration, module: module, units: [], norm: try norm(layout.norm(module, layer)),
-      outputNorms: [:], input: LinearMap(Matrix(rows: 0, columns: d), bias: nil, precision: precision),
+      configuration: configuration, module: module, units: [], heads: Heads(configuration),
+      norm: try norm(layout.norm(module, layer)), outputNorms: [:],
+      input: LinearMap(Matrix(rows: 0, columns: d), bias: nil, precision: precision),
       output: LinearMap(Matrix(rows: d, columns: 0), bias: nil, precision: precision), shortcut: nil)
   }
 

@@ -11,8 +11,9 @@ extension LanguageModel {
       let tensors = layout.slots.filter { $0.place?.layer == layer }.map { storedBytes($0.name) }
       let modules = Module.allCases.map { module in
         let left = leftUnits(module, layer: layer).count
-        let isWhole = left == configuration.units(module, layer: layer)
-        return isWhole ? 0 : left * configuration.parametersPerUnit(module) * precision.bytesPerWeight
+        let head = pruning[layer]?[module].headSizes(configuration)
+        let isWhole = left == configuration.units(module, layer: layer) && head == nil
+        return isWhole ? 0 : left * configuration.parametersPerUnit(module, head: head) * precision.bytesPerWeight
       }
       return weights + (tensors.max() ?? 0) + (modules.max() ?? 0)
     }.max() ?? 0

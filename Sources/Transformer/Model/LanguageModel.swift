@@ -109,7 +109,7 @@ public struct LanguageModel: Sendable {
       guard isBias else { return left - branch.removedParameters(of: role, configuration, widths) }
       if role == place.module.output { return left - (configuration.hiddenSize - widths.leaving) }
       return left - configuration.size(role.rows, units: branch.keep.count)
-        + configuration.size(role.rows, units: branch.kept.count)
+        + configuration.size(role.rows, units: branch.kept.count, head: branch.headSizes(configuration))
     }
   }
 

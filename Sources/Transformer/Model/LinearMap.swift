@@ -112,6 +112,38 @@ public struct LinearMap: Sendable {
     }
   }
 
+  // MARK: Change
+
+  /// This map after a change of some of its outputs, all of one part, by a map that is given their rows of W, and of b.
+  func changing(outputs range: Range<Int>, _ change: (Matrix<Float>) -> Matrix<Float>) -> LinearMap {
+    func changed(_ rows: Matrix<Float>, _ own: Range<Int>) -> Matrix<Float> {
+      let middle = change(rows.rows(own))
+      let result = Matrix<Float>(rows: rows.rows - own.count + middle.rows, columns: rows.columns)
+      let end = own.lowerBound + middle.rows
+      result.rows(0..<own.lowerBound).assign(rows.rows(0..<own.lowerBound))
+      result.rows(own.lowerBound..<end).assign(middle)
+      result.rows(end..<result.rows).assign(rows.rows(own.upperBound..<rows.rows))
+      return result
+    }
+    let parts = ranges.map { place, part in
+      guard place.contains(range.lowerBound) else { return part }
+      let own = range.lowerBound - place.lowerBound..<range.upperBound - place.lowerBound
+      guard let outer = part.outer else {
+        return Part(inner: changed(part.inner.weight, own), precision: precision)
+      }
+      return Part(outer: changed(outer.weight, own), inner: part.inner.weight, precision: precision)
+    }
+    let column = bias.map { changed(Matrix(rows: $0.count, columns: 1, values: $0), range).values }
+    return LinearMap(parts, bias: column, precision: precision)
+  }
+
+  /// This map after a change of its inputs, by a map that is given the columns of W.
+  func changingInputs(_ change: (Matrix<Float>) -> Matrix<Float>) -> LinearMap {
+    LinearMap(
+      parts.map { Part(outer: $0.outer?.weight, inner: change($0.inner.weight), precision: precision) }, bias: bias,
+      precision: precision)
+  }
+
   // MARK: Narrowing
 
   /// The outputs named by `rows`; those of one part before those of the next.

@@ -8,9 +8,12 @@ public struct BranchPruning: Sendable {
   public var bias: [Float]?
   /// Stands for the branch, of which no unit stays: x ← x + A norm(x) + c, A d×d.
   public var bridge: LinearMap?
-  /// Two factors in the place of some maps.
+  /// What is left of the features of the heads; of attention alone.
+  public var heads = HeadPruning()
+  /// Two factors in the place of some maps, which give and read what is left of the heads.
   public var factors: [LinearRole: Factors] = [:]
-  /// Stands for the kept columns of the output map: `d × (kept units × their columns)`.
+  /// Stands for the kept columns of the output map: `d × (kept units × their columns)`. Where heads have lost directions of
+  /// their values, those that are left stand first among the columns of a head, zeros behind.
   public var weight: Matrix<Float>?
 
   public init(keep: [Bool], bias: [Float]? = nil, weight: Matrix<Float>? = nil) {
@@ -28,23 +31,33 @@ public struct BranchPruning: Sendable {
   public var keptShare: Double { Double(kept.count) / Double(max(1, keep.count)) }
 
   /// Whether only a mask is at work: no bias was added, no weight refitted, no map stands for what is gone.
-  public var isUncompensated: Bool { bias == nil && weight == nil && bridge == nil && factors.isEmpty }
+  public var isUncompensated: Bool {
+    bias == nil && weight == nil && bridge == nil && factors.isEmpty && heads.values == nil
+  }
+
+  /// Whether the weights of a map are not those of the checkpoint.
+  func changes(_ role: LinearRole) -> Bool {
+    if factors[role] != nil || heads.values != nil && [.value, .output].contains(role) { return true }
+    return role == role.module.output && (weight != nil || bridge != nil)
+  }
 
   /// This pruning followed by `later`, whose compensation was found on the model that this one leaves.
   ///
   /// Kept is what both keep; added biases add up, unless `later` takes the last units and with them what was added; a
-  /// refit replaces an earlier one, which otherwise keeps the columns that are still there.
-  ///
-  /// - Parameter width: columns of the output map that one unit owns.
-  func followed(by later: BranchPruning, width: Int) -> BranchPruning {
+  /// refit replaces an earlier one, which otherwise keeps the columns that are still there. Where `later` takes directions
+  /// of the values, earlier maps are taken to what is left of them.
+  func followed(by later: BranchPruning, _ module: Module, _ configuration: Configuration) -> BranchPruning {
+    let width = configuration.featuresPerUnit(module.output.columns)
+    let earlier = later.heads.values.map { passing($0, configuration) } ?? self
     var result = BranchPruning(keep: zip(keep, later.keep).map { $0 && $1 })
     result.bridge = later.bridge ?? bridge
-    result.factors = factors.merging(later.factors) { $1 }
+    result.heads = HeadPruning(pairs: later.heads.pairs ?? heads.pairs, values: later.heads.values ?? heads.values)
+    result.factors = earlier.factors.merging(later.factors) { $1 }
     result.bias = result.removesAll && !removesAll ? later.bias : sum(bias, later.bias)
     let left = result.kept.features(of: width)
     result.weight =
       later.weight?.keeping(left, of: later.kept.features(of: width))
-      ?? weight?.keeping(left, of: kept.features(of: width))
+      ?? earlier.weight?.keeping(left, of: kept.features(of: width))
     return result
   }
 }
@@ -54,14 +67,15 @@ extension BranchPruning {
   ///
   /// - Parameter widths: what is left of the stream at the ends of the branch.
   func removedParameters(of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths) -> Int {
-    func size(_ space: Space, _ units: Int, stream: Int) -> Int {
-      space.module == nil ? stream : configuration.size(space, units: units)
+    func size(_ space: Space, _ units: Int, _ head: HeadSizes?, stream: Int) -> Int {
+      space.module == nil ? stream : configuration.size(space, units: units, head: head)
     }
-    let d = configuration.hiddenSize
+    let (d, head) = (configuration.hiddenSize, headSizes(configuration))
     let left = (
-      size(role.rows, kept.count, stream: widths.leaving), size(role.columns, kept.count, stream: widths.entering)
+      size(role.rows, kept.count, head, stream: widths.leaving),
+      size(role.columns, kept.count, head, stream: widths.entering)
     )
-    return size(role.rows, keep.count, stream: d) * size(role.columns, keep.count, stream: d)
+    return size(role.rows, keep.count, nil, stream: d) * size(role.columns, keep.count, nil, stream: d)
       - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
   }
 }
@@ -127,8 +141,8 @@ public struct Pruning: Sendable {
       blocks: blocks.indices.map { layer in
         BlockPruning { module in
           blocks[layer][module].followed(
-            by: later.blocks[layer][module].inUnslicedStream(slicing?.leaving(module, layer: layer)),
-            width: configuration.featuresPerUnit(module.output.columns))
+            by: later.blocks[layer][module].inUnslicedStream(slicing?.leaving(module, layer: layer)), module,
+            configuration)
         }
       }, slicing: slicing ?? later.slicing)
   }
@@ -167,6 +181,7 @@ public struct Pruning: Sendable {
       throw ModelError.pruningMismatch(
         layer: blocks.count, what: "blocks", found: blocks.count, expected: configuration.layers)
     }
+    try checkHeads(configuration, after: earlier)
     for (layer, block) in blocks.enumerated() {
       for module in Module.allCases {
         let branch = block[module]

@@ -2,6 +2,8 @@
 public enum Site: String, CaseIterable, Sendable, Comparable {
   case blockIn = "block.in"
   case attentionIn = "attn.in"
+  case queries = "attn.q"
+  case keys = "attn.k"
   case attentionHeads = "attn.heads"
   case feedForwardResidual = "ffn.resid"
   case feedForwardIn = "ffn.in"
@@ -15,6 +17,8 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
     switch self {
     case .blockIn: "the residual stream that enters the block"
     case .attentionIn: "the normalised residual stream, the input of query, key and value"
+    case .queries: "the queries of all heads side by side, normed where the family does, not yet rotated"
+    case .keys: "the keys of all key-value heads side by side, normed where the family does, not yet rotated"
     case .attentionHeads: "all heads side by side, the input of the attention output map"
     case .feedForwardResidual: "the residual stream after attention"
     case .feedForwardIn: "the normalised residual stream, the input of gate and up"
@@ -29,7 +33,7 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
   /// The module whose branch it lies in.
   public var module: Module {
     switch self {
-    case .blockIn, .attentionIn, .attentionHeads: .attention
+    case .blockIn, .attentionIn, .queries, .keys, .attentionHeads: .attention
     default: .ffn
     }
   }
@@ -52,7 +56,7 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
     switch self {
     case .blockIn, .feedForwardResidual: .entering
     case .attentionIn, .feedForwardIn: .normalized
-    case .gateBefore, .gate, .up: .projected
+    case .queries, .keys, .gateBefore, .gate, .up: .projected
     case .attentionHeads, .activation: .mixed
     case .blockOut: .leaving
     }
@@ -62,8 +66,20 @@ public enum Site: String, CaseIterable, Sendable, Comparable {
   public var space: Space {
     switch self {
     case .blockIn, .attentionIn, .blockOut, .feedForwardResidual, .feedForwardIn: .model
-    case .attentionHeads: .queries
+    case .queries: .queries
+    case .keys: .keys
+    case .attentionHeads: .heads
     case .gateBefore, .gate, .up, .activation: .neurons
+    }
+  }
+
+  /// The map whose outputs are seen between the maps.
+  var role: LinearRole {
+    switch self {
+    case .queries: .query
+    case .keys: .key
+    case .up: .up
+    default: .gate
     }
   }
 

@@ -143,7 +143,7 @@ extension Branch {
     var output = output
     if case .passing = mix { output = output.reading(reading, adding: norm.bias) }
     return Branch(
-      configuration: configuration, module: module, units: units,
+      configuration: configuration, module: module, units: units, heads: heads,
       norm: Norm(weight: Array(repeating: 1, count: d), bias: nil, isFolded: true), outputNorms: outputNorms,
       input: input.reading(reading, adding: norm.bias), output: output.writing(centred.T),
       shortcut: isTurned ? LinearMap((R?.T ?? writing) * Q, bias: nil, precision: output.precision) : nil)

@@ -41,7 +41,8 @@ extension LanguageModel {
   private func spans(of role: LinearRole, in stored: StoredLinear, _ layer: Int) -> [UnitSpan] {
     let name = layout.linear(stored, layer)
     func span(_ tensor: String, _ space: Space, axis: Int, start: Int) -> [UnitSpan] {
-      let groups = space == .queries && configuration.attentionUnit == .query ? configuration.queriesPerUnit : 1
+      let isOfQueries = space == .queries || space == .heads
+      let groups = isOfQueries && configuration.attentionUnit == .query ? configuration.queriesPerUnit : 1
       let width = configuration.featuresPerUnit(space) / groups
       guard width > 0 else { return [] }
       return (0..<groups).map { group in

@@ -102,7 +102,7 @@ private let nets = signals + "nets = canica acts components=8 per_run=4 seed=0\n
       let text = nets + "mk = mask (score nets how=max_abs_z) rate=\(rate)% base=total scope=global protect=0,-1"
       let mask: Mask = try bench.value("mk", text)
       let target = Double(rate) / 100 * Double(mask.structure.totalParameters)
-      #expect(abs(Double(mask.removedParameters) - target) <= Double(mask.structure.parametersPerUnit.ffn) / 2)
+      #expect(abs(Double(mask.removedParameters) - target) <= Double(mask.structure.parametersPerUnit.ffn[0]) / 2)
       #expect(mask.keep.ffn?[0].allSatisfy { $0 } == true)
       #expect(mask.keep.ffn?[5].allSatisfy { $0 } == true)
     }

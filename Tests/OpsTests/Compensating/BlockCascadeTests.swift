@@ -38,7 +38,7 @@ import Transformer
       }
       let share = Double(found.removedParameters(layer: layer, network.configuration))
       let block = Double(structure.blockParameters[layer])
-      let finest = Double(structure.parametersPerUnit.ffn)
+      let finest = Double(structure.parametersPerUnit.ffn[0])
       #expect(abs(share - rates[layer] * block) <= finest)
     }
     let other = try pruning(.magnitude, together: false, rates: rates)

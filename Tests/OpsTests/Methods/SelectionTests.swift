@@ -241,7 +241,7 @@ extension ScoredLayer {
       let rates = try uniformRates(layers, model: 12_000, rate: 0.2, base: base)
       #expect(rates[0] == 0 && Set(rates.dropFirst()).count == 1)
       let found = try selectPerLayer(layers, model: 12_000, rates: rates)
-      let achieved: Double = base == .block ? found.blockRate : found.totalRate
+      let achieved: Double = base == .total ? found.totalRate : found.blockRate
       #expect(abs(achieved - 0.2) < 30.0 / 9504)
     }
   }

@@ -15,6 +15,7 @@ extension FolderTarget {
     members["architectures"] = members["architectures"] ?? .array([.text(configuration.family.className)])
     keepRotation(&members)
     if let slicing { takeWidth(slicing, &members) }
+    if hasNarrowHeads { members["prn_heads"] = heads(of: model) }
     if layers.count < model.layers { keepLayers(&members, of: model) }
     if keepsFamily && configuration.blocks == layers.map({ model.configuration.blocks[$0] }) { return members.json }
     let family = configuration.family
@@ -53,6 +54,19 @@ extension FolderTarget {
     if let key = keys[.hiddenSize]?.first { members[key] = .integer(slicing.width) }
     if let key = keys[.headSize]?.first { members[key] = .integer(configuration.headSize) }
     if let key = keys[.epsilon]?.first { members[key] = .number(Double(configuration.epsilon)) }
+  }
+
+  /// What is left of the heads of each block, key-value head by key-value head; null where all is.
+  private func heads(of model: LanguageModel) -> JSON {
+    .array(
+      zip(layers, configuration.blocks).map { layer, sizes in
+        guard let head = sizes.head, let attention = model.pruning[layer]?.attention else { return .null }
+        let numbers = model.configuration.keyValueHeads(of: attention.kept)
+        let lists = attention.heads.pairs.map { pairs in
+          JSON.array(numbers.map { number in .array(pairs[number].map { .integer($0) }) })
+        }
+        return .object([JSON.Member("value", .integer(head.value)), JSON.Member("pairs", lists ?? .null)])
+      })
   }
 
   /// Fewer blocks, and what config.json says of single ones goes with them; `prn_kept_layers` has their old numbers.

@@ -21,6 +21,9 @@ struct FolderTarget {
   /// What is left of the residual stream; nil when all is.
   let slicing: Slicing?
 
+  /// Whether heads of some block have fewer features than the model's.
+  var hasNarrowHeads: Bool { configuration.blocks.contains { $0.head != nil } }
+
   /// - Throws: `ModelError.cannotExport` when no class holds the model.
   init(_ model: LanguageModel, _ widths: Widths) throws {
     self.widths = widths
@@ -39,8 +42,8 @@ struct FolderTarget {
     let source = model.configuration.keeping(layers).sliced(slicing)
     let blocks = Self.sizes(model, layers, widths)
     var obstacles: [String] = []
-    let classes = Self.classes(
-      for: source, widths, isWhole: blocks.map(\.units) == source.blocks.map(\.units), slicing)
+    let isWhole = zip(blocks, source.blocks).allSatisfy { $0.units == $1.units && $0.head == nil }
+    let classes = Self.classes(for: source, widths, isWhole: isWhole, slicing)
     // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
     if let lost = (0..<model.layers).first(where: { !layers.contains($0) }), Set(source.attentionScales).count > 1 {
       throw ModelError.cannotExport(
@@ -70,6 +73,9 @@ struct FolderTarget {
         if pruning.removesAll { blocks[place].biases.subtract(module.roles) }
         if pruning.bias != nil { blocks[place].biases.insert(module.output) }
         if widths != .whole { blocks[place].units[module] = pruning.kept.count }
+        if widths == .own, !pruning.removesAll, let head = pruning.headSizes(model.configuration) {
+          blocks[place].head = head
+        }
         if pruning.bridge != nil {
           blocks[place].biases.insert(module.output)
           blocks[place].bridges = true
@@ -127,11 +133,11 @@ struct FolderTarget {
   /// Whether a tensor of the block holds numbers that are not in the checkpoint.
   func isChanged(_ roles: [LinearRole], isBias: Bool, _ pruning: BlockPruning?) -> Bool {
     guard let pruning else { return false }
-    return Module.allCases.contains { module in
-      if !isBias, roles.contains(where: { pruning[module].factors[$0] != nil }) { return true }
-      guard roles.contains(module.output) else { return false }
-      return pruning[module].bridge != nil
-        || (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)
+    return roles.contains { role in
+      let branch = pruning[role.module]
+      guard isBias else { return branch.changes(role) }
+      if role == .value { return branch.heads.values != nil }
+      return role == role.module.output && (branch.bridge != nil || branch.bias != nil)
     }
   }
 }
@@ -163,6 +169,10 @@ private struct Place {
     }
     if let place = blocks.firstIndex(where: \.bridges), family.layerSizes == nil || family.isTransposed {
       return "no class but as=hf's has a place for the linear map that stands for blocks, here block \(place)"
+    }
+    if let place = blocks.firstIndex(where: { $0.head != nil }), family.layerSizes == nil || family.isTransposed {
+      return
+        "no class of \(name) models has a place for heads that lost rotary pairs or directions of their values, here in block \(place); as=masked has"
     }
     if !isOwn, !family.sliding.isLike(source.family.sliding),
       let block = (0..<source.layers).first(where: { source.window($0) != nil })

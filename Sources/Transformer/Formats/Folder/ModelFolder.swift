@@ -42,13 +42,20 @@ extension LanguageModel {
     .array(
       layers.map { layer in
         let heads = leftHeads(layer)
-        return .object([
-          JSON.Member("block", .integer(layer)),
-          JSON.Member("kv_heads", .array(heads.keyValues.map { .integer($0) })),
-          JSON.Member("heads", .array(heads.queries.map { .integer($0) })),
-          JSON.Member("neurons", .array(leftUnits(.ffn, layer: layer).map { .integer($0) })),
-        ])
+        return .object(
+          [
+            JSON.Member("block", .integer(layer)),
+            JSON.Member("kv_heads", .array(heads.keyValues.map { .integer($0) })),
+            JSON.Member("heads", .array(heads.queries.map { .integer($0) })),
+            JSON.Member("neurons", .array(leftUnits(.ffn, layer: layer).map { .integer($0) })),
+          ] + leftPairs(layer, heads.keyValues))
       })
+  }
+
+  /// The rotary pairs that each of these key-value heads has left, where some are gone.
+  private func leftPairs(_ layer: Int, _ heads: [Int]) -> [JSON.Member] {
+    guard let pairs = pruning[layer]?.attention.heads.pairs else { return [] }
+    return [JSON.Member("rotary_pairs", .array(heads.map { .array(pairs[$0].map { .integer($0) }) }))]
   }
 
   /// The heads of the unpruned model that a block has left, in the order of its tensors.

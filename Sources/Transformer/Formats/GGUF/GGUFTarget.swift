@@ -194,7 +194,7 @@ struct GGUFTarget {
     }
     let (rows, columns) = (size(role.rows), size(role.columns))
     let pruning = model.pruning[layer]?[role.module]
-    let isRefitted = role == role.module.output && pruning?.weight != nil || pruning?.factors[role] != nil
+    let isRefitted = pruning?.changes(role) == true
     let stored = configuration.family.linear(role).flatMap {
       try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight"))
     }
@@ -221,7 +221,7 @@ extension Branch {
   /// This branch with zeros behind its units, `count` in all.
   func padded(to count: Int) -> Branch {
     Branch(
-      configuration: configuration, module: module, units: Array(units.indices), norm: norm,
+      configuration: configuration, module: module, units: Array(units.indices), heads: heads, norm: norm,
       outputNorms: outputNorms, input: input, output: output, shortcut: shortcut
     ).spread(to: count)
   }

@@ -8,7 +8,10 @@ extension ModelFormat {
     let family = target.configuration.family
     if family.layerSizes != nil {
       try OutputFile.write(
-        Array(modelingFile(for: family, isSliced: target.slicing?.isShared == false).utf8),
+        Array(
+          modelingFile(
+            for: family, isSliced: target.slicing?.isShared == false, hasNarrowHeads: target.hasNarrowHeads
+          ).utf8),
         to: folder + "/modeling_prn.py")
     }
     return []

@@ -1,8 +1,10 @@
 /// The Python file that goes with `as=hf`: with it, transformers loads blocks of different sizes
 /// (`AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)`). Tried with transformers 4.49, 5.23 and 5.24.
 ///
-/// - Parameter isSliced: whether the residual stream is turned and sliced before every branch.
-func modelingFile(for family: Family, isSliced: Bool = false) -> String {
+/// - Parameters:
+///   - isSliced: whether the residual stream is turned and sliced before every branch.
+///   - hasNarrowHeads: whether heads of some block lost rotary pairs or directions of their values.
+func modelingFile(for family: Family, isSliced: Bool = false, hasNarrowHeads: Bool = false) -> String {
   let base = family.baseClass ?? Family.llama.className
   let stem = base.hasSuffix("ForCausalLM") ? String(base.dropLast("ForCausalLM".count)) : "GPT2"
   return """
@@ -15,9 +17,9 @@ func modelingFile(for family: Family, isSliced: Bool = false) -> String {
     class PrnConfig(\(stem)Config):
         model_type = "\(family.modelTypes[0])"
 
-        def __init__(self, *args, prn_layers=None, prn_width=None, **kwargs):
+        def __init__(self, *args, prn_layers=None, prn_width=None, prn_heads=None, **kwargs):
             super().__init__(*args, **kwargs)
-            self.prn_layers, self.prn_width = prn_layers or [], prn_width
+            self.prn_layers, self.prn_width, self.prn_heads = prn_layers or [], prn_width, prn_heads
 
 
     class NoAttention(nn.Module):
@@ -38,9 +40,9 @@ func modelingFile(for family: Family, isSliced: Bool = false) -> String {
             result, bias = torch.zeros_like(hidden_states), self.bias(self, hidden_states)
             return (result if bias is None else result + bias), None
 
-    \(isSliced ? slicedLayer : "")
+    \(hasNarrowHeads ? narrowAttention : "")\(isSliced ? slicedLayer : "")
     class PrnForCausalLM(\(base)):
-        config_class = PrnConfig
+        config_class = PrnConfig\(hasNarrowHeads ? "\n        _supports_flash_attn = _supports_flash_attn_2 = False" : "")
 
         def __init__(self, config):
             super().__init__(config)
@@ -52,20 +54,24 @@ func modelingFile(for family: Family, isSliced: Bool = false) -> String {
 
 private let surgery = """
           hidden, base = config.prn_width or config.hidden_size, self.model.layers[0].self_attn.head_dim
-          for layer, size in zip(self.model.layers, config.prn_layers):
+          for place, (layer, size) in enumerate(zip(self.model.layers, config.prn_layers)):
               attention, mlp = layer.self_attn, layer.mlp
-              queries, keys = size["heads"] * base, size["kv_heads"] * base
+              head = (config.prn_heads or {place: None})[place] or {}
+              key, value = 2 * len(head["pairs"][0]) if head.get("pairs") else base, head.get("value", base)
+              mixed = hidden if size.get("bridge") else size["heads"] * value
               maps = dict(
-                  q_proj=nn.Linear(hidden, queries, bias=size["qkv_bias"]),
-                  k_proj=nn.Linear(hidden, keys, bias=size["qkv_bias"]),
-                  v_proj=nn.Linear(hidden, keys, bias=size["qkv_bias"]),
-                  o_proj=nn.Linear(hidden if size.get("bridge") else queries, hidden, bias=size["o_bias"]))
+                  q_proj=nn.Linear(hidden, size["heads"] * key, bias=size["qkv_bias"]),
+                  k_proj=nn.Linear(hidden, size["kv_heads"] * key, bias=size["qkv_bias"]),
+                  v_proj=nn.Linear(hidden, size["kv_heads"] * value, bias=size["qkv_bias"]),
+                  o_proj=nn.Linear(mixed, hidden, bias=size["o_bias"]))
               if size["heads"] == 0:
                   adds = lambda self, x: self.o_proj.bias
                   if size.get("bridge"):
                       adds = lambda self, x: self.o_proj(x)
                   norms = {name: norm for name in ("q_norm", "k_norm") if (norm := getattr(attention, name, None))}
                   layer.self_attn = NoAttention(attention, adds, **maps, **norms)
+              elif head:
+                  layer.self_attn = NarrowAttention(attention, size, head, **maps)
               else:
                   attention.num_key_value_groups = size["heads"] // size["kv_heads"]
                   for name, value in maps.items():
@@ -74,6 +80,57 @@ private let surgery = """
               mlp.gate_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
               mlp.up_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
               mlp.down_proj = nn.Linear(size["ffn"], hidden, bias=size["down_bias"])
+  """
+
+/// Attention of heads that have lost features.
+private let narrowAttention = """
+
+  class NarrowAttention(nn.Module):
+      # Queries and keys have some of the rotary pairs of their key-value head, values fewer directions. Each pair turns as it
+      # did, and the scores are scaled as those of whole heads.
+      def __init__(self, old, size, head, **maps):
+          super().__init__()
+          self.layer_idx, self.head_dim, self.scaling = old.layer_idx, old.head_dim, old.scaling
+          self.heads, self.groups = size["heads"], size["heads"] // size["kv_heads"]
+          self.q_norm, self.k_norm = getattr(old, "q_norm", None), getattr(old, "k_norm", None)
+          half = old.head_dim // 2
+          self.features = [[*pairs, *(pair + half for pair in pairs)] for pairs in head["pairs"] or []]
+          for name, value in maps.items():
+              setattr(self, name, value)
+
+      def split(self, x, heads, norm=None):
+          if norm is not None and norm.weight.numel() == x.shape[-1]:
+              x, norm = norm(x), None
+          x = x.view(*x.shape[:-1], heads, -1).transpose(1, 2)
+          return x if norm is None else norm(x)
+
+      def turn(self, x, cos, sin):
+          x, rest = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+          a, b = x.chunk(2, dim=-1)
+          return torch.cat([x * cos + torch.cat([-b, a], dim=-1) * sin, rest], dim=-1)
+
+      def forward(self, hidden_states, position_embeddings, attention_mask=None, **kwargs):
+          queries = self.split(self.q_proj(hidden_states), self.heads, self.q_norm)
+          keys = self.split(self.k_proj(hidden_states), self.heads // self.groups, self.k_norm)
+          values = self.split(self.v_proj(hidden_states), self.heads // self.groups)
+          if self.features:
+              cos, sin = (table[:, :, self.features].transpose(1, 2) for table in position_embeddings)
+          else:
+              cos, sin = (table[:, None].expand(-1, keys.shape[1], -1, -1) for table in position_embeddings)
+          queries = self.turn(queries, *(table.repeat_interleave(self.groups, dim=1) for table in (cos, sin)))
+          keys = self.turn(keys, cos, sin)
+          cache = next((kwargs[key] for key in ("past_key_values", "past_key_value") if key in kwargs), None)
+          if cache is not None:
+              keys, values = cache.update(keys, values, self.layer_idx)
+          keys, values = (part.repeat_interleave(self.groups, dim=1) for part in (keys, values))
+          if attention_mask is not None:
+              attention_mask = attention_mask[..., : keys.shape[-2]]
+          mixed = nn.functional.scaled_dot_product_attention(
+              queries, keys, values, attn_mask=attention_mask, scale=self.scaling,
+              is_causal=attention_mask is None and queries.shape[-2] > 1)
+          return self.o_proj(mixed.transpose(1, 2).flatten(2)), None
+
+
   """
 
 /// A block in a sliced stream, from the parts of the class's own.
