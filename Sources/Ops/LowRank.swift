@@ -124,7 +124,7 @@ struct LowRank: Op {
     for (name, other) in [("acts", acts?.structure.model), ("rates", rates?.structure.model)] {
       if let other, other != content { throw Diagnostic("\(name)= is of another model", argument: name) }
     }
-    try model.requireSingleMaps(by: name, argument: "model")
+    try model.requireOwnMaps(by: name, argument: "model")
     try model.requireWholeStream(by: name, argument: "model")
     let structure = Structure(model.network, model: content)
     let factoring = Factoring(
@@ -151,6 +151,15 @@ extension LinearRole {
 }
 
 extension Model {
+  /// - Throws: when maps are not the model's own, so that its parameters do not go unit by unit.
+  func requireOwnMaps(by consumer: String, argument: String) throws {
+    try requireSingleMaps(by: consumer, argument: argument)
+    guard let layer = pruning.blocks.firstIndex(where: \.hasOtherMaps) else { return }
+    throw Diagnostic(
+      "\(consumer) counts whole units, and rows and columns of block \(layer)'s maps are zeros already",
+      hint: "\(consumer) first, then surgeon", argument: argument)
+  }
+
   /// - Throws: when maps are two factors each, whose parameters do not go unit by unit.
   func requireSingleMaps(by consumer: String, argument: String) throws {
     guard let layer = pruning.blocks.firstIndex(where: \.hasFactors) else { return }

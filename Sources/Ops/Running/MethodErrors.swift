@@ -30,6 +30,9 @@ extension SlicingError: MethodError {
     }
   }
 }
+extension SurgeryError: MethodError {
+  package var argument: String { if case .notFinite = self { "model" } else { "rate" } }
+}
 extension ContextWeightError: MethodError { package var argument: String { "tau" } }
 extension FluctuationError: MethodError { package var argument: String { "activations" } }
 extension NetworkError: MethodError { package var argument: String { "activations" } }

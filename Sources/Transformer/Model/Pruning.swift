@@ -10,6 +10,8 @@ public struct BranchPruning: Sendable {
   public var bridge: LinearMap?
   /// Two factors in the place of some maps.
   public var factors: [LinearRole: Factors] = [:]
+  /// Other matrices in the place of some maps, compensation biases included.
+  public var maps: [LinearRole: DenseMap] = [:]
   /// Stands for the kept columns of the output map: `d × (kept units × their columns)`.
   public var weight: Matrix<Float>?
 
@@ -28,23 +30,34 @@ public struct BranchPruning: Sendable {
   public var keptShare: Double { Double(kept.count) / Double(max(1, keep.count)) }
 
   /// Whether only a mask is at work: no bias was added, no weight refitted, no map stands for what is gone.
-  public var isUncompensated: Bool { bias == nil && weight == nil && bridge == nil && factors.isEmpty }
+  public var isUncompensated: Bool {
+    bias == nil && weight == nil && bridge == nil && factors.isEmpty && maps.isEmpty
+  }
+
+  private var outputMap: DenseMap? { maps.first { $0.key == $0.key.module.output }?.value }
+
+  /// Whether the output map has a bias that makes up for something.
+  var hasAddedBias: Bool { bias != nil || !removesAll && outputMap?.bias != nil }
 
   /// This pruning followed by `later`, whose compensation was found on the model that this one leaves.
   ///
   /// Kept is what both keep; added biases add up, unless `later` takes the last units and with them what was added; a
-  /// refit replaces an earlier one, which otherwise keeps the columns that are still there.
+  /// refit replaces an earlier one, which otherwise keeps the columns that are still there. Another output map has refits
+  /// and biases in it that were there before.
   ///
   /// - Parameter width: columns of the output map that one unit owns.
   func followed(by later: BranchPruning, width: Int) -> BranchPruning {
     var result = BranchPruning(keep: zip(keep, later.keep).map { $0 && $1 })
     result.bridge = later.bridge ?? bridge
     result.factors = factors.merging(later.factors) { $1 }
-    result.bias = result.removesAll && !removesAll ? later.bias : sum(bias, later.bias)
+    result.maps = result.removesAll ? [:] : maps.merging(later.maps) { $1 }
+    let startsAnew = !removesAll && (later.outputMap != nil || result.removesAll)
+    result.bias = startsAnew ? later.bias : sum(bias, later.bias)
     let left = result.kept.features(of: width)
+    let earlier = later.outputMap == nil ? weight : nil
     result.weight =
       later.weight?.keeping(left, of: later.kept.features(of: width))
-      ?? weight?.keeping(left, of: kept.features(of: width))
+      ?? earlier?.keeping(left, of: kept.features(of: width))
     return result
   }
 }
@@ -58,11 +71,15 @@ extension BranchPruning {
       space.module == nil ? stream : configuration.size(space, units: units)
     }
     let d = configuration.hiddenSize
+    let whole = size(role.rows, keep.count, stream: d) * size(role.columns, keep.count, stream: d)
+    // A refit of the output map has columns of its own.
+    if let map = maps[role], role != role.module.output || weight == nil {
+      return whole - map.parameters(role, of: kept, keep.count, configuration, widths)
+    }
     let left = (
       size(role.rows, kept.count, stream: widths.leaving), size(role.columns, kept.count, stream: widths.entering)
     )
-    return size(role.rows, keep.count, stream: d) * size(role.columns, keep.count, stream: d)
-      - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
+    return whole - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
   }
 }
 
@@ -81,6 +98,9 @@ public typealias BlockPruning = PerModule<BranchPruning>
 extension BlockPruning {
   /// Whether some of its maps are two factors.
   public var hasFactors: Bool { Module.allCases.contains { !self[$0].factors.isEmpty } }
+
+  /// Whether other matrices stand in the place of some of its maps.
+  public var hasOtherMaps: Bool { Module.allCases.contains { !self[$0].maps.isEmpty } }
 
   /// Whether nothing is left of the block: the residual stream passes it as it is.
   public var isAbsent: Bool { Module.allCases.allSatisfy { self[$0].removesAll && self[$0].isUncompensated } }
@@ -184,6 +204,16 @@ public struct Pruning: Sendable {
             "\(role.rawValue) outer rows", factors?.outer.rows, configuration.size(role.rows, layer: layer))
           try require(
             "\(role.rawValue) inner columns", factors?.inner.columns, configuration.size(role.columns, layer: layer))
+          let map = branch.maps[role]
+          try require("\(role.rawValue) rows", map?.weight.rows, configuration.size(role.rows, layer: layer))
+          try require("\(role.rawValue) columns", map?.weight.columns, configuration.size(role.columns, layer: layer))
+          let before = earlier[layer]?[module]
+          if map != nil, factors != nil || before?.factors[role] != nil {
+            throw ModelError.cannotFollow("two factors", "another matrix for the \(role.rawValue) of block \(layer)")
+          }
+          if factors != nil, before?.maps[role] != nil {
+            throw ModelError.cannotFollow("another matrix", "two factors for the \(role.rawValue) of block \(layer)")
+          }
         }
         try require("bridge rows", branch.bridge?.outputs, configuration.hiddenSize)
         try require("bridge columns", branch.bridge?.inputs, configuration.hiddenSize)

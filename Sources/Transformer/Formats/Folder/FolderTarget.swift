@@ -68,7 +68,7 @@ struct FolderTarget {
       for module in Module.allCases {
         guard let pruning = model.pruning[layer]?[module] else { continue }
         if pruning.removesAll { blocks[place].biases.subtract(module.roles) }
-        if pruning.bias != nil { blocks[place].biases.insert(module.output) }
+        if pruning.hasAddedBias { blocks[place].biases.insert(module.output) }
         if widths != .whole { blocks[place].units[module] = pruning.kept.count }
         if pruning.bridge != nil {
           blocks[place].biases.insert(module.output)
@@ -129,6 +129,7 @@ struct FolderTarget {
     guard let pruning else { return false }
     return Module.allCases.contains { module in
       if !isBias, roles.contains(where: { pruning[module].factors[$0] != nil }) { return true }
+      if roles.contains(where: { pruning[module].maps[$0].map { !isBias || $0.bias != nil } == true }) { return true }
       guard roles.contains(module.output) else { return false }
       return pruning[module].bridge != nil
         || (isBias ? pruning[module].bias != nil : pruning[module].weight != nil)

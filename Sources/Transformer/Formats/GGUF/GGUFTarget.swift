@@ -51,7 +51,7 @@ struct GGUFTarget {
     }
     self.units = units
     let biases = layers.map { layer in
-      let added = Module.allCases.filter { model.pruning[layer]?[$0].bias != nil }.map(\.output)
+      let added = Module.allCases.filter { model.pruning[layer]?[$0].hasAddedBias == true }.map(\.output)
       return configuration.blocks[layer].biases.union(added)
     }
     self.biases = biases
@@ -195,6 +195,7 @@ struct GGUFTarget {
     let (rows, columns) = (size(role.rows), size(role.columns))
     let pruning = model.pruning[layer]?[role.module]
     let isRefitted = role == role.module.output && pruning?.weight != nil || pruning?.factors[role] != nil
+      || pruning?.maps[role] != nil
     let stored = configuration.family.linear(role).flatMap {
       try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight"))
     }
