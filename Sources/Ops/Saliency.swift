@@ -79,7 +79,8 @@ struct Saliency: Op {
         try sums.add(shown)
       }, pulse: { try context.progress(layers - layer, of: layers, "block") })
     return Scores(
-      structure: structure, score: sums.score.mapUnits(Float.init), block: how.criterion.scoresBlocks ? sums.block : nil,
+      structure: structure, score: sums.score.mapUnits(Float.init),
+      block: how.criterion.scoresBlocks ? sums.block : nil,
       method: how.rawValue, comparesModules: how != .gate,
       calibration: merged(model.calibration, [corpus.textHash]))
   }

@@ -20,11 +20,13 @@ import Numerics
 /// Why nothing could be taken out.
 package enum SurgeryError: Error, Equatable, CustomStringConvertible {
   case notFinite
+  case noInverse(OptimalBrainError)
   case tooFewLines
 
   package var description: String {
     switch self {
     case .notFinite: "the gradient is not finite"
+    case .noInverse(let error): "\(error)"
     case .tooFewLines: "not so many weights can go: every map keeps a row and a column at least"
     }
   }
@@ -62,13 +64,12 @@ package struct KroneckerMap: Sendable {
     self.columns = columns
     shape = (W.rows, W.columns)
     self.W = W.gathering(rows: rows).gathering(columns: places)
-    curvature =
-      rows.isEmpty || columns.isEmpty
-      ? nil
-      : (
-        try Ops.curvature(of: G.gathering(rows: rows).gathering(columns: rows), damping: damping),
-        try Ops.curvature(of: A.gathering(rows: places).gathering(columns: places), damping: damping)
-      )
+    func damped(_ H: Matrix<Double>, _ lines: [Int]) throws -> Curvature {
+      do {
+        return try Ops.curvature(of: H.gathering(rows: lines).gathering(columns: lines), damping: damping)
+      } catch let error as OptimalBrainError { throw SurgeryError.noInverse(error) }
+    }
+    curvature = rows.isEmpty || columns.isEmpty ? nil : (try damped(G, rows), try damped(A, places))
   }
 
   /// What the loss rises by without each of `rows`: ½ w_i A w_iᵀ / (G⁻¹)_ii.

@@ -31,7 +31,13 @@ extension SlicingError: MethodError {
   }
 }
 extension SurgeryError: MethodError {
-  package var argument: String { if case .notFinite = self { "model" } else { "rate" } }
+  package var argument: String {
+    switch self {
+    case .notFinite: "model"
+    case .noInverse: "damp"
+    case .tooFewLines: "rate"
+    }
+  }
 }
 extension ContextWeightError: MethodError { package var argument: String { "tau" } }
 extension FluctuationError: MethodError { package var argument: String { "activations" } }

@@ -65,7 +65,7 @@ struct BranchGrams {
     }
     let A = (role == branch.module.output ? inputs.mixed : inputs.normalized).rows(0..<W.columns).columns(0..<W.columns)
     let share = 1 / Double(max(tokens, 1))
-    return try at("\(role.rawValue) of block \(layer)", argument: "model") {
+    return try at("\(role.rawValue) of block \(layer)") {
       try KroneckerMap(
         W, isBiased: isBiased, outputs: share * (outputs[role] ?? Matrix(rows: 0, columns: 0)), inputs: share * A,
         damping: damping)

@@ -99,7 +99,9 @@ extension Pruning {
           (block.hasFactors, "two factors of maps"), (block.hasOtherMaps, "other matrices of maps"),
           (block.attention.bridge != nil, "a map"),
         ]
-        if let what = whats.first(where: \.0)?.1 { throw ModelError.cannotFollow("a slicing of the residual stream", "\(what) in block \(layer)") }
+        if let what = whats.first(where: \.0)?.1 {
+          throw ModelError.cannotFollow("a slicing of the residual stream", "\(what) in block \(layer)")
+        }
       }
     }
     guard let slicing else { return }

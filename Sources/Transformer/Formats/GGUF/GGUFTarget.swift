@@ -194,7 +194,8 @@ struct GGUFTarget {
     }
     let (rows, columns) = (size(role.rows), size(role.columns))
     let pruning = model.pruning[layer]?[role.module]
-    let isRefitted = role == role.module.output && pruning?.weight != nil || pruning?.factors[role] != nil
+    let isRefitted =
+      role == role.module.output && pruning?.weight != nil || pruning?.factors[role] != nil
       || pruning?.maps[role] != nil
     let stored = configuration.family.linear(role).flatMap {
       try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight"))
