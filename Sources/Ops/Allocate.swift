@@ -92,7 +92,7 @@ struct Allocate: Op {
   /// Each kind of map by itself, by what it loses in each block.
   private func ratesOfMaps(_ capture: Activations, _ context: any RunContext) throws -> Rates {
     let model = try capture.loadModel()
-    try model.requireSingleMaps(by: "how=truncation", argument: "evidence")
+    try model.requireOwnMaps(by: "how=truncation", argument: "evidence")
     try model.requireWholeStream(by: "how=truncation", argument: "evidence")
     let losses = try TruncationLosses(model: model, acts: capture, rate: rate.value, context: context).losses()
     let layers = capture.structure.layers

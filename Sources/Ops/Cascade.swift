@@ -123,7 +123,7 @@ struct Cascade: Op {
 
   func run(_ context: any RunContext) throws -> Model {
     try corpus.requireWindows(of: model)
-    try model.requireSingleMaps(by: "cascade", argument: "model")
+    try model.requireOwnMaps(by: "cascade", argument: "model")
     let network = model.network
     let structure = Structure(model.network, model: $model.references[0].content)
     for (name, other) in [

@@ -8,6 +8,7 @@ public let catalog = Catalog(
     Describe.self, Preserve.self, Lesion.self, Connect.self, MakeCards.self, Flap.self, OBC.self, Score.self,
     Ablate.self,
     Saliency.self, Allocate.self, MakeMask.self, Combine.self, Prune.self, Cascade.self, LowRank.self, Slice.self,
+    Surgeon.self,
     Eval.self, Generate.self,
     Measure.self,
     Compare.self,

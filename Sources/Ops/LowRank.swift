@@ -189,6 +189,7 @@ struct LowRank: Op {
     for (name, other) in [("acts", acts?.structure.model), ("rates", rates?.structure.model)] {
       if let other, !line.contains(other) { throw Diagnostic("\(name)= is of another model", argument: name) }
     }
+    try model.requireNoZeroLines(by: name, argument: "model")
     let pruning = try of == .linears ? factored(content, context) : narrowed(content, context)
     return Model(
       network: try model.network.pruned(by: pruning), source: model.source,
@@ -257,6 +258,28 @@ extension Model {
         "the heads of block \(lost) lost \(of == .rotary ? "rotary pairs" : "directions of their values") already",
         argument: "model")
     }
+  }
+
+  /// - Throws: when heads have lost some of their features.
+  func requireWholeHeads(by consumer: String, argument: String) throws {
+    guard let layer = pruning.blocks.firstIndex(where: { !$0.attention.heads.isWhole }) else { return }
+    throw Diagnostic(
+      "\(consumer) needs whole heads, and those of block \(layer) lost \(pruning.blocks[layer].attention.heads.pairs == nil ? "directions of their values" : "rotary pairs") already",
+      hint: "\(consumer) first, then lowrank", argument: argument)
+  }
+
+  /// - Throws: when maps are not the model's own, so that its parameters do not go unit by unit.
+  func requireOwnMaps(by consumer: String, argument: String) throws {
+    try requireSingleMaps(by: consumer, argument: argument)
+    try requireNoZeroLines(by: consumer, argument: argument)
+  }
+
+  /// - Throws: when rows and columns of maps are zeros.
+  func requireNoZeroLines(by consumer: String, argument: String) throws {
+    guard let layer = pruning.blocks.firstIndex(where: \.hasOtherMaps) else { return }
+    throw Diagnostic(
+      "\(consumer) counts whole units, and rows and columns of block \(layer)'s maps are zeros already",
+      hint: "\(consumer) first, then surgeon", argument: argument)
   }
 
   /// - Throws: when maps are two factors each, whose parameters do not go unit by unit.

@@ -122,7 +122,7 @@ struct Prune: Op {
     if let acts, !line.contains(acts.structure.model) || comp == .linear && acts.structure.model != content {
       throw Diagnostic("acts= is a capture of another model", argument: "acts")
     }
-    try model.requireSingleMaps(by: "prune", argument: "model")
+    try model.requireOwnMaps(by: "prune", argument: "model")
     var pruning = Pruning.none
     for mask in masks { pruning = pruning.followed(by: mask.pruning, model.configuration) }
     if pruning.removedParameters(model.configuration) == 0, masks.contains(where: { $0.requested != 0 }) {

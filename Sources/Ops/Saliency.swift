@@ -6,7 +6,7 @@ struct Saliency: Op {
   static let name = "saliency"
   static let summary = "Score units and blocks by the gradient of the loss on a text, by a backward pass."
   static let reference: String? =
-    "LLM-Pruner (Ma et al. 2023), eq. 3-5; Shortened LLaMA (Kim et al. 2024), Taylor; SoBP (Wei et al. 2024) for how=gate"
+    "LLM-Pruner (Ma et al. 2023), eq. 3-5; Shortened LLaMA (Kim et al. 2024), Taylor; SoBP (Wei et al. 2024) for how=gate; LLM Surgeon (van der Ouderaa et al. 2024) for how=kfac"
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=10 length=64
@@ -19,6 +19,7 @@ struct Saliency: Op {
     case mix = "param_mix"
     case vectorize
     case gate
+    case kfac
 
     var meaning: String {
       switch self {
@@ -27,10 +28,13 @@ struct Saliency: Op {
       case .mix: "|w g - 1/2 w acc w|"
       case .vectorize: "|sum of w g| over each row or column"
       case .gate: "|dL/dm| of a gate m on each unit"
+      case .kfac: "what the loss rises by without each row or column, by a Kronecker-factored curvature"
       }
     }
 
-    var rule: SaliencyRule? { SaliencyRule(rawValue: rawValue) }
+    var criterion: GradientCriterion {
+      SaliencyRule(rawValue: rawValue).map(GradientCriterion.weights) ?? (self == .gate ? .gate : .kronecker)
+    }
   }
 
   @Input("the model") var model: Model
@@ -40,7 +44,7 @@ struct Saliency: Op {
   init() {}
 
   func check() throws -> Scores.Facts {
-    Scores.Facts(grouping: .plain, layers: $model.facts?.layers, blocks: how != .gate)
+    Scores.Facts(grouping: .plain, layers: $model.facts?.layers, blocks: how.criterion.scoresBlocks)
   }
 
   func estimate(within limit: Int) throws -> Resources {
@@ -49,11 +53,13 @@ struct Saliency: Op {
       (0..<configuration.layers).map { layer in
         configuration.roles.reduce(0) { max($0, configuration.size($1.rows, layer: layer)) }
       }.max() ?? 0
-    let gradients = (how.rule?.needsSquares == true ? 3 : 1) * widest * configuration.hiddenSize * 4
+    let needsSquares = if case .weights(let rule) = how.criterion { rule.needsSquares } else { false }
+    let gradients = (needsSquares ? 3 : 1) * widest * configuration.hiddenSize * 4
+    let curvature = how == .kfac ? model.network.curvatureBytes : 0
     return Resources(
-      memory: gradients
+      memory: max(gradients, curvature)
         + model.network.gradientBytes(
-          tokens: corpus.tokens.count, longest: corpus.sequences.longest, memory: limit / 4))
+          tokens: corpus.tokens.count, longest: corpus.sequences.longest, memory: limit / 4, together: true))
   }
 
   func run(_ context: any RunContext) throws -> Scores {
@@ -63,7 +69,7 @@ struct Saliency: Op {
       throw Diagnostic("the text has no token that follows another", argument: "corpus")
     }
     let structure = Structure(model.network, model: $model.references[0].content)
-    var sums = GradientScores(structure: structure, sequences: sequences, rule: how.rule)
+    var sums = GradientScores(structure: structure, sequences: sequences, criterion: how.criterion)
     let layers = structure.layers
     var layer = layers
     try model.network.branchGradients(
@@ -73,7 +79,8 @@ struct Saliency: Op {
         try sums.add(shown)
       }, pulse: { try context.progress(layers - layer, of: layers, "block") })
     return Scores(
-      structure: structure, score: sums.score.mapUnits(Float.init), block: how == .gate ? nil : sums.block,
+      structure: structure, score: sums.score.mapUnits(Float.init),
+      block: how.criterion.scoresBlocks ? sums.block : nil,
       method: how.rawValue, comparesModules: how != .gate,
       calibration: merged(model.calibration, [corpus.textHash]))
   }

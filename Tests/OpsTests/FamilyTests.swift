@@ -100,14 +100,20 @@ import Testing
       p3 = prune m (mask (flap grouped weight=context tau=30%) rates=al within=gr) comp=bias acts=grouped
       p4 = prune m (mask (score (canica seen components=2 per_run=16 seed=0) how=max_abs_z) rate=10%)
       p5 = prune m (mask (saliency m cal) rate=20%)
+      p6 = surgeon m cal rate=20% shots=2
       dense = eval m held length=16
 
-      """ + (0..<6).map { "e\($0) = eval p\($0) held length=16\n" }.joined()
+      """ + (0..<7).map { "e\($0) = eval p\($0) held length=16\n" }.joined()
     let dense: Report = try bench.value("dense", text)
-    for number in 0..<6 {
+    for number in 0..<7 {
       let (model, report): (Model, Report) = (try bench.value("p\(number)", text), try bench.value("e\(number)", text))
       // Random models predict chance, pruned or not; a wrong graph would not.
       #expect(abs(report.measurements[0].value / dense.measurements[0].value - 1) < 0.5, "p\(number)")
+      // Rows and columns of zeros are still there.
+      if number == 6 {
+        #expect(abs(model.removedShare - 0.2) < 0.01)
+        continue
+      }
       let left = try (0..<model.network.layers).reduce(0) { sum, layer in
         let block = try model.network.loadBlock(layer)
         return Module.allCases.reduce(sum) { $0 + block[$1].input.parameters + block[$1].output.parameters }

@@ -80,6 +80,8 @@ private let networks =
     Stop(op: "slice", done: 3, text: start + "x = slice m few width=96"),
     Stop(op: "slice", done: 3, text: start + "x = slice m few width=96 basis=shared"),
     Stop(op: "lowrank", done: 3, text: factors + "x = lowrank m acts=g rate=20% update=stream"),
+    // Before the second of three shots is fired.
+    Stop(op: "surgeon", done: 1024, text: start + "x = surgeon m few rate=20% shots=3"),
     Stop(
       op: "cascade", done: 2,
       text: context + "gr = assign (taylor m few by=cl) shared=1\n"

@@ -22,9 +22,9 @@ private func sequences(_ folder: String) throws -> Sequences {
 /// Scores by a backward pass, against PyTorch's gradients and against what must hold.
 @Suite struct SaliencyTests {
   private func scores(
-    _ model: LanguageModel, _ sequences: Sequences, _ rule: SaliencyRule?
+    _ model: LanguageModel, _ sequences: Sequences, _ criterion: GradientCriterion
   ) throws -> GradientScores {
-    var sums = GradientScores(structure: Structure(model, model: ""), sequences: sequences, rule: rule)
+    var sums = GradientScores(structure: Structure(model, model: ""), sequences: sequences, criterion: criterion)
     try model.branchGradients(sequences, look: { try sums.add($0) })
     return sums
   }
@@ -40,13 +40,13 @@ private func sequences(_ folder: String) throws -> Sequences {
       #expect(found.count == expected.count, "\(key)")
       for (a, b) in zip(found, expected) { #expect(abs(a - Double(b)) < 1e-4 * Double(scale), "\(key)") }
     }
-    for rule in SaliencyRule.allCases.map(Optional.some) + [nil] {
-      let found = try scores(model, text, rule)
-      let key = rule?.rawValue ?? "gate"
+    for criterion in SaliencyRule.allCases.map(GradientCriterion.weights) + [.gate] {
+      let found = try scores(model, text, criterion)
+      let key = if case .weights(let rule) = criterion { rule.rawValue } else { "gate" }
       for module in Module.allCases {
         try expect((found.score[module] ?? []).flatMap { $0 }, "\(key).\(module.rawValue)")
       }
-      if rule != nil { try expect(found.block, "\(key).block") }
+      if criterion.scoresBlocks { try expect(found.block, "\(key).block") }
     }
   }
 
@@ -123,7 +123,7 @@ private func sequences(_ folder: String) throws -> Sequences {
   @Test func aBlockIsTheSumOfItsUnitsAndNorms() throws {
     let model = try LanguageModel(fixtures + "/gqa-tied")
     let text = try sequences(fixtures + "/gqa-tied")
-    let found = try scores(model, text, .first)
+    let found = try scores(model, text, .weights(.first))
     for layer in 0..<model.layers {
       let units = Module.allCases.reduce(0.0) { $0 + (found.score[$1]?[layer].reduce(0, +) ?? 0) }
       #expect(found.block[layer] > units)

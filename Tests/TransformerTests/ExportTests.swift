@@ -242,6 +242,7 @@ import Testing
         ("compensated", somePruning(whole.configuration, compensated: true)),
         ("neurons", somePruning(whole.configuration).keepingAttention(true)),
         ("depth", withoutBlocks([0], whole.configuration)), ("bridge", bridge(over: 1, whole.configuration)),
+        ("zeros", otherMaps(whole.configuration)),
       ].map { ($0, whole, $1) }
       if !whole.configuration.family.normsOutput {
         models += [

@@ -91,7 +91,7 @@ package func gateDerivatives(_ z: Matrix<Float>, gradient: Matrix<Float>, width:
 }
 
 /// Σ_t a_tj b_tj for every column j.
-package func columnProducts(_ a: Matrix<Float>, _ b: Matrix<Float>) -> [Double] {
+package func columnProducts<Element: Scalar>(_ a: Matrix<Element>, _ b: Matrix<Element>) -> [Double] {
   precondition(a.shape == b.shape, "products of \(a.shape) and \(b.shape)")
   var sums = [Double](repeating: 0, count: a.columns)
   a.withUnsafePointer { a0, aStep in

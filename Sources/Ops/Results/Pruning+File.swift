@@ -36,6 +36,18 @@ extension Pruning {
         }
       }
       for module in Module.allCases {
+        for role in module.roles {
+          guard let map = block[module].maps[role] else { continue }
+          let path = "\(folder)/\(role.rawValue)_map"
+          let axis = "map_row_\(layer)_\(role.rawValue)"
+          try writer.array(
+            path, map.weight.values, shape: [map.weight.rows, map.weight.columns],
+            axes: [axis, "map_column_\(layer)_\(role.rawValue)"],
+            meaning: "stands for \(role.rawValue); rows and columns of zeros are gone")
+          if let bias = map.bias { try writer.vector("\(path)_bias", bias, axis: axis) }
+        }
+      }
+      for module in Module.allCases {
         guard let weight = block[module].weight else { continue }
         try writer.array(
           "\(folder)/\(module.weightName)", weight.values, shape: [weight.rows, weight.columns],
@@ -76,6 +88,11 @@ extension Pruning {
           block[role.module].factors[role] = Factors(outer: outer, inner: inner)
         }
         block.attention.heads = try HeadPruning(from: reader, folder)
+        for role in LinearRole.allCases {
+          block[role.module].maps[role] = try weight("\(role.rawValue)_map").map {
+            DenseMap($0, bias: try bias("\(role.rawValue)_map_bias"))
+          }
+        }
         block.attention.bridge = try weight("bridge_weight").map { LinearMap($0, bias: try bias("bridge_bias")) }
         return block
       }, slicing: try Slicing(from: reader))

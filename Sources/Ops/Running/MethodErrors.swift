@@ -30,6 +30,15 @@ extension SlicingError: MethodError {
     }
   }
 }
+extension SurgeryError: MethodError {
+  package var argument: String {
+    switch self {
+    case .notFinite: "model"
+    case .noInverse: "damp"
+    case .tooFewLines: "rate"
+    }
+  }
+}
 extension ContextWeightError: MethodError { package var argument: String { "tau" } }
 extension FluctuationError: MethodError { package var argument: String { "activations" } }
 extension NetworkError: MethodError { package var argument: String { "activations" } }

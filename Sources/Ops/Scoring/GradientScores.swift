@@ -2,19 +2,34 @@ import Kernel
 import Numerics
 import Transformer
 
+/// What is made of gradients.
+enum GradientCriterion: Equatable {
+  /// Of those by weights.
+  case weights(SaliencyRule)
+  /// The derivative by a gate on each unit.
+  case gate
+  /// What rows and columns of a Kronecker-factored curvature cost.
+  case kronecker
+
+  /// Whether whole blocks are scored, too.
+  var scoresBlocks: Bool { if case .weights = self { true } else { false } }
+}
+
 /// Scores of units and blocks, filled by what a backward pass shows branch by branch.
 struct GradientScores {
+  /// Of curvature, relative to its mean diagonal: LLM Surgeon's.
+  static let damping = 0.01
+
   let sequences: Sequences
-  /// What is made of the weights' gradients; nil for the derivative by a gate on each unit.
-  let rule: SaliencyRule?
+  let criterion: GradientCriterion
   let structure: Structure
   private(set) var score: PerUnit<Double>
   private(set) var block: [Double]
 
-  init(structure: Structure, sequences: Sequences, rule: SaliencyRule?) {
+  init(structure: Structure, sequences: Sequences, criterion: GradientCriterion) {
     self.structure = structure
     self.sequences = sequences
-    self.rule = rule
+    self.criterion = criterion
     score = PerUnit { structure.units[$0].map { Array(repeating: .nan, count: $0) } }
     block = Array(repeating: 0, count: structure.layers)
   }
@@ -22,13 +37,16 @@ struct GradientScores {
   mutating func add(_ shown: BranchGradient) throws {
     let module = shown.branch.module
     let found: [Double]
-    if let rule {
+    switch criterion {
+    case .weights(let rule):
       found = try weights(shown, rule)
       let norm =
         shown.branch.norm.isFolded
         ? 0 : normSaliency(rule, products: windows(shown.scaledNorm, shown.norm.gradient))
       block[shown.layer] += found.reduce(norm, +)
-    } else {
+    case .kronecker:
+      found = try removalCosts(shown)
+    case .gate:
       let width = shown.branch.featuresPerUnit(module.output.columns)
       found = (0..<sequences.count).map { window in
         let rows = sequences[window]
@@ -39,15 +57,37 @@ struct GradientScores {
     for (unit, value) in zip(shown.branch.units, found) { score[module]?[shown.layer][unit] = value }
   }
 
-  /// The saliency of every unit of the branch: the sum over its rows and columns of all maps.
+  /// The saliency of every unit of the branch.
   private func weights(_ shown: BranchGradient, _ rule: SaliencyRule) throws -> [Double] {
-    let branch = shown.branch
-    let roles = branch.configuration.inputRoles(branch.module) + [branch.module.output]
-    return try roles.reduce([Double](repeating: 0, count: branch.units.count)) { sums, role in
+    try unitSums(shown) { role in
       let (X, dY) = shown.signals(role)
       let (gradient, squares) = gradients(X, dY, needsSquares: rule.needsSquares)
-      let lines = saliency(
-        rule, branch.weight(role), gradient: gradient, squares: squares, of: role.rows == .model ? .columns : .rows)
+      return saliency(
+        rule, shown.branch.weight(role), gradient: gradient, squares: squares,
+        of: role.rows == .model ? .columns : .rows)
+    }
+  }
+
+  /// What the loss rises by without the rows and columns of every unit, each of them by itself.
+  private func removalCosts(_ shown: BranchGradient) throws -> [Double] {
+    let branch = shown.branch
+    var grams = BranchGrams(branch, layer: shown.layer)
+    grams.add(shown)
+    return try unitSums(shown) { role in
+      let map = try grams.map(role, of: branch, layer: shown.layer, damping: Self.damping)
+      let weight = branch.weight(role)
+      var lines = [Double](repeating: 0, count: role.rows == .model ? weight.columns : weight.rows)
+      let (live, costs) = role.rows == .model ? (map.columns, map.columnCosts) : (map.rows, map.rowCosts)
+      for (line, cost) in zip(live, costs) { lines[line] = cost }
+      return lines
+    }
+  }
+
+  /// A number for every unit of the branch: the sum over its rows or columns in all maps.
+  private func unitSums(_ shown: BranchGradient, lines: (LinearRole) throws -> [Double]) throws -> [Double] {
+    let branch = shown.branch
+    return try BranchGrams.roles(branch).reduce([Double](repeating: 0, count: branch.units.count)) { sums, role in
+      let lines = try lines(role)
       try requireNumbers(lines, role.rawValue, shown.layer)
       let width = branch.featuresPerUnit(role.rows == .model ? role.columns : role.rows)
       // Keys and values that all units share belong to none.

@@ -31,15 +31,36 @@ extension LanguageModel {
     _ sequences: Sequences, lowest: Int = 0, memory: Int = 1 << 30, tap: (GradientTap) throws -> Void,
     pulse: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
-    let walk = try BackwardWalk(self, sequences, lowest: lowest, memory: memory)
+    try backward(
+      through: BackwardWalk(self, sequences, lowest: lowest, memory: memory), tap: tap, look: nil, pulse: pulse)
+  }
+
+  /// Runs sequences forward and back batch by batch, and shows what the derivatives by weights are made of: for sums over
+  /// tokens. Every branch that has units is shown once in each batch, last block first.
+  ///
+  /// - Parameters: as of `gradients`.
+  /// - Returns: the loss of every token, as `losses`. Derivatives are of Σ over sequences of their mean loss.
+  @discardableResult
+  public func batchedBranchGradients(
+    _ sequences: Sequences, memory: Int = 1 << 30, look: (BranchGradient) throws -> Void,
+    pulse: (Int) throws -> Void = { _ in }
+  ) throws -> [Double] {
+    let walk = try BackwardWalk(self, sequences, lowest: 0, memory: memory)
+    return try withoutActuallyEscaping(look) { try backward(through: walk, tap: { _ in }, look: $0, pulse: pulse) }
+  }
+
+  private func backward(
+    through walk: BackwardWalk, tap: (GradientTap) throws -> Void, look: ((BranchGradient) throws -> Void)?,
+    pulse: (Int) throws -> Void
+  ) throws -> [Double] {
     var losses: [Double] = []
-    for range in sequences.batches() {
-      let batch = Batch(sequences, range)
+    for range in walk.sequences.batches() {
+      let batch = Batch(walk.sequences, range)
       try withoutActuallyEscaping({ try pulse(batch.rows.lowerBound) }) { pulse in
-        losses += try walk.batch(batch, tap: tap, pulse: pulse)
+        losses += try walk.batch(batch, tap: tap, look: look, pulse: pulse)
       }
     }
-    try pulse(sequences.tokens.count)
+    try pulse(walk.sequences.tokens.count)
     return losses
   }
 }

@@ -107,6 +107,11 @@ extension Branch {
       (narrowing.factors, narrowing.heads) = ([:], HeadPruning())
       return keeping(pruning.heads).factored(by: pruning.factors).pruned(by: narrowing)
     }
+    if !pruning.maps.isEmpty {
+      var narrowing = pruning
+      narrowing.maps = [:]
+      return replacing(pruning.maps).pruned(by: narrowing)
+    }
     let kept = units.indices.filter { pruning.keep[units[$0]] }
     let left = kept.map { units[$0] }
     if let bridge = pruning.bridge ?? (units.isEmpty && output.inputs > 0 ? output : nil) {

@@ -192,6 +192,9 @@ extension Pruning {
     for (layer, block) in blocks.enumerated() {
       let (heads, before) = (block.attention.heads, earlier[layer]?.attention.heads ?? HeadPruning())
       let count = configuration.keyValueHeads(layer: layer)
+      if !heads.isWhole, earlier[layer]?.attention.maps.isEmpty == false {
+        throw ModelError.cannotFollow("other matrices for maps of block \(layer)", "narrow heads")
+      }
       func require(_ what: String, _ found: Int, _ expected: Int) throws {
         if found != expected {
           throw ModelError.pruningMismatch(layer: layer, what: what, found: found, expected: expected)

@@ -1,14 +1,15 @@
 extension LanguageModel {
   /// Bytes of the weights that are left, and of the biases that make up for others, in the number types of the
-  /// checkpoint.
+  /// checkpoint. Rows and columns of zeros are stored like others.
   public func storedBytes() throws -> Int {
+    let whole = countingZeros
     let tied = try checkpoint.info(ByteString(layout.embedding)).bytes(of: untiedHead)
     var bytes = try layout.slots.reduce(tied + addedParameters * MemoryLayout<Float>.stride) { sum, slot in
-      sum + (try checkpoint.info(ByteString(slot.name)).bytes(of: left(of: slot)))
+      sum + (try checkpoint.info(ByteString(slot.name)).bytes(of: whole.left(of: slot)))
     }
     for (layer, block) in pruning.blocks.enumerated() {
       bytes += (block.attention.bridge?.outputs ?? 0) * MemoryLayout<Float>.stride
-      for module in Module.allCases where block[module].bias != nil {
+      for module in Module.allCases where block[module].hasAddedBias {
         let isBiased = configuration.blocks[layer].biases.contains(module.output)
         guard !isBiased || block[module].removesAll, let stored = configuration.family.linear(module.output) else {
           continue
@@ -32,6 +33,6 @@ extension LanguageModel {
       let features = [Space.queries, .heads].reduce(0) { $0 + configuration.featuresPerUnit($1, head: head) }
       return sum + seen * Double(units * features)
     }
-    return blockParameters + configuration.vocabularySize * headWidth + Int(attention.rounded())
+    return countingZeros.blockParameters + configuration.vocabularySize * headWidth + Int(attention.rounded())
   }
 }

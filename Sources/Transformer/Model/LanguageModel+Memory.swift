@@ -4,7 +4,7 @@ import Numerics
 // names allocates at its peak; files that are mapped count as long as their pages are not given back.
 extension LanguageModel {
   /// `loadBlock`: the largest block's weights, with the stored tensor that is being read, and a module's weights once more
-  /// where some of its units are taken out.
+  /// where some of its units are taken out or other matrices stand for its maps.
   public var blockBytes: Int {
     (0..<layers).map { layer in
       let weights = configuration.linearParameters(layer: layer) * precision.bytesPerWeight
@@ -12,7 +12,9 @@ extension LanguageModel {
       let modules = Module.allCases.map { module in
         let left = leftUnits(module, layer: layer).count
         let head = pruning[layer]?[module].headSizes(configuration)
-        let isWhole = left == configuration.units(module, layer: layer) && head == nil
+        let isWhole =
+          left == configuration.units(module, layer: layer) && head == nil
+          && pruning[layer]?[module].maps.isEmpty != false
         return isWhole ? 0 : left * configuration.parametersPerUnit(module, head: head) * precision.bytesPerWeight
       }
       return weights + (tensors.max() ?? 0) + (modules.max() ?? 0)
@@ -64,13 +66,28 @@ extension LanguageModel {
   }
 
   /// `gradients`: the weights that stay, the inputs of all blocks and, of one or of all of them, what a batch leaves.
-  /// - Parameter memory: as there.
-  public func gradientBytes(tokens: Int, longest: Int, memory: Int) -> Int {
-    let tokens = batch(tokens, longest)
+  /// - Parameters:
+  ///   - memory: as there.
+  ///   - together: whether all tokens are one batch, as in `branchGradients`.
+  public func gradientBytes(tokens: Int, longest: Int, memory: Int, together: Bool = false) -> Int {
+    let tokens = together ? tokens : batch(tokens, longest)
     let trace = 4 * tokens * numbersPerToken
     // The derivatives of both sides of a mix, one module after the other, and the stream on its way.
     return stayingBytes(memory, tokens: tokens) + (trace * layers <= memory ? trace * layers : trace) + trace / 2
       + (layers + 4) * statesBytes(tokens) + 2 * scoreBytes(longest)
+  }
+
+  /// Gram matrices, in double precision, of what the maps of a module read and of what each of them gives.
+  public func mapGramBytes(layer: Int) -> PerModule<Int> {
+    PerModule { module in
+      let units = leftUnits(module, layer: layer).count
+      func size(_ space: Space) -> Int {
+        1 + (space.module == nil ? configuration.hiddenSize : configuration.size(space, units: units))
+      }
+      let roles = configuration.roles.filter { $0.module == module }
+      let sizes = [size(.model), size(module.output.columns)] + roles.map { size($0.rows) }
+      return units == 0 ? 0 : sizes.reduce(0) { $0 + $1 * $1 * MemoryLayout<Double>.stride }
+    }
   }
 
   /// The largest tensor as it is stored.

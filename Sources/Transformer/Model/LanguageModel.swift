@@ -57,7 +57,9 @@ public struct LanguageModel: Sendable {
   }
 
   /// The unpruned model.
-  public var original: LanguageModel { LanguageModel(self, pruning: .none) }
+  public var original: LanguageModel { seen(through: .none) }
+
+  func seen(through pruning: Pruning) -> LanguageModel { LanguageModel(self, pruning: pruning) }
 
   public var layers: Int { configuration.layers }
 

@@ -12,6 +12,8 @@ public struct BranchPruning: Sendable {
   public var heads = HeadPruning()
   /// Two factors in the place of some maps, which give and read what is left of the heads.
   public var factors: [LinearRole: Factors] = [:]
+  /// Other matrices in the place of some maps, compensation biases included.
+  public var maps: [LinearRole: DenseMap] = [:]
   /// Stands for the kept columns of the output map: `d × (kept units × their columns)`. Where heads have lost directions of
   /// their values, those that are left stand first among the columns of a head, zeros behind.
   public var weight: Matrix<Float>?
@@ -32,12 +34,18 @@ public struct BranchPruning: Sendable {
 
   /// Whether only a mask is at work: no bias was added, no weight refitted, no map stands for what is gone.
   public var isUncompensated: Bool {
-    bias == nil && weight == nil && bridge == nil && factors.isEmpty && heads.values == nil
+    bias == nil && weight == nil && bridge == nil && factors.isEmpty && maps.isEmpty && heads.values == nil
   }
+
+  private var outputMap: DenseMap? { maps.first { $0.key == $0.key.module.output }?.value }
+
+  /// Whether the output map has a bias that makes up for something.
+  var hasAddedBias: Bool { bias != nil || !removesAll && outputMap?.bias != nil }
 
   /// Whether the weights of a map are not those of the checkpoint.
   func changes(_ role: LinearRole) -> Bool {
-    if factors[role] != nil || heads.values != nil && [.value, .output].contains(role) { return true }
+    if factors[role] != nil || maps[role] != nil { return true }
+    if heads.values != nil, [.value, .output].contains(role) { return true }
     return role == role.module.output && (weight != nil || bridge != nil)
   }
 
@@ -45,7 +53,8 @@ public struct BranchPruning: Sendable {
   ///
   /// Kept is what both keep; added biases add up, unless `later` takes the last units and with them what was added; a
   /// refit replaces an earlier one, which otherwise keeps the columns that are still there. Where `later` takes directions
-  /// of the values, earlier maps are taken to what is left of them.
+  /// of the values, earlier maps are taken to what is left of them. Another output map has refits and biases in it that
+  /// were there before.
   func followed(by later: BranchPruning, _ module: Module, _ configuration: Configuration) -> BranchPruning {
     let width = configuration.featuresPerUnit(module.output.columns)
     let earlier = later.heads.values.map { passing($0, configuration) } ?? self
@@ -53,11 +62,14 @@ public struct BranchPruning: Sendable {
     result.bridge = later.bridge ?? bridge
     result.heads = HeadPruning(pairs: later.heads.pairs ?? heads.pairs, values: later.heads.values ?? heads.values)
     result.factors = earlier.factors.merging(later.factors) { $1 }
-    result.bias = result.removesAll && !removesAll ? later.bias : sum(bias, later.bias)
+    result.maps = result.removesAll ? [:] : maps.merging(later.maps) { $1 }
+    let startsAnew = !removesAll && (later.outputMap != nil || result.removesAll)
+    result.bias = startsAnew ? later.bias : sum(bias, later.bias)
     let left = result.kept.features(of: width)
+    let refit = later.outputMap == nil ? earlier.weight : nil
     result.weight =
       later.weight?.keeping(left, of: later.kept.features(of: width))
-      ?? earlier.weight?.keeping(left, of: kept.features(of: width))
+      ?? refit?.keeping(left, of: kept.features(of: width))
     return result
   }
 }
@@ -71,12 +83,16 @@ extension BranchPruning {
       space.module == nil ? stream : configuration.size(space, units: units, head: head)
     }
     let (d, head) = (configuration.hiddenSize, headSizes(configuration))
+    let whole = size(role.rows, keep.count, nil, stream: d) * size(role.columns, keep.count, nil, stream: d)
+    // A refit of the output map has columns of its own.
+    if let map = maps[role], role != role.module.output || weight == nil {
+      return whole - map.parameters(role, of: kept, keep.count, configuration, widths)
+    }
     let left = (
       size(role.rows, kept.count, head, stream: widths.leaving),
       size(role.columns, kept.count, head, stream: widths.entering)
     )
-    return size(role.rows, keep.count, nil, stream: d) * size(role.columns, keep.count, nil, stream: d)
-      - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
+    return whole - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
   }
 }
 
@@ -95,6 +111,9 @@ public typealias BlockPruning = PerModule<BranchPruning>
 extension BlockPruning {
   /// Whether some of its maps are two factors.
   public var hasFactors: Bool { Module.allCases.contains { !self[$0].factors.isEmpty } }
+
+  /// Whether other matrices stand in the place of some of its maps.
+  public var hasOtherMaps: Bool { Module.allCases.contains { !self[$0].maps.isEmpty } }
 
   /// Whether nothing is left of the block: the residual stream passes it as it is.
   public var isAbsent: Bool { Module.allCases.allSatisfy { self[$0].removesAll && self[$0].isUncompensated } }
@@ -199,6 +218,19 @@ public struct Pruning: Sendable {
             "\(role.rawValue) outer rows", factors?.outer.rows, configuration.size(role.rows, layer: layer))
           try require(
             "\(role.rawValue) inner columns", factors?.inner.columns, configuration.size(role.columns, layer: layer))
+          let map = branch.maps[role]
+          try require("\(role.rawValue) rows", map?.weight.rows, configuration.size(role.rows, layer: layer))
+          try require("\(role.rawValue) columns", map?.weight.columns, configuration.size(role.columns, layer: layer))
+          let before = earlier[layer]?[module]
+          if map != nil, factors != nil || before?.factors[role] != nil {
+            throw ModelError.cannotFollow("two factors", "another matrix for the \(role.rawValue) of block \(layer)")
+          }
+          if map != nil, !branch.heads.isWhole || before?.heads.isWhole == false {
+            throw ModelError.cannotFollow("narrow heads", "another matrix for the \(role.rawValue) of block \(layer)")
+          }
+          if factors != nil, before?.maps[role] != nil {
+            throw ModelError.cannotFollow("another matrix", "two factors for the \(role.rawValue) of block \(layer)")
+          }
         }
         try require("bridge rows", branch.bridge?.outputs, configuration.hiddenSize)
         try require("bridge columns", branch.bridge?.inputs, configuration.hiddenSize)

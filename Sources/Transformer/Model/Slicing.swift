@@ -47,10 +47,13 @@ struct StreamWidths {
   let leaving: Int
   /// Whether the stream is turned on its way around the branch.
   let isTurned: Bool
+  /// Whether it stands in the directions of the unpruned model.
+  let isWhole: Bool
 
   /// The whole stream.
   init(_ configuration: Configuration) {
-    (entering, leaving, isTurned) = (configuration.hiddenSize, configuration.hiddenSize, false)
+    (entering, leaving) = (configuration.hiddenSize, configuration.hiddenSize)
+    (isTurned, isWhole) = (false, true)
   }
 
   /// Of a sliced stream, which is whole again behind the last branch unless one basis serves everywhere.
@@ -59,6 +62,7 @@ struct StreamWidths {
     entering = width
     leaving = isLast && !isShared ? configuration.hiddenSize : width
     isTurned = !isShared
+    isWhole = false
   }
 
   /// Parameters of the map that turns it.
@@ -91,8 +95,13 @@ extension Pruning {
     if earlier.slicing != nil {
       if slicing != nil { throw ModelError.cannotFollow("a slicing of the residual stream", "another") }
       for (layer, block) in blocks.enumerated() {
-        let what = block.hasFactors ? "two factors of maps" : block.attention.bridge == nil ? nil : "a map"
-        if let what { throw ModelError.cannotFollow("a slicing of the residual stream", "\(what) in block \(layer)") }
+        let whats = [
+          (block.hasFactors, "two factors of maps"), (block.hasOtherMaps, "other matrices of maps"),
+          (block.attention.bridge != nil, "a map"),
+        ]
+        if let what = whats.first(where: \.0)?.1 {
+          throw ModelError.cannotFollow("a slicing of the residual stream", "\(what) in block \(layer)")
+        }
       }
     }
     guard let slicing else { return }

@@ -71,7 +71,7 @@ struct FolderTarget {
       for module in Module.allCases {
         guard let pruning = model.pruning[layer]?[module] else { continue }
         if pruning.removesAll { blocks[place].biases.subtract(module.roles) }
-        if pruning.bias != nil { blocks[place].biases.insert(module.output) }
+        if pruning.hasAddedBias { blocks[place].biases.insert(module.output) }
         if widths != .whole { blocks[place].units[module] = pruning.kept.count }
         if widths == .own, !pruning.removesAll, let head = pruning.headSizes(model.configuration) {
           blocks[place].head = head
@@ -136,8 +136,9 @@ struct FolderTarget {
     return roles.contains { role in
       let branch = pruning[role.module]
       guard isBias else { return branch.changes(role) }
-      if role == .value { return branch.heads.values != nil }
-      return role == role.module.output && (branch.bridge != nil || branch.bias != nil)
+      if role == .value, branch.heads.values != nil || branch.maps[role]?.bias != nil { return true }
+      return branch.maps[role]?.bias != nil
+        || role == role.module.output && (branch.bridge != nil || branch.bias != nil)
     }
   }
 }

@@ -51,7 +51,7 @@ struct GGUFTarget {
     }
     self.units = units
     let biases = layers.map { layer in
-      let added = Module.allCases.filter { model.pruning[layer]?[$0].bias != nil }.map(\.output)
+      let added = Module.allCases.filter { model.pruning[layer]?[$0].hasAddedBias == true }.map(\.output)
       return configuration.blocks[layer].biases.union(added)
     }
     self.biases = biases
