@@ -151,19 +151,24 @@ struct Prune: Op {
       isStreamed
       ? try PrunedStream(model: model, pruning: pruning, corpus: acts.loadCorpus(), context: context).parts() : nil
     var result = pruning
-    for layer in pruning.blocks.indices {
+    try context.ranks.forEach(pruning.blocks.count) { layer in
       try context.progress(layer, of: pruning.blocks.count, "layer")
       let block = try model.network.loadBlock(layer)
+      var found = pruning.blocks[layer]
       for module in Module.allCases where !pruning.blocks[layer][module].removed.isEmpty {
         guard let part = try streamed?[layer][module] ?? captured.part(module, layer: layer) else {
           throw Diagnostic(
             "the capture has nothing of \(module.site.rawValue) in layer \(layer), where the mask removes something",
             hint: "capture \(module.site.rawValue) too", argument: "acts")
         }
-        try result.blocks[layer][module].compensate(
+        try found[module].compensate(
           module, comp, of: block, part: part, grouping: grouped?.grouping(layer: layer)[module], damping: damp.value,
           isCentered: center, structure: captured.structure, context)
       }
+      return Module.allCases.flatMap { found[$0].compensationNumbers }
+    } take: { layer, numbers in
+      var numbers = numbers[...]
+      for module in Module.allCases { result.blocks[layer][module].takeCompensation(from: &numbers) }
     }
     return result
   }

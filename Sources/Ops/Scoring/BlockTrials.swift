@@ -42,7 +42,7 @@ struct BlockTrials {
   /// Sums over the targets of some windows.
   private func losses(of candidates: [Int], without gone: Set<Int>, in part: Sequences) throws -> [Double] {
     let limit = context.memoryLimit / 2 / (candidates.count + 1)
-    let common = try Walk(network, part, spillAbove: limit, in: context.scratch)
+    let common = try Walk(network, part, spillAbove: limit, in: context.scratch, ranks: context.ranks)
     try common.embed()
     var trials: [Walk] = []
     for layer in 0..<network.layers {
@@ -53,7 +53,8 @@ struct BlockTrials {
       let block = gone.contains(layer) ? nil : try network.loadBlock(layer)
       for trial in trials { if let block { try step(trial, block) } else { try trial.skip() } }
       if candidates.contains(layer) {
-        let trial = try Walk(network, part, layer: layer, spillAbove: limit, in: context.scratch)
+        let trial = try Walk(
+          network, part, layer: layer, spillAbove: limit, in: context.scratch, ranks: context.ranks)
         trial.states.assign(common.states)
         try trial.skip()
         trials.append(trial)
@@ -62,7 +63,8 @@ struct BlockTrials {
       if let block { try step(common, block) } else { try common.skip() }
     }
     return try zip(candidates, trials).map { candidate, trial in
-      let losses = try network.losses(states: trial.states, part, pulse: { try context.checkCancelled() })
+      let losses = try network.losses(
+        states: trial.states, part, ranks: context.ranks, pulse: { try context.checkCancelled() })
       guard losses.allSatisfy(\.isFinite) else {
         throw Diagnostic("without block \(candidate) the model gives a token a probability that is no number")
       }
