@@ -119,6 +119,13 @@ for name, script in SCRIPTS.items():
     print(f"mpi: {version}: {name}: {len(whole)} objects, the same bytes with 1, 2 and 4 ranks ({times})")
     shutil.rmtree(folder)
 
+
+
+def printed(text):
+    """Without the seconds at the ends of lines."""
+    return [re.sub(r"\t[0-9.]+$", "", line) for line in text.splitlines()]
+
+
 # Every op, as the tests have it; what is measured anew is another object each time.
 count = 0
 for script in sorted(glob.glob(f"{ROOT}/Tests/Scripts/*.prn")):
@@ -131,7 +138,7 @@ for script in sorted(glob.glob(f"{ROOT}/Tests/Scripts/*.prn")):
     (ours, theirs) = (objects(folder + "/3"), objects(folder + "/1"))
     differ = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
     measured = len(re.findall(r"^.*\bmeasure\b", re.sub("#.*", "", text), re.M))
-    if one[0] != three[0] or (not measured and (differ or one[1] != three[1])):
+    if one[0] != three[0] or (not measured and (differ or printed(one[1]) != printed(three[1]))):
         fail(f"{name}: 3 ranks: {three}, by itself: {one}; {len(differ)} objects differ")
     count += 1
     shutil.rmtree(folder)
@@ -164,7 +171,8 @@ seconds = time.perf_counter() - start
 made = objects(folder + "/killed")
 damage = subprocess.run([PRN, "fsck", "-q", "-w", "killed"], cwd=folder, capture_output=True, text=True)
 whole = objects(folder + "/whole")
-if code == 0 or "one of its ranks has died" not in err or seconds > 10:
+# mpirun says it; what the others say after that, it drops.
+if code == 0 or not re.search("rank 2 .*signal 9", err) or seconds > 10:
     fail(f"after a rank was killed: code {code} in {seconds:.1f} s, {err}")
 if damage.returncode != 0 or any(whole.get(name) != made[name] for name in made) or len(made) == len(whole):
     fail(f"after a rank was killed: {len(made)} of {len(whole)} objects, {damage.stdout}")
