@@ -86,8 +86,8 @@ install: toolchain deps
 	install -m 755 $(PRN) $(DESTDIR)$(PREFIX)/bin/prn
 
 # Exported models in transformers, an older one too, and in llama.cpp, tokens of 2000 texts a kind, every method once more in
-# double precision, tasks as lm-evaluation-harness asks them, and a script as a Snakemake workflow. What is not installed or
-# not beside the project is named.
+# double precision, tasks as lm-evaluation-harness asks them, a script as a Snakemake workflow, and scripts under mpirun. What
+# is not installed or not beside the project is named.
 OLDER = transformers==4.49.0 tokenizers==0.21.4 huggingface-hub==0.36.2
 interop: build venv
 	$(SWIFT) build --build-tests
@@ -104,6 +104,7 @@ interop: build venv
 	.venv/bin/python Tests/Interop/harness.py $(PRN) --limit 20
 	.venv/bin/python Tests/Interop/jupyter.py $(PRN)
 	.venv/bin/python Tests/Interop/workflows.py $(PRN)
+	.venv/bin/python Tests/Interop/mpi.py $(PRN)
 	.venv/bin/python Tests/Fixtures/masks/masks.py $(PRN)
 
 venv:

@@ -14,13 +14,15 @@ let package = Package(
     .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CSystem"),
+    .target(name: "CMPI"),
     .target(name: "CEditLine", linkerSettings: [.linkedLibrary("edit")]),
     .target(name: "CKernels", cSettings: hotC),
-    .target(name: "Numerics", dependencies: ["COpenBLAS", "CKernels"], swiftSettings: hot),
-    .target(name: "Transformer", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
-    .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto", "CSystem"]),
-    .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
-    .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine", "CZlib"]),
+    .target(name: "Ranks", dependencies: ["CMPI"]),
+    .target(name: "Numerics", dependencies: ["COpenBLAS", "CKernels", "Ranks"], swiftSettings: hot),
+    .target(name: "Transformer", dependencies: ["Numerics", "CKernels", "Ranks"], swiftSettings: hot),
+    .target(name: "Kernel", dependencies: ["CHDF5", "CCrypto", "CSystem", "Ranks"]),
+    .target(name: "Ops", dependencies: ["Kernel", "Transformer", "Numerics", "CZlib", "Ranks"], swiftSettings: hot),
+    .executableTarget(name: "Shell", dependencies: ["Ops", "Kernel", "CEditLine", "CZlib", "Ranks"]),
     .target(
       name: "MadeUpModels", dependencies: ["Transformer"], path: "Tests/MadeUpModels", swiftSettings: hot),
     .executableTarget(
@@ -28,9 +30,10 @@ let package = Package(
       path: "Tests/Benchmarks/prn-bench"),
     .testTarget(name: "NumericsTests", dependencies: ["Numerics", "CKernels"], swiftSettings: hot),
     .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Numerics"], swiftSettings: hot),
-    .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
+    .testTarget(name: "KernelTests", dependencies: ["Kernel", "Ranks"]),
     .testTarget(
-      name: "OpsTests", dependencies: ["Ops", "Kernel", "Transformer", "Numerics", "CZlib"], swiftSettings: hot),
+      name: "OpsTests", dependencies: ["Ops", "Kernel", "Transformer", "Numerics", "CZlib", "Ranks"], swiftSettings: hot
+    ),
     .testTarget(name: "ShellTests", dependencies: ["Shell", "Ops", "Kernel", "MadeUpModels"]),
   ]
 )

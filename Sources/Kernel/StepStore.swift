@@ -76,6 +76,9 @@ public struct StepRecipe {
   /// Runs the op; inputs are loaded already.
   public var run: (any RunContext) throws -> any Artifact
 
+  /// Whether another run gives the same; what is measured of the machine has a number drawn for it in its record.
+  var isRepeatable: Bool { record["taken"] == nil }
+
   package init(
     key: String, record: JSONValue, op: String, revision: Int, parameters: [String: JSONValue],
     inputs: [ArtifactReference], externals: [ExternalFile], outputType: any Artifact.Type, facts: RecordedFacts,

@@ -27,6 +27,13 @@ public enum BLAS {
     return openblas_get_corename().map { String(cString: $0) } ?? "unknown"
   }
 
+  /// The widest instructions that this processor has and kernels are chosen by.
+  public static var instructions: String {
+    let names = ["SSE2", "AVX", "AVX2", "AVX-512", "AVX-512 with BF16"]
+    let level = Int(prn_processor_level())
+    return names.indices.contains(level) ? names[level] : "of level \(level)"
+  }
+
   /// For logs and benchmarks: "OpenBLAS 0.3.21 Zen, 2 threads".
   public static var description: String {
     let config = openblas_get_config().map { String(cString: $0) } ?? "BLAS"

@@ -82,10 +82,15 @@ public func gram<Element: Scalar>(
 ///
 /// - Parameters: X t×n with t small enough for single precision (2048 tokens, say); H n×n, symmetric.
 public func accumulateGram(_ X: Matrix<Float>, into H: Matrix<Double>) {
+  accumulateGram(X, into: H, share: (0, 1))
+}
+
+/// The same of the blocks that are one rank's.
+func accumulateGram(_ X: Matrix<Float>, into H: Matrix<Double>, share: (rank: Int, size: Int)) {
   precondition(H.rows == X.columns && H.columns == X.columns, "XᵀX of \(X.shape) into \(H.shape)")
   let H = H.isTransposed ? H.T : H
   BLAS.prepare()
-  Triangle(size: H.rows).forEach { I, J in
+  Triangle(size: H.rows).forEach(share: share) { I, J in
     let product = Matrix<Float>(unwritten: I.count, J.count)
     multiplyTile(
       X.T.rows(I), X.columns(J), into: product, rows: 0..<I.count, columns: 0..<J.count, alpha: 1, beta: 0)

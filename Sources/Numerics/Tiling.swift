@@ -39,8 +39,16 @@ struct Triangle {
     ranges = Tiling.even(size, parts: max(1, min((size + 255) / 256, 16)), multiple: 16)
   }
 
-  func forEach(_ body: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
-    let blocks = ranges.indices.flatMap { i in (0...i).map { (i, $0) } }
-    Parallel.forEach(blocks.count) { body(ranges[blocks[$0].0], ranges[blocks[$0].1]) }
+  var blocks: [(rows: Range<Int>, columns: Range<Int>)] {
+    ranges.indices.flatMap { i in (0...i).map { (ranges[i], ranges[$0]) } }
+  }
+
+  /// - Parameter share: the blocks of one rank of so many; they have them by turns.
+  func forEach(
+    share: (rank: Int, size: Int) = (0, 1), _ body: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void
+  ) {
+    let blocks = self.blocks
+    let own = Array(stride(from: share.rank, to: blocks.count, by: share.size))
+    Parallel.forEach(own.count) { body(blocks[own[$0]].rows, blocks[own[$0]].columns) }
   }
 }

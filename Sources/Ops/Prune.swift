@@ -154,9 +154,10 @@ struct Prune: Op {
       isStreamed
       ? try PrunedStream(model: model, pruning: pruning, corpus: acts.loadCorpus(), context: context).parts() : nil
     var result = pruning
-    for layer in pruning.blocks.indices {
+    try context.ranks.forEach(pruning.blocks.count) { layer in
       try context.progress(layer, of: pruning.blocks.count, "layer")
       let block = try model.network.loadBlock(layer)
+      var found = pruning.blocks[layer]
       for module in Module.allCases where !pruning.blocks[layer][module].removed.isEmpty {
         guard let part = try streamed?[layer][module] ?? captured.part(module, layer: layer) else {
           throw Diagnostic(
@@ -164,10 +165,14 @@ struct Prune: Op {
             hint: "capture \(module.site.rawValue) too", argument: "acts")
         }
         if streamed == nil { try requireUnchanged(acts, module, layer: layer, structure) }
-        try result.blocks[layer][module].compensate(
+        try found[module].compensate(
           module, comp, of: block, part: part, grouping: grouped?.grouping(layer: layer)[module], damping: damp.value,
           isCentered: center, structure: structure, context)
       }
+      return Module.allCases.flatMap { found[$0].compensationNumbers }
+    } take: { layer, numbers in
+      var numbers = numbers[...]
+      for module in Module.allCases { result.blocks[layer][module].takeCompensation(from: &numbers) }
     }
     return result
   }

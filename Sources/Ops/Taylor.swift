@@ -6,7 +6,7 @@ struct Taylor: Op {
   static let name = "taylor"
   static let summary = "Score how much every neuron matters to every token cluster, by a backward pass."
   static let reference: String? = "FANG eq. 5"
-  static let revision = 3
+  static let revision = 4
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128
@@ -54,15 +54,25 @@ struct Taylor: Op {
     for index in chunks.indices.dropFirst(first) {
       let chunk = chunks[index]
       let base = sequences.offsets[chunk.lowerBound]
+      // Of one batch.
+      var own = sums.map(\.empty)
       try model.network.gradients(
-        sequences[chunk], memory: context.memoryLimit / 4,
+        sequences[chunk], memory: context.memoryLimit / 4, ranks: context.ranks,
         tap: { tap in
           if let row = firstNonFinite(tap.gradient) {
             throw Diagnostic(
               "the gradient of layer \(tap.layer) is not finite at token \(base + tap.rows.lowerBound + row)")
           }
           let rows = (tap.rows.lowerBound + base)..<(tap.rows.upperBound + base)
-          sums[tap.layer].add(h: tap.h, gradient: tap.gradient, labels: Array(labels[tap.layer][rows]))
+          own[tap.layer].add(h: tap.h, gradient: tap.gradient, labels: Array(labels[tap.layer][rows]))
+        },
+        sums: { _ in
+          defer { own = sums.map(\.empty) }
+          return own.flatMap(\.numbers)
+        },
+        add: { _, numbers in
+          var numbers = numbers
+          for layer in sums.indices { sums[layer].add(takingFrom: &numbers) }
         },
         pulse: { _ in try context.progress(chunk.lowerBound, of: sequences.count, "window") })
       try context.checkpoint("chunks", stage: index + 1) { writer in

@@ -1,4 +1,5 @@
 import Kernel
+import Ranks
 
 /// A store in memory: values by key, content hashed from the toy's text.
 final class MemoryStore: StepStore {
@@ -60,6 +61,7 @@ final class MemoryContext: RunContext {
   func line(of reference: ArtifactReference, through input: String) throws -> [String] { [reference.content] }
   var memoryLimit: Int { 1 << 30 }
   var scratch: String { "/nowhere" }
+  let ranks: any Communicator = OneRank()
 }
 
 /// Collects events as short texts.

@@ -1,6 +1,7 @@
 import Foundation
 import Kernel
 import Numerics
+import Ranks
 import Testing
 
 @testable import Ops
@@ -144,10 +145,10 @@ private let start = """
       for site in sites {
         collectors[site] = SiteCollector(
           site: site, layer: layer, width: site.width(network.configuration, layer: layer), sequences: sequences,
-          keep: [.moments, .gram], labels: nil, clusters: 0, groups: nil)
+          keep: [.moments, .gram], labels: nil, clusters: 0, groups: nil, ranks: OneRank())
       }
       try walk.step(sites: Set(sites), tap: { collectors[$0.site]?.add($0.values, rows: $0.rows) })
-      found[layer] = collectors.mapValues { $0.result(cosine: nil) }
+      found[layer] = try collectors.mapValues { try $0.result(cosine: nil) }
     }
     return found
   }

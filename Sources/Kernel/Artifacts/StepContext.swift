@@ -1,4 +1,5 @@
 import Foundation
+import Ranks
 
 /// What a running op has of its surroundings: progress, checkpoints, children, scratch space.
 final class StepContext: RunContext {
@@ -176,6 +177,7 @@ final class StepContext: RunContext {
   // Means.
 
   var memoryLimit: Int { store.memoryLimit }
+  let ranks: any Communicator = OneRank()
 
   var scratch: String {
     if let scratchPath { return scratchPath }

@@ -1,3 +1,5 @@
+import Ranks
+
 /// An operation of the language, declared once: a struct whose wrapped properties are its signature.
 ///
 ///     struct FLAP: Op {
@@ -93,4 +95,6 @@ public protocol RunContext: AnyObject {
   var memoryLimit: Int { get }
   /// A folder on the store's disk for spill files, emptied afterwards.
   var scratch: String { get }
+  /// The processes that compute the step together, each all of it but for what walks and sums divide among them.
+  var ranks: any Communicator { get }
 }

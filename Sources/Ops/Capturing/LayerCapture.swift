@@ -67,7 +67,7 @@ struct LayerCapture: SiteKeeping {
         site: site, layer: layer, width: site.width(network.configuration, layer: layer),
         sequences: sequences,
         keep: kept(of: site), labels: labels, clusters: clusters?.count ?? 0,
-        groups: site == .activation ? groups?.members(layer: layer) : nil)
+        groups: site == .activation ? groups?.members(layer: layer) : nil, ranks: context.ranks)
     }
     // How far a block turns the residual stream is known wherever both of its ends are looked at.
     let turns = sites.contains(.blockIn) && sites.contains(.blockOut)
@@ -86,7 +86,7 @@ struct LayerCapture: SiteKeeping {
       published[site] = try context.child(
         LayerActivations.self, part: "layer", parameters: parameters(layer, site)
       ) {
-        collector.result(cosine: turns && site == .blockOut ? influence.value.map { 1 - $0 } : nil)
+        try collector.result(cosine: turns && site == .blockOut ? influence.value.map { 1 - $0 } : nil)
       }
     }
     return published

@@ -45,12 +45,13 @@ struct ResumableWalk {
   private func started(before layer: Int) throws -> Walk {
     let limit = context.memoryLimit / 2
     if let (start, saved) = try context.latestStage(of: "states", through: layer) {
-      let walk = try Walk(network, sequences, layer: start, spillAbove: limit, in: context.scratch)
+      let walk = try Walk(
+        network, sequences, layer: start, spillAbove: limit, in: context.scratch, ranks: context.ranks)
       try walk.states.read(from: saved)
       try findings?.restore(saved, start)
       return walk
     }
-    let walk = try Walk(network, sequences, spillAbove: limit, in: context.scratch)
+    let walk = try Walk(network, sequences, spillAbove: limit, in: context.scratch, ranks: context.ranks)
     try walk.embed()
     return walk
   }

@@ -1,5 +1,6 @@
 import Kernel
 import Numerics
+import Ranks
 import Transformer
 
 /// What is kept of one site of one layer while batches come in.
@@ -15,19 +16,22 @@ final class SiteCollector {
   /// What FLAP's own program would have accumulated.
   private var reference: ReferenceFluctuation?
   private var clusterMoments: [Moments]?
-  private var gram: Matrix<Double>?
+  private var gram: GramSum?
+  /// By group and cluster; ranks have them by turns.
   private var groupGrams: [[Matrix<Double>]]?
   private let groups: [[Int]]?
+  private let ranks: any Communicator
 
   init(
     site: Site, layer: Int, width: Int, sequences: Sequences, keep: [Statistic], labels: [Int32]?, clusters: Int,
-    groups: [[Int]]?
+    groups: [[Int]]?, ranks: any Communicator
   ) {
     self.site = site
     self.layer = layer
     self.sequences = sequences
     self.labels = labels
     self.groups = groups
+    self.ranks = ranks
     if keep.contains(.values) { values = Matrix(rows: sequences.tokens.count, columns: width) }
     if keep.contains(.moments) {
       moments = Moments(columns: width)
@@ -38,7 +42,7 @@ final class SiteCollector {
     if let groups {
       groupGrams = groups.map { group in (0..<clusters).map { _ in Matrix(rows: group.count, columns: group.count) } }
     } else {
-      gram = Matrix(rows: width, columns: width)
+      gram = GramSum(columns: width, ranks: ranks)
     }
   }
 
@@ -46,7 +50,7 @@ final class SiteCollector {
   func add(_ batch: Matrix<Float>, rows: Range<Int>) {
     values?.rows(rows).assign(batch)
     if moments != nil { addMoments(batch, rows: rows) }
-    if let gram { accumulateGram(batch, into: gram) }
+    gram?.add(batch)
     guard let labels, clusterMoments != nil || groupGrams != nil else { return }
     let clusters = clusterMoments?.count ?? groupGrams?.first?.count ?? 0
     for cluster in 0..<clusters {
@@ -55,7 +59,7 @@ final class SiteCollector {
       let tokens = batch.gathering(rows: members)
       clusterMoments?[cluster].add(tokens)
       guard let groups, let groupGrams else { continue }
-      for (group, neurons) in groups.enumerated() {
+      for (group, neurons) in groups.enumerated() where (group * clusters + cluster) % ranks.size == ranks.rank {
         accumulateGram(tokens.gathering(columns: neurons), into: groupGrams[group][cluster])
       }
     }
@@ -73,10 +77,13 @@ final class SiteCollector {
     }
   }
 
-  func result(cosine: Double?) -> LayerActivations {
-    LayerActivations(
+  func result(cosine: Double?) throws -> LayerActivations {
+    for (place, gram) in (groupGrams ?? []).joined().enumerated() {
+      try ranks.broadcast(gram, from: place % ranks.size)
+    }
+    return LayerActivations(
       layer: layer, site: site, values: values, moments: moments, reference: try? reference?.values(),
-      clusterMoments: clusterMoments, gram: gram,
+      clusterMoments: clusterMoments, gram: try gram?.total(),
       groupGrams: groupGrams, cosine: cosine)
   }
 }

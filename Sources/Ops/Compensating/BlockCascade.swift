@@ -32,7 +32,9 @@ struct BlockCascade {
     var pruning = Pruning.keepingAll(network.configuration)
     var dense: Walk?
     func denseWalk(at layer: Int) throws -> Walk {
-      try Walk(network, sequences, layer: layer, spillAbove: context.memoryLimit / 4, in: context.scratch)
+      try Walk(
+        network, sequences, layer: layer, spillAbove: context.memoryLimit / 4, in: context.scratch,
+        ranks: context.ranks)
     }
     var walk = ResumableWalk(network: network, sequences: sequences, context: context)
     walk.findings = .init(
@@ -115,7 +117,7 @@ struct BlockCascade {
     cross: Matrix<Double>? = nil
   ) throws -> BranchPruning {
     let layer = block.layer
-    let part = collector.result(cosine: nil)
+    let part = try collector.result(cosine: nil)
     let left = structure.left(module, layer: layer)
     let scores = try unitScores(module, layer, part, block.outputWeight(module), grouping)
     var scored = structure.scoredLayer(layer)
@@ -146,7 +148,7 @@ struct BlockCascade {
       site: module.site, layer: layer, width: module.site.width(network.configuration, layer: layer),
       sequences: sequences, keep: needsGram ? [.moments, .gram] : [.moments],
       labels: try grouping.flatMap { _ in try clusters?.labels(layer: layer) },
-      clusters: grouping == nil ? 0 : clusters?.count ?? 0, groups: grouping?.members)
+      clusters: grouping == nil ? 0 : clusters?.count ?? 0, groups: grouping?.members, ranks: context.ranks)
   }
 
   private func unitScores(

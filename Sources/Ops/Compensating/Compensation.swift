@@ -83,3 +83,24 @@ extension BranchPruning {
     }
   }
 }
+
+extension BranchPruning {
+  /// Bias and refitted weights in one row, behind the sizes of both, -1 for none; for other ranks.
+  var compensationNumbers: [Float] {
+    [Float(bias?.count ?? -1), Float(weight?.rows ?? -1), Float(weight?.columns ?? -1)] + (bias ?? [])
+      + (weight?.values ?? [])
+  }
+
+  /// Takes the first of `numbers`, as `compensationNumbers` gives them, which loses them.
+  mutating func takeCompensation(from numbers: inout ArraySlice<Float>) {
+    func next(_ count: Int) -> [Float] {
+      defer { numbers = numbers.dropFirst(count) }
+      return Array(numbers.prefix(count))
+    }
+    let sizes = next(3).map { Int($0) }
+    if sizes[0] >= 0 { bias = next(sizes[0]) }
+    if sizes[1] >= 0 {
+      weight = Matrix(rows: sizes[1], columns: sizes[2], values: next(sizes[1] * sizes[2]))
+    }
+  }
+}

@@ -68,15 +68,15 @@ struct Factoring {
   /// Fits the outer factors to what the block's own maps give on the stream so far.
   private func update(_ pruning: inout BlockPruning, of block: Block, _ walk: Walk) throws {
     let sites = Set(roles.map(\.site))
-    var grams: [Site: Matrix<Double>] = [:]
+    var sums: [Site: GramSum] = [:]
     for site in sites {
-      let width = site.width(network.configuration, layer: block.layer)
-      grams[site] = Matrix(rows: width, columns: width)
+      sums[site] = GramSum(columns: site.width(network.configuration, layer: block.layer), ranks: context.ranks)
     }
     try walk.look(
       at: block, sites: sites,
-      tap: { tap in if let gram = grams[tap.site] { accumulateGram(tap.values, into: gram) } },
-      pulse: { _ in try context.checkCancelled() })
+      tap: { sums[$0.site]?.add($0.values) }, pulse: { _ in try context.checkCancelled() })
+    var grams: [Site: Matrix<Double>] = [:]
+    for site in sites.sorted() { grams[site] = try sums[site]?.total() }
     for role in roles {
       guard let factors = pruning[role.module].factors[role], let gram = grams[role.site] else { continue }
       let (branch, narrow) = (block[role], block[role].narrowed(factors, role))

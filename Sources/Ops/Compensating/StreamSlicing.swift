@@ -18,7 +18,7 @@ struct StreamSlicing {
     ) { walk in
       let block = try network.loadBlock(walk.layer)
       for module in Module.allCases {
-        let Q = try basis(of: gram(of: walk.states))
+        let Q = try basis(of: try gram(of: walk.states))
         bases.append(Q)
         walk.states.turn(into: Q)
         try walk.run(
@@ -38,10 +38,10 @@ struct StreamSlicing {
     ) { walk in
       let block = try network.loadBlock(walk.layer)
       for module in Module.allCases {
-        pooled = pooled + gram(of: walk.states)
+        pooled = pooled + (try gram(of: walk.states))
         try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
       }
-      if walk.layer == network.layers { pooled = pooled + gram(of: walk.states) }
+      if walk.layer == network.layers { pooled = pooled + (try gram(of: walk.states)) }
     }
     return Slicing(bases: [try basis(of: pooled)])
   }
@@ -52,11 +52,11 @@ struct StreamSlicing {
   }
 
   /// Σ x xᵀ over all tokens, without the mean that the norms of some families subtract.
-  private func gram(of states: Matrix<Float>) -> Matrix<Double> {
+  private func gram(of states: Matrix<Float>) throws -> Matrix<Double> {
     if network.configuration.family.normalization == .layer { states.subtractRowMeans() }
-    let gram = Matrix<Double>(rows: states.columns, columns: states.columns)
-    for rows in Parallel.ranges(states.rows, of: 2048) { accumulateGram(states.rows(rows), into: gram) }
-    return gram
+    let gram = GramSum(columns: states.columns, ranks: context.ranks)
+    for rows in Parallel.ranges(states.rows, of: 2048) { gram.add(states.rows(rows)) }
+    return try gram.total()
   }
 
   private func visit(

@@ -44,7 +44,8 @@ struct PreservedNetworks {
     var (start, saved) = (0, nil as (any ArtifactReader)?)
     if let latest = try context.latestStage(of: "states", through: last) { (start, saved) = latest }
     let walks = try [dense, pruned].map { model in
-      try Walk(model, sequences, layer: start, spillAbove: context.memoryLimit / 4, in: context.scratch)
+      try Walk(
+        model, sequences, layer: start, spillAbove: context.memoryLimit / 4, in: context.scratch, ranks: context.ranks)
     }
     if let saved {
       found = try restored(walks, saved)

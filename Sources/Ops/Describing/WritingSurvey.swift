@@ -51,7 +51,8 @@ struct WritingSurvey {
           })
       }
     }
-    let walk = try Walk(network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    let walk = try Walk(
+      network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch, ranks: context.ranks)
     try walk.embed()
     while walk.layer < network.layers {
       let layer = walk.layer

@@ -102,7 +102,8 @@ private struct ContinuationWork {
       }
     }
     let sequences = Sequences(parts, after: parents)
-    let walk = try Walk(model, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    let walk = try Walk(
+      model, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch, ranks: context.ranks)
     let order = inputs(of: stretch)
     let done = stretches.prefix { $0.lowerBound < stretch.lowerBound }.reduce(0) { $0 + inputs(of: $1).count }
     func pulse() throws {
@@ -123,7 +124,8 @@ private struct ContinuationWork {
         counts.append(continuation.count)
       }
     }
-    var losses = try model.losses(states: walk.states, rows: rows, targets: targets, pulse: pulse)[...]
+    var losses = try model.losses(
+      states: walk.states, rows: rows, targets: targets, ranks: context.ranks, pulse: pulse)[...]
     return counts.map { count in
       defer { losses = losses.dropFirst(count) }
       return -losses.prefix(count).reduce(0, +)

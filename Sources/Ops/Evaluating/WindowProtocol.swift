@@ -65,7 +65,8 @@ struct WindowProtocol {
 
   /// The negative log-likelihood of what follows each token of some windows.
   private func tokenLosses(_ part: Sequences, before done: Int, _ context: any RunContext) throws -> [Double] {
-    let walk = try Walk(network, part, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    let walk = try Walk(
+      network, part, spillAbove: context.memoryLimit / 2, in: context.scratch, ranks: context.ranks)
     try walk.embed()
     // A window counts by the share of the layers behind it; the head is one more.
     func pulse() throws {
@@ -73,7 +74,7 @@ struct WindowProtocol {
       try context.progress(done + share, of: sequences.count, "window")
     }
     while walk.layer < network.layers { try walk.step(pulse: { _ in try pulse() }) }
-    let losses = try network.losses(states: walk.states, part, pulse: pulse)
+    let losses = try network.losses(states: walk.states, part, ranks: context.ranks, pulse: pulse)
     if let bad = losses.firstIndex(where: { !$0.isFinite }) {
       let window = done + ((0..<part.count).firstIndex { part[$0].contains(bad) } ?? 0)
       throw Diagnostic("the model gives a token of window \(window + 1) a probability that is no number")

@@ -37,7 +37,8 @@ struct ExactLesions {
         round, energies: { index, energy in outcomes[index].energy += round.share * energy },
         pulse: { try context.progress(done, of: total, "lesion") },
         finish: { index, states in
-          let found = try network.losses(states: states, round.part, pulse: { try context.checkCancelled() })
+          let found = try network.losses(
+            states: states, round.part, ranks: context.ranks, pulse: { try context.checkCancelled() })
           if let bad = found.firstIndex(where: { !$0.isFinite }) {
             throw Diagnostic("a lesion leaves a loss that is no number at token \(round.base + bad)", argument: "model")
           }

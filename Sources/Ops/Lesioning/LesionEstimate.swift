@@ -24,8 +24,13 @@ struct LesionEstimate: Sendable {
     }
     var windowOf = [Int](repeating: 0, count: targets.sequences.tokens.count)
     for window in 0..<targets.windows { for t in targets.sequences[window] { windowOf[t] = window } }
+    /// The sums of the windows of a batch: no window is in two.
+    func parts(_ rows: Range<Int>) -> [Matrix<Double>] {
+      guard let first = rows.first, let last = rows.last else { return [] }
+      return layers.compactMap { sums[$0]?.rows((windowOf[first] * width)..<((windowOf[last] + 1) * width)) }
+    }
     try network.gradients(
-      targets.sequences, lowest: layers.min() ?? 0, memory: context.memoryLimit / 4,
+      targets.sequences, lowest: layers.min() ?? 0, memory: context.memoryLimit / 4, ranks: context.ranks,
       tap: { tap in
         guard let sum = sums[tap.layer], let kind = kinds[tap.layer] else { return }
         let mean = means?[tap.layer].ffn
@@ -40,7 +45,16 @@ struct LesionEstimate: Sendable {
             for j in h.indices { target[j] += (Double(h[j]) - (mean?[j] ?? 0)) * Double(g[j]) * scale }
           }
         }
-      }, pulse: { done in try context.progress(done, of: targets.sequences.tokens.count, "token") })
+      },
+      sums: { rows in parts(rows).flatMap(\.values) },
+      add: { rows, numbers in
+        var numbers = numbers
+        for part in parts(rows) {
+          part.assign(Matrix(rows: part.rows, columns: part.columns, values: Array(numbers.prefix(part.count))))
+          numbers = numbers.dropFirst(part.count)
+        }
+      },
+      pulse: { done in try context.progress(done, of: targets.sequences.tokens.count, "token") })
     self.sums = sums.mapValues { $0.T.copy() }
     counts = Dictionary(
       uniqueKeysWithValues: layers.map { layer in

@@ -15,7 +15,8 @@ struct LesionSurvey {
     let none = PerModule<[Double]>(attention: [], ffn: [])
     pools = Array(repeating: PerModule(attention: nil, ffn: nil), count: network.layers)
     means = Array(repeating: none, count: network.layers)
-    let walk = try Walk(network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch)
+    let walk = try Walk(
+      network, sequences, spillAbove: context.memoryLimit / 2, in: context.scratch, ranks: context.ranks)
     try walk.embed()
     while walk.layer < network.layers {
       let layer = walk.layer
@@ -40,7 +41,8 @@ struct LesionSurvey {
         means[layer][module] = own.mean
       }
     }
-    losses = try network.losses(states: walk.states, sequences, pulse: { try context.checkCancelled() })
+    losses = try network.losses(
+      states: walk.states, sequences, ranks: context.ranks, pulse: { try context.checkCancelled() })
   }
 }
 

@@ -24,7 +24,7 @@ struct LesionWalk {
     _ lesions: [LesionSet], on part: Sequences, energies: (Int, Double) throws -> Void,
     pulse: () throws -> Void, finish: (Int, Matrix<Float>) throws -> Void
   ) throws {
-    let dense = try Walk(network, part)
+    let dense = try Walk(network, part, ranks: context.ranks)
     try dense.embed()
     var live: [(place: Int, walk: Walk)] = []
     let last = lesions.compactMap { $0.pieces.first?.layer }.max() ?? -1

@@ -51,6 +51,20 @@ package struct TaylorAffinity: Sendable {
     }
   }
 
+  /// Of as many clusters and neurons, and no tokens.
+  package var empty: TaylorAffinity { TaylorAffinity(clusters: sums.rows, neurons: sums.columns) }
+
+  /// Sums and counts in one row.
+  package var numbers: [Double] { sums.values + counts.map(Double.init) }
+
+  /// Adds the sums and counts of other tokens, the first of `numbers`, which loses them.
+  package mutating func add(takingFrom numbers: inout ArraySlice<Double>) {
+    sums.add(Matrix(rows: sums.rows, columns: sums.columns, values: Array(numbers.prefix(sums.count))))
+    numbers = numbers.dropFirst(sums.count)
+    for (cluster, count) in numbers.prefix(counts.count).enumerated() { counts[cluster] += Int(count) }
+    numbers = numbers.dropFirst(counts.count)
+  }
+
   /// K×n, S; a cluster without tokens has zeros.
   package var scores: Matrix<Double> {
     let S = sums.copy()

@@ -87,7 +87,8 @@ struct NetworkSearch {
         for result in results { try analyse(run: index, into: result, done: done) { [] } }
         continue
       }
-      let walk = try Walk(model.network, corpus.sequences[run.sequences], in: context.scratch)
+      let walk = try Walk(
+        model.network, corpus.sequences[run.sequences], in: context.scratch, ranks: context.ranks)
       try walk.embed()
       let own = TokenRun(tokens: 0..<run.tokens.count, subjects: run.subjects, sequences: 0..<run.sequences.count)
       var held: [Int: [Matrix<Float>]] = [:]

@@ -12,6 +12,9 @@ public enum Processor {
   /// The kernels of the linear algebra library in use.
   public static var core: String { BLAS.core }
 
+  /// What kinds of instructions the processor has: loops are compiled once for each.
+  public static var instructions: String { BLAS.instructions }
+
   /// "OpenBLAS 0.3.21 Zen, 2 threads".
   public static var description: String { BLAS.description }
 

@@ -46,7 +46,7 @@ struct BlockTrials {
   /// Sums over the targets of some windows.
   private func losses(of candidates: [Int], without gone: Set<Int>, in part: Sequences) throws -> [Double] {
     let limit = context.memoryLimit / 2 / (candidates.count + 1)
-    let common = try Walk(network, part, spillAbove: limit, in: context.scratch)
+    let common = try Walk(network, part, spillAbove: limit, in: context.scratch, ranks: context.ranks)
     try common.embed()
     var trials: [Walk] = []
     for layer in 0..<network.layers {
@@ -57,7 +57,8 @@ struct BlockTrials {
       let block = try network.loadBlock(layer, without: gone.contains(layer) ? removed : [])
       for trial in trials { try step(trial, block) }
       if candidates.contains(layer) {
-        let trial = try Walk(network, part, layer: layer, spillAbove: limit, in: context.scratch)
+        let trial = try Walk(
+          network, part, layer: layer, spillAbove: limit, in: context.scratch, ranks: context.ranks)
         trial.states.assign(common.states)
         try step(trial, network.loadBlock(layer, without: removed))
         trials.append(trial)
@@ -65,7 +66,8 @@ struct BlockTrials {
       if let last = candidates.last, layer < last { try step(common, block) }
     }
     return try zip(candidates, trials).map { candidate, trial in
-      let losses = try network.losses(states: trial.states, part, pulse: { try context.checkCancelled() })
+      let losses = try network.losses(
+        states: trial.states, part, ranks: context.ranks, pulse: { try context.checkCancelled() })
       guard losses.allSatisfy(\.isFinite) else {
         let what = half.map { "the \($0.rawValue) of " } ?? ""
         throw Diagnostic("without \(what)block \(candidate) the model gives a token a probability that is no number")

@@ -81,27 +81,42 @@ struct CapturedLayers {
       return scores
     }
     if !saved.isEmpty { context.resumed(at: saved.count, of: structure.layers, "layer") }
-    for layer in 0..<structure.layers {
+    var found = saved
+    let missing = (0..<structure.layers).filter { layer in
+      saved[layer] == nil && modules.contains { isScored($0, layer: layer) }
+    }
+    try context.ranks.forEach(missing.count) { place in
+      let layer = missing[place]
       try context.progress(layer, of: structure.layers, "layer")
-      guard modules.contains(where: { isScored($0, layer: layer) }) else { continue }
-      let block = try saved[layer] == nil ? model.network.loadBlock(layer) : nil
-      var found = saved[layer] ?? [:]
+      let block = try model.network.loadBlock(layer)
+      return try modules.filter { isScored($0, layer: layer) }.flatMap { module in
+        guard let part = try part(module, layer: layer) else { return [0.0] }
+        let scores = try judge(module, layer, part, block.outputWeight(module))
+        return [Double(scores.count)] + scores
+      }
+    } take: { place, numbers in
+      let layer = missing[place]
+      var rest = numbers[...]
       for module in modules where isScored(module, layer: layer) {
-        if let block, let part = try part(module, layer: layer) {
-          found[module] = try judge(module, layer, part, block.outputWeight(module))
+        let count = Int(rest.removeFirst())
+        if count > 0 { found[layer, default: [:]][module] = Array(rest.prefix(count)) }
+        rest = rest.dropFirst(count)
+      }
+      try context.checkpoint("layer-\(layer)") { writer in
+        for (module, scores) in found[layer] ?? [:] {
+          try writer.vector(module.rawValue, scores, axis: module.rawValue)
         }
-        guard let scores = found[module] else { continue }
+      }
+    }
+    for layer in 0..<structure.layers {
+      for module in modules {
+        guard let scores = found[layer]?[module] else { continue }
         let isPerUnit = scores.count == structure.units[module][layer]
         score[module]?[layer] = (isPerUnit ? scores : summed(scores, by: structure.columnsPerUnit[module]))
           .map { Float($0) }
         let left = structure.left(module, layer: layer)
         let columns = isPerUnit ? left : structure.columns(module, of: left)
         spread[module]?[layer] = Scores.Spread(columns.map { scores[$0] })
-      }
-      if block != nil {
-        try context.checkpoint("layer-\(layer)") { writer in
-          for (module, scores) in found { try writer.vector(module.rawValue, scores, axis: module.rawValue) }
-        }
       }
     }
     return (score, spread)

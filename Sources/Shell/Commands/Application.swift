@@ -1,6 +1,7 @@
 import Foundation
 import Kernel
 import Ops
+import Ranks
 
 /// One run of the program: from the words of the command line to the exit code.
 final class Application {
@@ -24,16 +25,30 @@ final class Application {
       return Int32(Diagnostic.Kind.usage.rawValue)
     }
     let options = invocation.options
+    Interrupts.install()
+    let ranks: OpenMPI?
+    do { ranks = options.mpi ? try Mpirun.join(environment) : nil } catch {
+      try? plainError.write(Diagnostic.of(error).rendered + "\n")
+      return Int32(Diagnostic.of(error).kind.rawValue)
+    }
+    let isHeard = ranks?.isFirst ?? true
     let console = Console(
       out: OutputStream(descriptor: STDOUT_FILENO, choice: options.color, environment: environment),
       err: OutputStream(descriptor: STDERR_FILENO, choice: options.color, environment: environment), options: options,
-      voice: invocation.command == .serve ? .notebook : options.json ? .events : .text)
-    Interrupts.install()
+      voice: !isHeard ? .none : invocation.command == .serve ? .notebook : options.json ? .events : .text)
+    let code = exitCode(of: invocation, console, ranks ?? OneRank())
+    if let ranks { Mpirun.part(ranks, code, console) }
+    return code
+  }
+
+  private func exitCode(of invocation: Invocation, _ console: Console, _ ranks: any Communicator) -> Int32 {
     do {
+      var invocation = invocation
+      if ranks.size > 1 { invocation.options = try Mpirun.divided(invocation.options, among: ranks) }
       try checkAddressSpace()
       try checkNames()
-      try configureProcessor(options)
-      let code = try carryOut(invocation, console)
+      try configureProcessor(invocation.options)
+      let code = try carryOut(invocation, console, ranks)
       if let signal = Interrupts.termination { return 128 + signal }
       return code == 0 && console.hasLostOutput ? Int32(Diagnostic.Kind.failure.rawValue) : code
     } catch {
@@ -74,7 +89,7 @@ final class Application {
     if let core = environment["PRN_BLAS_CORE"], !core.isEmpty { try Processor.use(core: core) }
   }
 
-  private func carryOut(_ invocation: Invocation, _ console: Console) throws -> Int32 {
+  private func carryOut(_ invocation: Invocation, _ console: Console, _ ranks: any Communicator) throws -> Int32 {
     let options = invocation.options
     switch invocation.command {
     case .help(nil): console.explain(Help.usage)
@@ -86,8 +101,9 @@ final class Application {
       console.say("installed the kernel in \(folder)")
     default:
       let store = try Workspace.open(options, environment, catalog: catalog) { [weak console] in console?.warn($0) }
-      return try Work(store: store, console: console, catalog: catalog, environment: environment, options: options)
-        .carryOut(invocation.command)
+      return try Work(
+        store: store, console: console, catalog: catalog, environment: environment, options: options, ranks: ranks
+      ).carryOut(invocation.command)
     }
     return 0
   }

@@ -87,8 +87,25 @@ extension Invocation {
     } else if let picked = options.steps != nil ? "step" : options.cell != nil ? "cell" : nil {
       throw Diagnostic("--\(picked) picks from a script: `prn run FILE --\(picked) ...`", kind: .usage)
     }
+    if options.mpi { try checkShared() }
     if command == .serve, !options.stdio {
       throw Diagnostic("`prn serve` needs to know where", hint: "`prn serve --stdio`", kind: .usage)
+    }
+  }
+
+  /// What several processes can share: the run of a script that each of them can read, in one order.
+  private func checkShared() throws {
+    guard case .run(let path, _) = command else {
+      throw Diagnostic(
+        "--mpi shares the run of a script, and nothing else", hint: "`mpirun -n 4 prn run FILE --mpi`", kind: .usage)
+    }
+    if path == "-" {
+      throw Diagnostic("--mpi needs a script that every process can read, and standard input is one's", kind: .usage)
+    }
+    if options.isDryRun { throw Diagnostic("--dry-run runs nothing that --mpi could share", kind: .usage) }
+    if options.keepGoing {
+      throw Diagnostic(
+        "--keep-going and --mpi exclude each other: a step that fails ends the run on all ranks", kind: .usage)
     }
   }
 }

@@ -41,6 +41,8 @@ struct Options: Equatable {
   var session: String?
   var threads: Int?
   var memory: Int?
+  /// Whether the run is shared with the other processes of `mpirun`.
+  var mpi = false
   var isDryRun = false
   /// nil: use what the store has; empty: recompute everything; else the names to recompute.
   var fresh: [String]?
@@ -92,6 +94,9 @@ struct OptionRule {
     .init("threads", "t", "N", "use N processor threads; results do not depend on it") { $0.threads = try count($1) },
     .init("memory", "m", "BYTES", "refuse steps that would need more memory, such as 2GiB") {
       $0.memory = try size($1)
+    },
+    .init("mpi", nil, nil, "run: share the work with the other processes that mpirun has started") { options, _ in
+      options.mpi = true
     },
     .init("dry-run", "n", nil, "check, and print what would run and why; run nothing") { options, _ in
       options.isDryRun = true

@@ -1,6 +1,7 @@
 import Foundation
 import Kernel
 import Ops
+import Ranks
 
 /// The commands that work on a store.
 struct Work {
@@ -9,16 +10,22 @@ struct Work {
   let catalog: Catalog
   let environment: [String: String]
   let options: Options
+  /// The processes that share the run of a script.
+  let ranks: any Communicator
   private let settings = Settings()
   private let meta: MetaWords
   private let outputs: Outputs
 
-  init(store: Store, console: Console, catalog: Catalog, environment: [String: String], options: Options) {
+  init(
+    store: Store, console: Console, catalog: Catalog, environment: [String: String], options: Options,
+    ranks: any Communicator
+  ) {
     self.store = store
     self.console = console
     self.catalog = catalog
     self.environment = environment
     self.options = options
+    self.ranks = ranks
     outputs = Outputs(store: store, isForced: options.force)
     meta = MetaWords(store: store, console: console, settings: settings, outputs: outputs)
     addSettings()
@@ -126,8 +133,11 @@ struct Work {
     session.steps = options.steps
     session.overrides = overrides.map { ($0.name, $0.value) }
     session.fresh = options.fresh.map { $0.isEmpty ? .all : .names(Set($0)) } ?? .none
-    let made = Session(catalog: catalog, store: store, observer: console, meta: meta, options: session)
+    let made = Session(
+      catalog: catalog, store: ranks.size > 1 ? RankedStore(store, ranks) : store, observer: console,
+      meta: ranks.isFirst ? meta : FollowingWords(meta), options: session)
     meta.formerStatements = { [unowned made] in made.history }
+    guard ranks.isFirst else { return made }
     let presenter = ValuePresenter(session: made, store: store, console: console)
     console.shownValue = { [console] value, span in
       do { try presenter.show(value, ShowRequest(name: Console.oneLine(span.text))) } catch {
@@ -158,7 +168,8 @@ struct Work {
       try DryRun(session: session, store: store, console: console).show(result.plan)
       return 0
     }
-    if let report = options.report {
+    if ranks.size > 1 { try Mpirun.requireSame(source, on: ranks) }
+    if let report = options.report, ranks.isFirst {
       try outputs.check(report, .file, reads: session.check(source).plan.reads, argument: nil)
     }
     console.begin(source)
@@ -173,7 +184,7 @@ struct Work {
     console.event(
       "end",
       ["exit": .integer(Int(code)), "seconds": Console.milliseconds(ProcessInfo.processInfo.systemUptime - started)])
-    if let report = options.report { try write(report, source, overrides, date) }
+    if let report = options.report, ranks.isFirst { try write(report, source, overrides, date) }
     return code
   }
 

@@ -50,7 +50,8 @@ enum ColourChoice: String, CaseIterable, Sendable {
 extension OutputStream {
   /// Judges a stream: `--color` over a non-empty `NO_COLOR` over `TERM=dumb` over being a terminal.
   init(descriptor: Int32, choice: ColourChoice, environment: [String: String]) {
-    let isTerminal = isatty(descriptor) == 1
+    // mpirun gives its ranks a terminal of its own, wherever their text goes.
+    let isTerminal = isatty(descriptor) == 1 && environment["OMPI_COMM_WORLD_RANK"] == nil
     let term = environment["TERM"] ?? ""
     let isDumb = term == "dumb" || term.isEmpty
     let isPlain = !(environment["NO_COLOR"] ?? "").isEmpty || isDumb || !isTerminal

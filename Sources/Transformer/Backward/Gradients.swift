@@ -1,4 +1,5 @@
 import Numerics
+import Ranks
 
 /// What the backward pass shows of one batch in one block, at the input of the down projection.
 /// The matrices are only valid during the call that receives them.
@@ -21,18 +22,38 @@ extension LanguageModel {
   /// Only derivatives by activations are computed, none by weights. Batches are whole sequences of about 1024 tokens. Of
   /// each batch the blocks' inputs are kept, and of each block what its derivative needs, or else it is computed again.
   ///
+  /// Several ranks share the batches by turns. What is summed of a batch goes to all of them, and they add it in order.
+  ///
   /// - Parameters:
   ///   - lowest: no block below this one is shown, and the backward pass stops there.
   ///   - memory: bytes that kept weights and kept activations may take, each.
+  ///   - ranks: those that divide the batches among them.
+  ///   - tap: shown what this rank's batches show.
+  ///   - sums: what was made of the batch just shown, with these rows; it is forgotten then.
+  ///   - add: takes in the sums of every batch in order.
   ///   - pulse: called between chunks of work with the number of tokens done; throw from it to stop.
   /// - Returns: the loss of every token, as `losses`.
   @discardableResult
   public func gradients(
-    _ sequences: Sequences, lowest: Int = 0, memory: Int = 1 << 30, tap: (GradientTap) throws -> Void,
-    pulse: (Int) throws -> Void = { _ in }
+    _ sequences: Sequences, lowest: Int = 0, memory: Int = 1 << 30, ranks: any Communicator = OneRank(),
+    tap: (GradientTap) throws -> Void, sums: (Range<Int>) throws -> [Double] = { _ in [] },
+    add: (Range<Int>, ArraySlice<Double>) throws -> Void = { _, _ in }, pulse: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
-    try backward(
-      through: BackwardWalk(self, sequences, lowest: lowest, memory: memory), tap: tap, look: nil, pulse: pulse)
+    let walk = try BackwardWalk(self, sequences, lowest: lowest, memory: memory)
+    let batches = sequences.batches().map { Batch(sequences, $0) }
+    var losses: [Double] = []
+    try ranks.forEach(batches.count) { index in
+      let batch = batches[index]
+      return try withoutActuallyEscaping({ try pulse(batch.rows.lowerBound) }) { pulse in
+        try walk.batch(batch, tap: tap, pulse: pulse) + sums(batch.rows)
+      }
+    } take: { index, numbers in
+      let rows = batches[index].rows
+      losses += numbers.prefix(rows.count)
+      try add(rows, numbers.dropFirst(rows.count))
+    }
+    try pulse(sequences.tokens.count)
+    return losses
   }
 
   /// Runs sequences forward and back batch by batch, and shows what the derivatives by weights are made of: for sums over
@@ -46,21 +67,16 @@ extension LanguageModel {
     pulse: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
     let walk = try BackwardWalk(self, sequences, lowest: 0, memory: memory)
-    return try withoutActuallyEscaping(look) { try backward(through: walk, tap: { _ in }, look: $0, pulse: pulse) }
-  }
-
-  private func backward(
-    through walk: BackwardWalk, tap: (GradientTap) throws -> Void, look: ((BranchGradient) throws -> Void)?,
-    pulse: (Int) throws -> Void
-  ) throws -> [Double] {
     var losses: [Double] = []
-    for range in walk.sequences.batches() {
-      let batch = Batch(walk.sequences, range)
-      try withoutActuallyEscaping({ try pulse(batch.rows.lowerBound) }) { pulse in
-        losses += try walk.batch(batch, tap: tap, look: look, pulse: pulse)
+    for range in sequences.batches() {
+      let batch = Batch(sequences, range)
+      losses += try withoutActuallyEscaping(look) { look in
+        try withoutActuallyEscaping({ try pulse(batch.rows.lowerBound) }) { pulse in
+          try walk.batch(batch, look: look, pulse: pulse)
+        }
       }
     }
-    try pulse(walk.sequences.tokens.count)
+    try pulse(sequences.tokens.count)
     return losses
   }
 }

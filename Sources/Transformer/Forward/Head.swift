@@ -1,6 +1,7 @@
 import CKernels
 import Glibc
 import Numerics
+import Ranks
 
 /// The end of a model: final norm and output head. The head's weights are read a tile of the vocabulary at a time, so
 /// that neither they nor all logits are in memory at once, unless the weights are to stay.
@@ -28,6 +29,13 @@ struct Head {
   }
 
   var vocabulary: Int { model.configuration.vocabularySize }
+
+  /// Tokens in stretches for which the weights are read once: whole tiles, and a share for every rank.
+  static func readings(_ tokens: Int, _ ranks: any Communicator) -> [Range<Int>] {
+    let tiles = (tokens + tokenTile - 1) / tokenTile
+    let share = (tiles + ranks.size - 1) / ranks.size * tokenTile
+    return Parallel.ranges(tokens, of: max(tokenTile, min(tokensPerReading, share)))
+  }
 
   /// The vocabulary in tiles.
   var tiles: [Range<Int>] { Parallel.ranges(vocabulary, of: Self.vocabularyTile) }
@@ -117,15 +125,17 @@ extension LanguageModel {
   ///
   /// - Parameters:
   ///   - states: the residual stream that leaves the last block, tokens × d.
+  ///   - ranks: those that divide the tokens among them.
   ///   - pulse: called between chunks of work; throw from it to stop.
   public func losses(
-    states: Matrix<Float>, _ sequences: Sequences, pulse: () throws -> Void = {}
+    states: Matrix<Float>, _ sequences: Sequences, ranks: any Communicator = OneRank(), pulse: () throws -> Void = {}
   ) throws -> [Double] {
     let head = try Head(self)
     let targets = sequences.targets
-    return try Parallel.ranges(states.rows, of: Head.tokensPerReading).flatMap { rows in
-      try head.losses(states.rows(rows), targets: targets[rows], pulse: pulse)
-    }
+    let readings = Head.readings(states.rows, ranks)
+    return try ranks.map(readings.count) {
+      try head.losses(states.rows(readings[$0]), targets: targets[readings[$0]], pulse: pulse)
+    }.flatMap { $0 }
   }
 
   /// The negative log-likelihood of the next token for every token, from the tokens on.

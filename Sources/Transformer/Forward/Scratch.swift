@@ -10,6 +10,7 @@ final class Scratch {
     case unnormalizedGradient, branchOutputGradient
     case normalizedGradient, projectedGradient, mixedGradient, scatteredGradient
     case logits, headWeights
+    case kept(Site), received
   }
 
   private final class Buffer {

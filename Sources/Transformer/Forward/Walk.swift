@@ -1,4 +1,5 @@
 import Numerics
+import Ranks
 
 /// Activations of one batch at one site. `values` is only valid during the call that receives it.
 public struct Tap {
@@ -26,6 +27,9 @@ public struct WalkProgress: Sendable {
 ///     let losses = try model.losses(states: walk.states, sequences)
 ///
 /// A step that throws leaves the states half advanced: start again from states of an earlier layer.
+///
+/// Several ranks share a walk by turns: of as many batches as there are ranks each runs one, and all get what it shows and
+/// the states it leaves. So on every rank `tap` is called for every batch in order, as if it walked alone.
 public final class Walk {
   public let model: LanguageModel
   public let sequences: Sequences
@@ -38,21 +42,24 @@ public final class Walk {
   private let rotation: RotationTables?
   private let cache: KeyValueCache?
   private let scratch: Scratch
+  private let ranks: any Communicator
 
   /// - Parameters:
   ///   - layer: where to take up a walk; its states are then the caller's to fill in, with `states.assign`.
   ///   - spillAbove: states of more bytes than this live in a temporary file that nobody else sees.
   ///   - folder: where that file is made.
   ///   - cache: what is known of the tokens before the one sequence there is; the walk adds what it learns of these.
+  ///   - ranks: those that walk together.
   public init(
     _ model: LanguageModel, _ sequences: Sequences, layer: Int = 0, spillAbove limit: Int = .max,
-    in folder: String = "/tmp", after cache: KeyValueCache? = nil
+    in folder: String = "/tmp", after cache: KeyValueCache? = nil, ranks: any Communicator = OneRank()
   ) throws {
     precondition(cache == nil || sequences.count == 1, "a cache is of one sequence")
     let past = cache?.count ?? 0
     try sequences.check(model.configuration, after: past)
     self.model = model
     self.cache = cache
+    self.ranks = ranks
     self.sequences = sequences
     self.layer = layer
     let d = model.configuration.hiddenSize
@@ -68,7 +75,7 @@ public final class Walk {
 
   private init(copying other: Walk) {
     (model, sequences, layer, cache) = (other.model, other.sequences, other.layer, nil)
-    (batches, rotation, scratch) = (other.batches, other.rotation, other.scratch)
+    (batches, rotation, scratch, ranks) = (other.batches, other.rotation, other.scratch, other.ranks)
     states = other.states.copy()
   }
 
@@ -97,7 +104,7 @@ public final class Walk {
     pulse: (WalkProgress) throws -> Void = { _ in }
   ) throws {
     let block = try block ?? model.loadBlock(layer)
-    try forEachBatch(block, pulse) { pass, x in
+    try forEachBatch(block, advancing: true, tap, pulse) { pass, x, tap in
       for module in Module.allCases { try run(module, pass, x, advancing: true, sites, tap) }
     }
     advance()
@@ -111,7 +118,9 @@ public final class Walk {
     _ module: Module, of block: Block, advancing: Bool, sites: Set<Site> = [],
     tap: (Tap) throws -> Void = { _ in }, pulse: (WalkProgress) throws -> Void = { _ in }
   ) throws {
-    try forEachBatch(block, pulse) { pass, x in try run(module, pass, x, advancing: advancing, sites, tap) }
+    try forEachBatch(block, advancing: advancing, tap, pulse) { pass, x, tap in
+      try run(module, pass, x, advancing: advancing, sites, tap)
+    }
     if module == Module.allCases.last && advancing { advance() }
   }
 
@@ -124,7 +133,7 @@ public final class Walk {
     at block: Block, only module: Module? = nil, rows: Range<Int>? = nil, sites: Set<Site>,
     tap: (Tap) throws -> Void, pulse: (WalkProgress) throws -> Void = { _ in }
   ) throws {
-    try forEachBatch(block, rows: rows, pulse) { pass, x in
+    try forEachBatch(block, rows: rows, advancing: false, tap, pulse) { pass, x, tap in
       if let module { return try run(module, pass, x, advancing: false, sites, tap) }
       let x = x.copy()
       for module in Module.allCases { try run(module, pass, x, advancing: true, sites, tap) }
@@ -136,17 +145,42 @@ public final class Walk {
     if layer == model.layers { cache?.count += sequences.tokens.count }
   }
 
+  /// - Parameters:
+  ///   - rows: those of the one batch to run; nil runs them all.
+  ///   - advancing: whether `body` changes the states it is given.
   private func forEachBatch(
-    _ block: Block, rows: Range<Int>? = nil, _ pulse: (WalkProgress) throws -> Void,
-    _ body: (BlockPass, Matrix<Float>) throws -> Void
+    _ block: Block, rows: Range<Int>? = nil, advancing: Bool, _ tap: (Tap) throws -> Void,
+    _ pulse: (WalkProgress) throws -> Void,
+    _ body: (BlockPass, Matrix<Float>, @escaping (Tap) throws -> Void) throws -> Void
   ) throws {
     try withoutActuallyEscaping(pulse) { pulse in
-      for batch in batches where rows == nil || batch.rows == rows {
-        let progress = WalkProgress(layer: layer, tokensDone: batch.rows.lowerBound, tokens: sequences.tokens.count)
-        let pass = BlockPass(block, batch, rotation, scratch, cache: cache) { try pulse(progress) }
-        try body(pass, states.rows(batch.rows))
+      try withoutActuallyEscaping(tap) { tap in
+        let batches = batches.filter { rows == nil || $0.rows == rows }
+        try forEach(batches, advancing: advancing, layer: block.layer, tap) { batch, tap in
+          let progress = WalkProgress(layer: layer, tokensDone: batch.rows.lowerBound, tokens: sequences.tokens.count)
+          let pass = BlockPass(block, batch, rotation, scratch, cache: cache) { try pulse(progress) }
+          try body(pass, states.rows(batch.rows), tap)
+        }
       }
       try pulse(WalkProgress(layer: layer, tokensDone: sequences.tokens.count, tokens: sequences.tokens.count))
+    }
+  }
+
+  /// Every batch is run by one rank, and known to all.
+  private func forEach(
+    _ batches: [Batch], advancing: Bool, layer: Int, _ tap: @escaping (Tap) throws -> Void,
+    _ run: (Batch, @escaping (Tap) throws -> Void) throws -> Void
+  ) throws {
+    // One batch every rank runs itself: to wait for another would take as long.
+    guard ranks.size > 1, batches.count > 1 else { return try batches.forEach { try run($0, tap) } }
+    for round in ranks.rounds(batches.count) {
+      let shown = SharedTaps(scratch, layer: layer)
+      if let own = ranks.own(round) { try run(batches[own], shown.keep) }
+      for index in round {
+        let (rows, owner) = (batches[index].rows, index - round.lowerBound)
+        if advancing { try ranks.broadcast(states.rows(rows), from: owner) }
+        try shown.share(rows, from: owner, ranks, tap)
+      }
     }
   }
 

@@ -1,0 +1,65 @@
+import Foundation
+import Kernel
+import Ranks
+import Testing
+
+@testable import Ops
+
+/// Scripts that several ranks run together: the objects of one, made by one of them.
+@Suite(.serialized) struct RankedStoreTests {
+  private static let script = """
+    m = load DATA/tiny-llama
+    cal = text DATA/calibration.txt model=m samples=20 length=128 take=order
+    cl = kmeans (capture m cal sites=ffn.in keep=stream) k=3 pca=8
+    gr = assign (taylor m cal by=cl)
+    acts = capture m cal sites=attn.heads,ffn.act keep=moments,gram by=cl groups=gr
+    p = prune m (mask (obc acts) rate=20% scope=layer within=gr) comp=ls acts=acts
+    c = cascade m cal by=flap rate=20%
+    runs = for length in 64,128 { eval c cal length=length }
+    speed = measure c tokens=2 length=8 runs=1
+    """
+
+  private func run(_ size: Int, _ text: String, in bench: ScriptBench) throws -> [Outcome] {
+    let folder = bench.folder
+    return try ThreadRanks.run(size) { ranks in
+      let store = try Store(workspace: folder + "/.prn", types: catalog.artifactTypes)
+      let observer = ScriptBench()
+      let session = Session(
+        catalog: catalog, store: RankedStore(store, ranks), observer: observer, meta: observer)
+      let outcome = session.run(
+        Source(name: "test.prn", text: text.replacingOccurrences(of: "DATA", with: ScriptBench.data)))
+      // As the program does: the others are not left waiting.
+      if let first = outcome.diagnostics.first { throw first }
+      return Ended(outcome: outcome)
+    }.map(\.outcome)
+  }
+
+  private struct Ended: @unchecked Sendable { let outcome: Outcome }
+
+  /// What is measured anew is another object each time.
+  private func objects(_ bench: ScriptBench) throws -> [String: Data] { try bench.objects() }
+
+  @Test(arguments: [2, 3]) func theObjectsAreThoseOfOneRank(_ size: Int) throws {
+    let (alone, together) = (ScriptBench(), ScriptBench())
+    let whole = try alone.run(Self.script)
+    #expect(whole.diagnostics.isEmpty, "\(whole.rendered)")
+    _ = try run(size, Self.script, in: together)
+    let (theirs, ours) = (try alone.objects(), try together.objects())
+    #expect(Set(theirs.keys).symmetricDifference(ours.keys).count == 2)
+    #expect(ours.count == theirs.count && ours.count > 20)
+    for (name, bytes) in ours where theirs[name] != nil { #expect(bytes == theirs[name], "\(name)") }
+    // Once more: everything is there, and nothing is written.
+    let steps = Self.script.split(separator: "\n").filter { !$0.contains("measure") }.joined(separator: "\n")
+    _ = try run(size, steps, in: together)
+    #expect(try together.objects() == ours)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: together.folder + "/.prn/tmp").isEmpty)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: together.folder + "/.prn/partial").isEmpty)
+  }
+
+  @Test func aMistakeThatShowsWhileRunningIsEveryRanks() throws {
+    let bench = ScriptBench()
+    let text = "m = load DATA/tiny-llama\ncal = text DATA/calibration.txt model=m\nx = eval m cal length=100000"
+    #expect(throws: Diagnostic.self) { _ = try run(3, text, in: bench) }
+    #expect(try bench.objects().count == 2)
+  }
+}
