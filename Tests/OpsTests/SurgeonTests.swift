@@ -302,6 +302,11 @@ private let start = """
     #expect(dead > 0)
   }
 
+  @Test func theNumberOfThreadsChangesNothing() throws {
+    let text = start + "p = surgeon m cal rate=20% shots=2\nk = saliency m cal how=kfac"
+    #expect(try ScriptBench.objects(of: text, threads: 1) == ScriptBench.objects(of: text, threads: 3))
+  }
+
   @Test func theResultIsAModelLikeOthers() throws {
     let text =
       start + """

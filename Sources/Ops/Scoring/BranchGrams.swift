@@ -88,7 +88,7 @@ extension LanguageModel {
     let maps = (0..<layers).flatMap { layer in
       configuration.roles.map { role in
         let (m, n) = (configuration.size(role.rows, layer: layer), configuration.size(role.columns, layer: layer))
-        return 4 * (m * m + n * n) + max(m * m, n * n) + 8 * m * n
+        return 4 * (m * m + n * n + m * n)
       }
     }
     return (maps.max() ?? 0) * MemoryLayout<Double>.stride
