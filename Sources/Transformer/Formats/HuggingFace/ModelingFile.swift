@@ -42,7 +42,7 @@ func modelingFile(for family: Family, isSliced: Bool = false, hasNarrowHeads: Bo
 
     \(hasNarrowHeads ? narrowAttention : "")\(isSliced ? slicedLayer : "")
     class PrnForCausalLM(\(base)):
-        config_class = PrnConfig\(hasNarrowHeads ? "\n        _supports_flash_attn = _supports_flash_attn_2 = False" : "")
+        config_class = PrnConfig\(hasNarrowHeads ? "\n    _supports_flash_attn = _supports_flash_attn_2 = False" : "")
 
         def __init__(self, config):
             super().__init__(config)
