@@ -49,6 +49,22 @@ import Testing
     #expect(problem("run", "f.prn", "--cell", "1", "--step", "1")?.kind == .usage)
   }
 
+  @Test func severalProcessesShareTheRunOfAScript() throws {
+    #expect(try parse("run", "f.prn", "rate=30%", "--mpi").options.mpi)
+    #expect(try parse("f.prn", "--mpi", "--threads", "4", "--step", "2").options.mpi)
+    for words in [["--mpi"], ["-c", "show x", "--mpi"], ["ls", "--mpi"], ["check", "f.prn", "--mpi"]] {
+      #expect(
+        throws: Diagnostic(
+          "--mpi shares the run of a script, and nothing else", hint: "`mpirun -n 4 prn run FILE --mpi`", kind: .usage)
+      ) {
+        try Invocation(words)
+      }
+    }
+    #expect(problem("run", "-", "--mpi")?.summary.contains("standard input") == true)
+    #expect(problem("run", "f.prn", "--mpi", "-n")?.summary.contains("--dry-run") == true)
+    #expect(problem("run", "f.prn", "--mpi", "-k")?.summary.contains("--keep-going") == true)
+  }
+
   @Test func mistakesNameTheWordAndSuggestOne() {
     #expect(problem("--wrokspace", "x")?.hint == "did you mean `--workspace`?")
     #expect(problem("rnu", "f.prn")?.hint == "did you mean `prn run`?")
