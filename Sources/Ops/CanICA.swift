@@ -135,7 +135,9 @@ struct CanICA: Op {
     // that are not yet published.
     let side = min(longest, widest)
     let batch = min(longest, max(1024, corpus.sequences.longest))
-    let peak = 4 * (longest + batch) * widest + 8 * side * side + leadingEigenBytes(side, components) + 5 * 8 * components * widest + kept
+    let peak =
+      4 * (longest + batch) * widest + 8 * side * side + leadingEigenBytes(side, components) + 5 * 8 * components
+      * widest + kept
     return Resources(memory: walk + peak, disk: maps(all, signals.count))
   }
 

@@ -23,6 +23,8 @@ struct MakeCards: Op {
   @Input("descriptions of networks or groups") var descriptions: Descriptions
   @Input("what the model loses without each of them", named: true) var lesions: Lesions?
   @Input("which networks are active together", named: true) var graph: NetworkGraph?
+  @Input("networks that `autoencode` found, to show what they explain beyond principal components", named: true)
+  var code: Networks?
 
   init() {}
 
@@ -40,10 +42,14 @@ struct MakeCards: Op {
     if let graph, graph.described != descriptions.described {
       throw Diagnostic("the graph is of other \(descriptions.noun)s", argument: "graph")
     }
+    if let code, code.codes.allSatisfy({ $0 == nil }) {
+      throw Diagnostic("code= takes networks of autoencode, and these have no such fit", argument: "code")
+    }
     return Cards(
-      descriptions: descriptions, lesions: lesions, graph: graph,
+      descriptions: descriptions, lesions: lesions, graph: graph, code: code,
       references: .init(
-        descriptions: $descriptions.references[0], lesions: $lesions.references.first, graph: $graph.references.first),
+        descriptions: $descriptions.references[0], lesions: $lesions.references.first, graph: $graph.references.first,
+        code: $code.references.first),
       rows: try rows())
   }
 

@@ -1,10 +1,12 @@
 """Times prn against its peers, alternating in one run, and prints the ratios. `make bench` runs it.
 
-    python bench.py PRN_BENCH [name ...]     names: forward block backward, each also with -bf16;
+    python bench.py PRN_BENCH [--json FILE] [name ...]     names: forward block backward, each also with -bf16;
                                              assign kmeans oneshot greedy networks
 
 Peers: PyTorch and transformers (CPU, f32 or bf16), SciPy, scikit-learn; versions in Tests/requirements.txt. OPENBLAS_CORETYPE is
-unset first: some environments force slow kernels on OpenBLAS. Peak memory is that of each whole process so far.
+unset first: some environments force slow kernels on OpenBLAS. Peak memory is that of each whole process so far. `of peak`
+is the speed of a pass in multiplications and additions of linear maps, over that of one large product of floats in the same
+run (bf16 can exceed it); `GEMM` the share of the processors' time that prn spent in products.
 """
 
 import json
@@ -46,9 +48,9 @@ class Prn:
                 return int(line.split()[1]) / 1024
 
 
-def compare(name, unit, ours, theirs, work=1.0, rounds=ROUNDS):
-    """Alternates the two (after one warm-up each if there are several rounds) and prints medians, the median of the pairwise ratios, and the part of the
-    processors' time that prn spent in matrix products."""
+def compare(name, unit, ours, theirs, work=1.0, rounds=ROUNDS, operations=0.0):
+    """Alternates the two (after one warm-up each if there are several rounds) and prints medians, the median of the pairwise
+    ratios, and the part of the processors' time that prn spent in matrix products. `operations` are those of one call."""
     if rounds > 1:
         ours(), theirs()
     answers = [(ours(), theirs()) for _ in range(rounds)]
@@ -62,13 +64,22 @@ def compare(name, unit, ours, theirs, work=1.0, rounds=ROUNDS):
         print(f"{name:<28} prn {work / mine:10.0f} {unit}   peer {work / peer:10.0f} {unit}   ", end="")
     else:
         print(f"{name:<28} prn {mine:10.4f} s   peer {peer:10.4f} s   ", end="")
-    print(f"ratio {ratio:6.2f}   GEMM {share:4.0%}   peak MiB prn {prn.peak():.0f}, peer {memory:.0f}", flush=True)
+    of_peak = operations / mine / PEAK
+    print(f"ratio {ratio:6.2f}   GEMM {share:4.0%}   " + (f"of peak {of_peak:4.0%}   " if operations else "")
+          + f"peak MiB prn {prn.peak():.0f}, peer {memory:.0f}", flush=True)
+    RESULTS.append(dict(name=name, unit=unit or "s", prn=work / mine if unit else mine, peer=work / peer if unit else peer,
+                        ratio=ratio, products=share, of_peak=of_peak or None))
 
 
 def timed(body):
     start = time.perf_counter()
     body()
     return time.perf_counter() - start
+
+
+def operations(model, count):
+    """Multiplications and additions of the linear maps, for so many tokens."""
+    return 2.0 * count * sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
 
 
 def tokens(count, vocabulary):
@@ -103,7 +114,7 @@ def forward(precision="f32"):
     compare(
         f"forward {os.path.basename(folder)} {precision}", "tokens/s",
         lambda: prn("forward", folder, window, count, precision),
-        lambda: timed(peer), work=window * count)
+        lambda: timed(peer), work=window * count, operations=operations(model, window * count))
 
 
 def backward(precision="f32"):
@@ -157,7 +168,7 @@ def block(precision="f32"):
 
         compare(
             f"block of LLaMA-2-7B, {precision}", "tokens/s", lambda: prn("block", folder, 512, precision),
-            lambda: timed(peer), work=512)
+            lambda: timed(peer), work=512, operations=operations(layer, 512))
 
 
 def assign():
@@ -287,11 +298,19 @@ def networks():
 
 
 if __name__ == "__main__":
-    prn = Prn(sys.argv[1])
-    print(f"prn: {prn.blas}; peer: PyTorch {torch.__version__}, {torch.get_num_threads()} threads", flush=True)
+    program, *names = sys.argv[1:]
+    kept = names.pop(names.index("--json") + 1) if "--json" in names else None
+    names = [name for name in names if name != "--json"]
+    prn = Prn(program)
+    PEAK, RESULTS = 2.0 * 4096**3 / prn("product", 4096)["seconds"], []
+    machine = f"prn: {prn.blas}; peer: PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+    print(f"{machine}; {PEAK / 1e9:.0f} GFLOP/s in one product of floats; load {os.getloadavg()[0]:.1f}", flush=True)
     known = dict(
         forward=forward, block=block, backward=backward, assign=assign, kmeans=kmeans, oneshot=oneshot, greedy=greedy,
         networks=networks,
         **{f"{body.__name__}-bf16": lambda body=body: body("bf16") for body in (forward, block, backward)})
-    for name in sys.argv[2:] or known:
+    for name in names or known:
         known[name]()
+    if kept:
+        with open(kept, "w") as file:
+            json.dump(dict(machine=machine, peak=PEAK, rows=RESULTS), file, indent=1)

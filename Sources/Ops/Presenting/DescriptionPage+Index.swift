@@ -30,7 +30,7 @@ extension DescriptionPage {
       \(hasLesions ? "<th>without it, nats</th><th>z</th><th class=l>events and lesion</th>" : "")</tr>
       \(rows.joined(separator: "\n"))
       </table>
-      \(cards.map { kindMap($0) + scatter($0) + modules($0) } ?? "")
+      \(cards.map { kindMap($0) + scatter($0) + modules($0) + gains($0) } ?? "")
       """)
   }
 
@@ -144,6 +144,24 @@ extension DescriptionPage {
       <h2>Active together</h2><p>\(graph.modules) modules by colour, modularity \(number(graph.Q)) (by chance \
       \(number(mean(graph.nullQ)))); a column a layer; the 60 strongest edges between layers.</p>\
       <svg width="\(width)" height="\(height)" role="img">\(lines.joined())\(dots.joined())</svg>
+      """
+  }
+
+  /// What a code explains beyond principal components, layer by layer.
+  private static func gains(_ cards: Cards) -> String {
+    guard let code = cards.code else { return "" }
+    let fits = zip(code.partLayers, code.codes).compactMap { layers, fit in fit.map { (layers, $0) } }
+    let largest = fits.map { abs($0.1.gain) }.filter(\.isFinite).max() ?? 0
+    let rows = fits.map { layers, fit in
+      """
+      <tr><td class="l">\(LayerNetworks.title(layers))</td><td>\(number(fit.fvuHeld, digits: 3))</td>\
+      <td>\(number(fit.pcaK, digits: 3))</td><td\(shade(fit.gain, of: largest))>\(number(fit.gain, digits: 3))</td></tr>
+      """
+    }
+    return """
+      <h2>Non-linear gain</h2><p>Share of the variance of held-out tokens that the code leaves \
+      unexplained, beside as many principal components; the gain is what it explains beyond them.</p>
+      <table><tr><th></th><th>code</th><th>principal components</th><th>gain</th></tr>\(rows.joined(separator: "\n"))</table>
       """
   }
 }

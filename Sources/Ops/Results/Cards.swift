@@ -9,6 +9,7 @@ public struct Cards: Artifact {
   let descriptions: Descriptions
   let lesions: Lesions?
   let graph: NetworkGraph?
+  let code: Networks?
   private let references: References
   /// In the order of the descriptions.
   let rows: [Row]
@@ -17,6 +18,9 @@ public struct Cards: Artifact {
     var descriptions: ArtifactReference
     var lesions: ArtifactReference?
     var graph: ArtifactReference?
+    var code: ArtifactReference?
+
+    var all: [ArtifactReference] { [descriptions] + [lesions, graph, code].compactMap { $0 } }
   }
 
   /// What is known of one besides its description.
@@ -71,11 +75,13 @@ public struct Cards: Artifact {
   }
 
   init(
-    descriptions: Descriptions, lesions: Lesions?, graph: NetworkGraph?, references: References, rows: [Row]
+    descriptions: Descriptions, lesions: Lesions?, graph: NetworkGraph?, code: Networks?, references: References,
+    rows: [Row]
   ) {
     self.descriptions = descriptions
     self.lesions = lesions
     self.graph = graph
+    self.code = code
     self.references = references
     self.rows = rows
   }
@@ -92,9 +98,7 @@ public struct Cards: Artifact {
   ]
 
   public func write(to writer: any ArtifactWriter) throws {
-    for reference in [references.descriptions, references.lesions, references.graph] {
-      if let reference { try writer.child(reference) }
-    }
+    for reference in references.all { try writer.child(reference) }
     try writer.attribute("has_lesions", .integer(lesions == nil ? 0 : 1))
     try writer.attribute("has_graph", .integer(graph == nil ? 0 : 1))
     try writer.columns(Cards.columns, of: rows, axis: "network")
@@ -107,10 +111,12 @@ public struct Cards: Artifact {
     references = References(
       descriptions: children.removeFirst(),
       lesions: try reader.attribute("has_lesions").intValue == 1 ? children.removeFirst() : nil,
-      graph: try reader.attribute("has_graph").intValue == 1 ? children.removeFirst() : nil)
+      graph: try reader.attribute("has_graph").intValue == 1 ? children.removeFirst() : nil,
+      code: children.first)
     descriptions = try Descriptions(from: reader.open(references.descriptions))
     lesions = try references.lesions.map { try Lesions(from: reader.open($0)) }
     graph = try references.graph.map { try NetworkGraph(from: reader.open($0)) }
+    code = try references.code.map { try Networks(from: reader.open($0)) }
     var rows = Array(repeating: Row(), count: try reader.shape("lesion")[0])
     try reader.fill(&rows, Cards.columns)
     self.rows = rows

@@ -56,6 +56,7 @@ enum Benchmarks {
     guard words.count >= 2 else { throw BadRequest(line: words) }
     let precision = words.last.flatMap(Precision.init(rawValue:)) ?? .float32
     switch words[0] {
+    case "product": return try product(number(1))
     case "forward": return try forward(model(words[1], precision), window: number(2), count: number(3))
     case "backward": return try backward(model(words[1], precision), window: number(2), count: number(3))
     case "block": return try block(model(words[1], precision), tokens: number(2))
@@ -86,6 +87,16 @@ enum Benchmarks {
 
   private static func sequences(_ model: LanguageModel, _ window: Int, _ count: Int) -> Sequences {
     Sequences(windows: window, of: tokens(window * count, model.configuration.vocabularySize))
+  }
+
+  /// One large product, the best of five: what the machine can do.
+  private static func product(_ n: Int) -> Measurement {
+    var random = RandomStream(seed: 1, name: "benchmark")
+    let A: Matrix<Float> = random.gaussianMatrix(rows: n, columns: n)
+    let C = Matrix<Float>(rows: n, columns: n)
+    let times = (0..<5).map { _ in timed { multiply(A, A, into: C) } }
+    return Measurement(
+      time: times.min { $0.seconds < $1.seconds } ?? timed {}, checks: [("first", Double(C[0, 0]))])
   }
 
   private static func forward(_ model: LanguageModel, window: Int, count: Int) throws -> Measurement {

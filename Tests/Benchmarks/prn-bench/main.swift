@@ -1,6 +1,7 @@
 // Times the numeric parts of prn. It reads one request per line and answers each with one line of JSON, so that a
 // driver can alternate between it and a peer while the machine's speed drifts.
 //
+//     product N                       one product of N x N matrices of floats, the best of five
 //     forward FOLDER WINDOW COUNT     losses of COUNT windows of WINDOW tokens
 //     backward FOLDER WINDOW COUNT    gradients of the same
 //     block FOLDER TOKENS             one block over one sequence

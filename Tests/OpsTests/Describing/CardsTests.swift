@@ -73,8 +73,14 @@ private let start =
     }
   }
 
+  private static let deep = """
+    deep = autoencode (capture m cal sites=ffn.gate,ffn.up keep=stream layers=0,1) components=4 decoder=deep epochs=2 per_run=24
+
+    """
+
   @Test func pagesTellWhatTheCardsHold() throws {
-    let cards: Cards = try bench.value("c", start + "c = cards d lesions=x graph=g")
+    let cards: Cards = try bench.value("c", start + Self.deep + "c = cards d lesions=x graph=g code=deep")
+    let deep: Networks = try bench.value("deep", start + Self.deep)
     let folder = bench.folder + "/cards"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     _ = try cards.export(ExportRequest(name: "c", path: folder, form: ExportForm("html")))
@@ -92,9 +98,10 @@ private let start =
     }
     #expect(!(try page("layer1-0.html")).contains("<h2>Without it</h2>"))
     let index = try page("index.html")
-    for heading in ["What breaks without each", "Described and needed", "Active together"] {
+    for heading in ["What breaks without each", "Described and needed", "Active together", "Non-linear gain"] {
       #expect(index.contains("<h2>\(heading)</h2>"), "\(heading)")
     }
+    for fit in deep.codes { #expect(index.contains(DescriptionPage.number(try #require(fit).gain, digits: 3))) }
   }
 
   /// Estimates know their random sets by kind too.
@@ -127,6 +134,7 @@ private let start =
       "n = canica (capture m cal sites=ffn.gate,ffn.up keep=stream layers=0) components=4 per_run=24\nc = cards d graph=(connect n nulls=1)",
       "the graph is of other networks"
     ),
+    ("c = cards d code=nets", "code= takes networks of autoencode, and these have no such fit"),
   ]) func whatDoesNotBelongTogetherIsRefused(_ statement: String, _ expected: String) throws {
     #expect(try bench.refusal(start + statement) == expected)
   }
