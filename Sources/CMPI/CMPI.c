@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // What is used of Open MPI's binary interface, the same from version 2 to 5 (libmpi.so.40): communicators, types and error
 // handlers are addresses of structures that the library exports, and a status begins with the rank a message came from.
@@ -29,6 +30,8 @@ static struct {
 } mpi;
 
 static void *request;
+/// At the broadcast that is under way.
+static int looks;
 static char sent[prn_mpi_notice_bytes];
 
 int prn_mpi_load(const char *library, char *reason, size_t size) {
@@ -79,12 +82,26 @@ int prn_mpi_begin(int *rank, int *size) {
 }
 
 int prn_mpi_broadcast(void *bytes, int count, int root) {
+  looks = 0;
   return mpi.Ibcast(bytes, count, mpi.byte, root, mpi.world, &request);
 }
 
-int prn_mpi_test(int *is_done) {
+// A large message needs many looks, one right after the other. Others may need the processor for long: not to yield it, but
+// to sleep, is what a busy machine asks for, since who yields comes back after a time slice.
+int prn_mpi_wait(int *is_done) {
+  enum { busy = 1000, rests = 10, microseconds = 100 };
   Status status;
-  return mpi.Test(&request, is_done, &status);
+  for (int rest = 0; rest < rests;) {
+    int code = mpi.Test(&request, is_done, &status);
+    if (code || *is_done) return code;
+    if (looks < busy) {
+      looks++;
+    } else {
+      usleep(microseconds);
+      rest++;
+    }
+  }
+  return 0;
 }
 
 int prn_mpi_notify(const char *notice, int rank) {

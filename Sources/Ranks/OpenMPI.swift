@@ -1,5 +1,4 @@
 import CMPI
-import Glibc
 import Synchronization
 
 /// The ranks that `mpirun` of Open MPI has started. There is one in a process, and it is used from one thread.
@@ -48,20 +47,13 @@ public final class OpenMPI: Communicator {
     }
   }
 
-  /// Waits, first busily, then with rests, and looks meanwhile for what others say and whether to stop.
+  /// Waits, and looks meanwhile for what others say and whether to stop.
   private func finishBroadcast() throws {
-    var looks = 0
     while true {
       var isDone: Int32 = 0
-      try OpenMPI.check(prn_mpi_test(&isDone))
+      try OpenMPI.check(prn_mpi_wait(&isDone))
       if isDone != 0 { return }
-      looks += 1
-      if looks < 1000 {
-        sched_yield()
-      } else {
-        if looks % 10 == 0 { try hear() }
-        usleep(100)
-      }
+      try hear()
     }
   }
 

@@ -16,8 +16,8 @@ int prn_mpi_load(const char *library, char *reason, size_t size);
 int prn_mpi_begin(int *rank, int *size);
 /// Starts to give all ranks the bytes of `root`; one broadcast at a time.
 int prn_mpi_broadcast(void *bytes, int count, int root);
-/// Whether the broadcast is done.
-int prn_mpi_test(int *is_done);
+/// Waits for the broadcast, a millisecond or two at most; first busily, then with rests.
+int prn_mpi_wait(int *is_done);
 /// Sends a notice, and does not wait until it is read.
 int prn_mpi_notify(const char *notice, int rank);
 /// Takes a notice that has come; `*source` is -1 when there is none.

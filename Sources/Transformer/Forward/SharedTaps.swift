@@ -23,12 +23,13 @@ final class SharedTaps {
     _ rows: Range<Int>, from owner: Int, _ ranks: any Communicator, _ tap: (Tap) throws -> Void
   ) throws {
     let isOwn = owner == ranks.rank
-    // Site and width of each.
-    let list = try ranks.share(
-      isOwn ? kept.flatMap { [Site.allCases.firstIndex(of: $0.site) ?? 0, $0.values.columns] } : [], from: owner)
-    for (place, start) in stride(from: 0, to: list.count, by: 2).enumerated() {
-      let site = Site.allCases[list[start]]
-      let values = isOwn ? kept[place].values : scratch.matrix(.received, rows.count, list[start + 1])
+    // The width of every site; 0 for one that was not looked at.
+    var widths = Site.allCases.map { _ in 0 }
+    for (site, values) in kept where isOwn { widths[Site.allCases.firstIndex(of: site) ?? 0] = values.columns }
+    try widths.withUnsafeMutableBytes { try ranks.broadcast($0, from: owner) }
+    for (site, width) in zip(Site.allCases, widths) where width > 0 {
+      let own = isOwn ? kept.first { $0.site == site }?.values : nil
+      let values = own ?? scratch.matrix(.received, rows.count, width)
       try ranks.broadcast(values, from: owner)
       try tap(Tap(layer: layer, site: site, rows: rows, values: values))
     }
