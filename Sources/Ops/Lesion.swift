@@ -92,7 +92,10 @@ struct Lesion: Op {
 
   func estimate(within limit: Int) throws -> Resources {
     let (network, tokens, longest) = (model.network, text.tokens.count, text.sequences.longest)
-    let lesions = of.count(of: try layers.layersOrAll(of: network.layers, for: "layers")) * (1 + nulls)
+    // Of random sets only those that go through the model together count.
+    let lesions =
+      of.count(of: try layers.layersOrAll(of: network.layers, for: "layers"))
+      * (1 + min(nulls, LesionRounds.mostTogether))
     let survey = network.walkBytes(tokens: tokens, longest: longest)
     let study =
       switch how {

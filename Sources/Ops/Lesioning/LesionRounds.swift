@@ -23,10 +23,13 @@ struct LesionRounds {
     let share: Double
   }
 
+  /// However much memory there is.
+  static let mostTogether = 256
+
   /// Lesions that go through the model together.
   /// - Parameter states: bytes of the residual stream of one of them.
   private static func together(states: Int, within limit: Int) -> Int {
-    max(1, min(256, limit / 2 / max(1, states) - 2))
+    max(1, min(mostTogether, limit / 2 / max(1, states) - 2))
   }
 
   /// Bytes at the peak of a round.
