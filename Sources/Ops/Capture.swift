@@ -127,4 +127,4 @@ struct Capture: Op {
 }
 
 /// Both lists without repeats, sorted, so that equal sets are equal bytes.
-func merged(_ a: [String], _ b: [String]) -> [String] { Array(Set(a + b)).sorted() }
+func merged(_ texts: [String]...) -> [String] { Array(Set(texts.joined())).sorted() }

@@ -4,7 +4,7 @@ import Transformer
 
 struct Cascade: Op {
   static let name = "cascade"
-  static let revision = 2
+  static let revision = 3
   static let summary = "Prune block by block, each block seeing the already pruned ones before it."
   static let reference: String? =
     "sequential layer-wise pruning as in SparseGPT; FANG eq. 4; Wanda-sp as in FLAP; SoBP (Wei et al. 2024), target=dense"
@@ -146,7 +146,8 @@ struct Cascade: Op {
       network: try network.pruned(by: pruning), source: model.source,
       pruning: model.pruning.followed(by: pruning, model.configuration),
       calibration: merged(
-        merged(model.calibration, [corpus.textHash]), (groups?.calibration ?? []) + (like?.calibration ?? [])),
+        model.calibration, [corpus.textHash], groups?.calibration ?? [], like?.calibration ?? [],
+        rates?.calibration ?? []),
       compensation: compensation.rawValue)
   }
 

@@ -4,6 +4,7 @@ import Transformer
 
 struct LowRank: Op {
   static let name = "lowrank"
+  static let revision = 2
   static let summary = "Write the linear maps of the blocks as products of two smaller ones, or narrow their heads."
   static let reference: String? = "SVD-LLM (Wang et al. 2025); MoDeGPT (Lin et al. 2025) for of=rotary and of=values"
   static let example = """
@@ -194,7 +195,7 @@ struct LowRank: Op {
     return Model(
       network: try model.network.pruned(by: pruning), source: model.source,
       pruning: model.pruning.followed(by: pruning, model.configuration),
-      calibration: merged(model.calibration, acts?.calibration ?? []),
+      calibration: merged(model.calibration, acts?.calibration ?? [], rates?.calibration ?? []),
       compensation: model.compensation + statisticsOfEarlier(acts, content))
   }
 

@@ -8,7 +8,7 @@ struct MakeMask: Op {
   static let summary = "Choose what to remove: the lowest scores, as near to a rate of parameters as whole units come."
   static let reference: String? =
     "FLAP section 4.2 (scope); FANG eq. 8 (rates); ShortGPT (Men et al. 2024) for unit=block"
-  static let revision = 3
+  static let revision = 4
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=32 length=128
@@ -219,7 +219,12 @@ struct MakeMask: Op {
     }
     return Mask(
       structure: structure, keep: keep, requested: rate?.value, threshold: gone.last.map { block[$0] },
-      grouping: scores.grouping, calibration: scores.calibration)
+      grouping: scores.grouping, calibration: calibration(scores))
+  }
+
+  /// The texts that say what goes.
+  private func calibration(_ scores: Scores) -> [String] {
+    merged(scores.calibration, rates?.calibration ?? [], within?.calibration ?? [], spare?.calibration ?? [])
   }
 
   private func ranked(_ scores: Scores, _ context: any RunContext) throws -> Mask {
@@ -272,7 +277,7 @@ struct MakeMask: Op {
     return Mask(
       structure: structure, keep: keep, requested: rate?.value ?? rates?.target,
       threshold: isGlobal ? selection.largestPruned : nil, grouping: scores.grouping,
-      calibration: scores.calibration)
+      calibration: calibration(scores))
   }
 
   private func standardised(_ scores: Scores, _ guarded: Set<Int>) throws -> PerUnit<Double> {

@@ -23,6 +23,24 @@ private let start = """
     #expect(b.removedParameters > 0)
   }
 
+  /// What rates were made of has been seen as well as what scores were made of.
+  @Test func theTextsOfRatesAreRemembered() throws {
+    let text =
+      start + """
+        other = text DATA/test.txt model=m samples=8 length=64
+        al = allocate (capture m other sites=block.in,block.out keep=moments) rate=20% how=clip
+        x = mask (score acts how=wanda) rates=al
+        y = cascade m cal by=wanda rates=al
+        z = lowrank m acts=(capture m cal sites=attn.in,attn.heads,ffn.in,ffn.act keep=moments,gram) rates=al
+
+        """
+    let texts: [Corpus] = [try bench.value("cal", text), try bench.value("other", text)]
+    let seen = texts.map(\.textHash).sorted()
+    #expect((try bench.value("x", text) as Mask).calibration == seen)
+    #expect((try bench.value("y", text) as Model).calibration == seen)
+    #expect((try bench.value("z", text) as Model).calibration == seen)
+  }
+
   /// A rate of the modules that are ranked, and not of the blocks.
   @Test(arguments: ["rate=20%", "rate=20% scope=layer", "rates=al"]) func aRateCanBeAShareOfWhatIsRanked(_ how: String)
     throws
