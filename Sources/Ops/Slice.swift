@@ -51,10 +51,13 @@ struct Slice: Op {
     return Model.Facts(layers: $model.facts?.layers)
   }
 
-  func estimate() throws -> Resources {
-    let (d, branches) = (model.configuration.hiddenSize, 2 * model.configuration.layers)
-    let states = min(corpus.tokens.count * d * 4, 1 << 32)
-    return Resources(memory: states + 3 * model.network.blockBytes + 4 * d * d * 8 + branches * d * d * 4)
+  func estimate(within limit: Int) throws -> Resources {
+    let (network, d) = (model.network, model.configuration.hiddenSize)
+    // A block as it is and turned, the covariance with its eigenvectors, and the bases.
+    let bases = (2 * model.configuration.layers + 1) * d * d * MemoryLayout<Float>.stride
+    return Resources(
+      memory: network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest) + network.blockBytes
+        + 8 * d * d + leadingEigenBytes(d, d) + bases)
   }
 
   func run(_ context: any RunContext) throws -> Model {
