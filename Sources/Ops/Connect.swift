@@ -65,7 +65,7 @@ struct Connect: Op {
     var memory = 8 * (3 * nodes * tokens + 6 * nodes * nodes)
     if let model, let test {
       let configuration = model.configuration
-      let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
+      let widest = configuration.mostUnits(.ffn)
       memory += 4 * test.tokens.count * (configuration.hiddenSize + 4 * widest + 2 * nodes) + model.network.blockBytes
     }
     return Resources(memory: memory)

@@ -75,7 +75,7 @@ struct Describe: Op {
     let tokens = text.tokens.count + (test?.tokens.count ?? 0)
     let longest = max(text.sequences.longest, test?.sequences.longest ?? 0)
     let walk = network.walkBytes(tokens: tokens, longest: longest)
-    let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
+    let widest = configuration.mostUnits(.ffn)
     // What is read of a layer, and what makes a set's course of it; the sets, and columns of their members, all together.
     let (activity, perLayer, members): (Int, Int, Int)
     switch networks {

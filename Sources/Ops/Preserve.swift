@@ -36,7 +36,7 @@ struct Preserve: Op {
 
   func estimate(within limit: Int) throws -> Resources {
     let configuration = model.configuration
-    let widest = (0..<configuration.layers).map { configuration.units(.ffn, layer: $0) }.max() ?? 0
+    let widest = configuration.mostUnits(.ffn)
     // Both models walk, and what each shows of a layer is held in both.
     let (network, tokens) = (model.network, text.tokens.count)
     return Resources(

@@ -154,6 +154,7 @@ struct Prune: Op {
       isStreamed
       ? try PrunedStream(model: model, pruning: pruning, corpus: acts.loadCorpus(), context: context).parts() : nil
     var result = pruning
+    let earlier = acts.structure.model == structure.model ? nil : try acts.loadModel().pruning
     try context.ranks.forEach(pruning.blocks.count) { layer in
       try context.progress(layer, of: pruning.blocks.count, "layer")
       let block = try model.network.loadBlock(layer)
@@ -164,7 +165,7 @@ struct Prune: Op {
             "the capture has nothing of \(module.site.rawValue) in layer \(layer), where the mask removes something",
             hint: "capture \(module.site.rawValue) too", argument: "acts")
         }
-        if streamed == nil { try requireUnchanged(acts, module, layer: layer, structure) }
+        if streamed == nil, let earlier { try requireUnchanged(acts, earlier, module, layer: layer, structure) }
         try found[module].compensate(
           module, comp, of: block, part: part, grouping: grouped?.grouping(layer: layer)[module], damping: damp.value,
           isCentered: center, structure: structure, context)
@@ -178,9 +179,10 @@ struct Prune: Op {
   }
 
   /// - Throws: when what was captured of a model that this one was made from is not what the output map reads here.
-  private func requireUnchanged(_ acts: Activations, _ module: Module, layer: Int, _ structure: Structure) throws {
-    guard acts.structure.model != structure.model else { return }
-    let heads = try acts.loadModel().pruning[layer]?[module].heads
+  private func requireUnchanged(
+    _ acts: Activations, _ earlier: Pruning, _ module: Module, layer: Int, _ structure: Structure
+  ) throws {
+    let heads = earlier[layer]?[module].heads
     let problem =
       model.pruning[layer]?[module].heads.values != nil && heads?.values == nil
       ? "the heads lost directions of their values"

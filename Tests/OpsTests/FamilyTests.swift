@@ -7,14 +7,12 @@ import Testing
 
 /// Every family under every kind of mask: what the ops make of it runs, counts what is stored, and predicts.
 @Suite(.serialized) struct FamilyTests {
-  private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/transformer").path
   private static let letters: [Character] = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456")
 
   /// The fixture's folder with a tokenizer of letters beside its weights, and a text of these.
   private func prepare(_ name: String, in folder: String) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    try FileManager.default.copyItem(atPath: Self.fixtures + "/" + name, toPath: folder + "/m")
+    try FileManager.default.copyItem(atPath: transformerFixtures + "/" + name, toPath: folder + "/m")
     let words = Self.letters.map(String.init) + ["\u{120}", "\u{10A}"]
     let vocabulary = words.enumerated().map { "\"\($1)\": \($0)" }.joined(separator: ", ")
     let tokenizer = """

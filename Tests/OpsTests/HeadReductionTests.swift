@@ -18,14 +18,6 @@ private let start = """
 /// MoDeGPT's attention: which rotary pairs and which directions of values stay.
 @Suite(.serialized) struct HeadReductionTests {
   let bench = ScriptBench()
-  private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/transformer").path
-
-  private func random(_ rows: Int, _ columns: Int, _ name: String) -> Matrix<Double> {
-    var stream = RandomStream(seed: 5, name: name)
-    return Matrix(
-      rows: rows, columns: columns, values: (0..<rows * columns).map { _ in Double.random(in: -1...1, using: &stream) })
-  }
 
   private func squares(_ X: Matrix<Double>) -> Double { X.values.reduce(0) { $0 + $1 * $1 } }
 
@@ -33,7 +25,7 @@ private let start = """
 
   /// Σ ‖W z − W B A z‖² is the tail of W z's squared singular values, no other k directions do better, and A B = 1.
   @Test func theLossIsTheTail() throws {
-    let (W, Z) = (random(9, 6, "W"), random(6, 50, "Z"))
+    let (W, Z) = (randomMatrix(9, 6, "W"), randomMatrix(6, 50, "Z"))
     Z.scaleRows(by: (0..<6).map { 0.2 + Double($0) })
     let (C, K) = (Z * Z.T, W.T * W)
     let (_, s, _) = try svd(W * Z)
@@ -58,7 +50,7 @@ private let start = """
 
   /// The paper's two decompositions, C^½ W_Vᵀ = U Σ Vᵀ and Σ Vᵀ W_Oᵀ = U' Σ' V'ᵀ, give the same product of the two maps.
   @Test func jointIsThePapersTwoDecompositions() throws {
-    let (V, O, X) = (random(4, 7, "V"), random(7, 4, "O"), random(7, 60, "X"))
+    let (V, O, X) = (randomMatrix(4, 7, "V"), randomMatrix(7, 4, "O"), randomMatrix(7, 60, "X"))
     let C = X * X.T
     let (values, E) = try symmetricEigen(C)
     let root = E.copy()
@@ -104,10 +96,10 @@ private let start = """
   /// heads.py makes the same of whole heads, from roots and with zeros.
   @Test("what is left equals whole heads with zeros", arguments: ["llama", "gqa-tied", "llama3", "biased", "qwen2"])
   func equalsWholeHeads(_ name: String) throws {
-    let network = try LanguageModel(fixtures + "/" + name)
-    let data = try Data(contentsOf: URL(fileURLWithPath: fixtures + "/\(name)/sequences.json"))
+    let network = try LanguageModel(transformerFixtures + "/" + name)
+    let data = try Data(contentsOf: URL(fileURLWithPath: transformerFixtures + "/\(name)/sequences.json"))
     let sequences = Sequences(try JSONDecoder().decode([[Int32]].self, from: data))
-    let file = try TensorFile(safetensors: fixtures + "/heads.safetensors")
+    let file = try TensorFile(safetensors: transformerFixtures + "/heads.safetensors")
     let acts = try captured(network, sequences)
     for how in ["columns", "pairs", "attended", "attended_ls", "joint", "grouped"] {
       let tensor = ByteString("\(name)/\(how)")

@@ -6,9 +6,6 @@ import Testing
 @testable import Ops
 @testable import Transformer
 
-private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-  .appendingPathComponent("Fixtures/transformer").path
-
 private func sequences(_ folder: String) throws -> Sequences {
   let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/sequences.json")))
   guard case .array(let rows) = try JSON.parse(bytes) else { return Sequences([]) }
@@ -31,9 +28,9 @@ private func sequences(_ folder: String) throws -> Sequences {
 
   @Test("the saliencies equal those of PyTorch's gradients", arguments: ["gqa-tied", "qwen2", "olmo2", "gpt2"])
   func equalsPyTorch(_ name: String) throws {
-    let model = try LanguageModel(fixtures + "/" + name)
-    let text = try sequences(fixtures + "/" + name)
-    let file = try TensorFile(safetensors: fixtures + "/saliency.safetensors")
+    let model = try LanguageModel(transformerFixtures + "/" + name)
+    let text = try sequences(transformerFixtures + "/" + name)
+    let file = try TensorFile(safetensors: transformerFixtures + "/saliency.safetensors")
     func expect(_ found: [Double], _ key: String) throws {
       let expected = try file.read(ByteString("\(name).\(key)"))
       let scale = expected.map { abs($0) }.max() ?? 0
@@ -52,8 +49,8 @@ private func sequences(_ folder: String) throws -> Sequences {
 
   /// A unit's loss when its weights shrink by a little is what the gradient says: Σ w g over all its weights.
   @Test func aScaledUnitChangesTheLossAsTheGradientSays() throws {
-    let model = try LanguageModel(fixtures + "/gqa-tied")
-    let text = try sequences(fixtures + "/gqa-tied")
+    let model = try LanguageModel(transformerFixtures + "/gqa-tied")
+    let text = try sequences(transformerFixtures + "/gqa-tied")
     var first: [[Double]] = []
     try model.branchGradients(
       text,
@@ -83,8 +80,8 @@ private func sequences(_ folder: String) throws -> Sequences {
   /// Row j of gate and of up, and column j of down: Σ w g is Σ of activation times derivative there, and no absolute
   /// value of a sum exceeds the sum of absolute values.
   @Test func vectorsAreSumsOfActivationsTimesDerivatives() throws {
-    let model = try LanguageModel(fixtures + "/qwen2")
-    let text = try sequences(fixtures + "/qwen2")
+    let model = try LanguageModel(transformerFixtures + "/qwen2")
+    let text = try sequences(transformerFixtures + "/qwen2")
     try model.branchGradients(
       text,
       look: { shown in
@@ -121,8 +118,8 @@ private func sequences(_ folder: String) throws -> Sequences {
   }
 
   @Test func aBlockIsTheSumOfItsUnitsAndNorms() throws {
-    let model = try LanguageModel(fixtures + "/gqa-tied")
-    let text = try sequences(fixtures + "/gqa-tied")
+    let model = try LanguageModel(transformerFixtures + "/gqa-tied")
+    let text = try sequences(transformerFixtures + "/gqa-tied")
     let found = try scores(model, text, .weights(.first))
     for layer in 0..<model.layers {
       let units = Module.allCases.reduce(0.0) { $0 + (found.score[$1]?[layer].reduce(0, +) ?? 0) }

@@ -15,11 +15,9 @@ private let start = """
 /// SliceGPT: which directions of the stream stay, and what the sliced model can be asked.
 @Suite(.serialized) struct SliceTests {
   let bench = ScriptBench()
-  private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/transformer").path
 
   private func sequences(_ name: String) throws -> Sequences {
-    let data = try Data(contentsOf: URL(fileURLWithPath: fixtures + "/\(name)/sequences.json"))
+    let data = try Data(contentsOf: URL(fileURLWithPath: transformerFixtures + "/\(name)/sequences.json"))
     return Sequences(try JSONDecoder().decode([[Int32]].self, from: data))
   }
 
@@ -30,9 +28,9 @@ private let start = """
       "llama", "gqa-tied", "biased", "qwen2", "gpt2",
     ])
   func equalsProjections(_ name: String) throws {
-    let network = try LanguageModel(fixtures + "/" + name)
+    let network = try LanguageModel(transformerFixtures + "/" + name)
     let sequences = try sequences(name)
-    let file = try TensorFile(safetensors: fixtures + "/slice.safetensors")
+    let file = try TensorFile(safetensors: transformerFixtures + "/slice.safetensors")
     for isShared in [false, true] {
       let slicing = try StepBench().run { context in
         let slicer = StreamSlicing(network: network, sequences: sequences, width: 12, context: context)

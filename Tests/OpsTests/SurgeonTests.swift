@@ -15,17 +15,9 @@ private let start = """
 /// LLM Surgeon: what a row or column costs, which go, and what the others become.
 @Suite(.serialized) struct SurgeonTests {
   let bench = ScriptBench()
-  private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/transformer").path
-
-  private func random(_ rows: Int, _ columns: Int, _ name: String) -> Matrix<Double> {
-    var stream = RandomStream(seed: 5, name: name)
-    return Matrix(
-      rows: rows, columns: columns, values: (0..<rows * columns).map { _ in Double.random(in: -1...1, using: &stream) })
-  }
 
   private func curvature(_ n: Int, _ name: String) -> Matrix<Double> {
-    let X = random(n, 3 * n, name)
+    let X = randomMatrix(n, 3 * n, name)
     X.scaleRows(by: (0..<n).map { 0.3 + Double($0) / 2 })
     return X * X.T
   }
@@ -58,7 +50,7 @@ private let start = """
   }
 
   @Test func costsAndUpdatesAreThoseOfTheWholeCurvature() throws {
-    let (W, G, A) = (random(4, 5, "W"), curvature(4, "G"), curvature(5, "A"))
+    let (W, G, A) = (randomMatrix(4, 5, "W"), curvature(4, "G"), curvature(5, "A"))
     let found = try map(W, G, A)
     for i in 0..<4 {
       let exact = try bruteForce(W, G, A, removed: (0..<5).map { 5 * i + $0 })
@@ -82,7 +74,7 @@ private let start = """
   }
 
   @Test func rowsAreAdaptedByOutputsAloneAndColumnsAsOBCDoes() throws {
-    let (W, G, A) = (random(6, 7, "W"), curvature(6, "G"), curvature(7, "A"))
+    let (W, G, A) = (randomMatrix(6, 7, "W"), curvature(6, "G"), curvature(7, "A"))
     let found = try map(W, G, A, damping: 0.01)
     let other = try map(W, curvature(6, "G2"), curvature(7, "A2"), damping: 0.01)
     let sameG = try map(W, G, curvature(7, "A2"), damping: 0.01)
@@ -95,7 +87,7 @@ private let start = """
 
   /// The mean gradient of twice the loss is twice as large: costs are four times theirs, and nothing else changes.
   @Test func theScaleOfTheLossChangesNothing() throws {
-    let (W, G, A) = (random(6, 7, "W"), curvature(6, "G"), curvature(7, "A"))
+    let (W, G, A) = (randomMatrix(6, 7, "W"), curvature(6, "G"), curvature(7, "A"))
     let (once, twice) = (try map(W, G, A, damping: 0.01), try map(W, 4 * G, A, damping: 0.01))
     for (a, b) in [(once.rowCosts, twice.rowCosts), (once.columnCosts, twice.columnCosts)] {
       #expect(zip(a, b).allSatisfy { abs(4 * $0 - $1) < 1e-9 * $1 })
@@ -108,7 +100,7 @@ private let start = """
 
   /// Where nothing is correlated, what stays keeps its weights; and lines by themselves are made up for one by one.
   @Test func withoutCorrelationsNothingIsAdapted() throws {
-    let W = random(4, 5, "W")
+    let W = randomMatrix(4, 5, "W")
     let uncorrelated = try map(W, .diagonal([1, 2, 3, 4]), .diagonal([5, 1, 2, 3, 4]), damping: 0.01)
     let cut = try uncorrelated.without(rows: [2], columns: [0, 3])
     for i in 0..<4 { for j in 0..<5 { #expect(cut[i, j] == (i == 2 || j == 0 || j == 3 ? 0 : W[i, j])) } }
@@ -127,7 +119,7 @@ private let start = """
 
   /// A bias is a weight like others, of an input that is 1; its column is none to remove.
   @Test func aBiasGoesWithItsRow() throws {
-    let (W, G, A) = (random(4, 6, "W"), curvature(4, "G"), curvature(6, "A"))
+    let (W, G, A) = (randomMatrix(4, 6, "W"), curvature(4, "G"), curvature(6, "A"))
     let (biased, plain) = (try map(W, G, A, isBiased: true), try map(W, G, A))
     #expect(biased.columns == Array(0..<5))
     #expect(biased.rowCosts == plain.rowCosts && biased.columnCosts == Array(plain.columnCosts.prefix(5)))
@@ -141,7 +133,7 @@ private let start = """
 
   /// What is dead goes first, costs nothing, and takes no part in what the others become.
   @Test func deadLinesAreLeftOut() throws {
-    let (W, G, A) = (random(5, 6, "W"), curvature(5, "G"), curvature(6, "A"))
+    let (W, G, A) = (randomMatrix(5, 6, "W"), curvature(5, "G"), curvature(6, "A"))
     W.rows(1..<2).scale(by: 0)
     W.columns(4..<5).scale(by: 0)
     for i in 0..<5 { (G[3, i], G[i, 3]) = (0, 0) }
@@ -210,16 +202,16 @@ private let start = """
   // MARK: Models
 
   private func sequences(_ name: String) throws -> Sequences {
-    let data = try Data(contentsOf: URL(fileURLWithPath: fixtures + "/\(name)/sequences.json"))
+    let data = try Data(contentsOf: URL(fileURLWithPath: transformerFixtures + "/\(name)/sequences.json"))
     return Sequences(try JSONDecoder().decode([[Int32]].self, from: data).filter { $0.count > 1 })
   }
 
   /// surgeon.py does the same with PyTorch's gradients and explicit inverses, in double precision.
   @Test("two shots equal those in PyTorch", arguments: ["gqa-tied", "qwen2", "gpt2"])
   func equalsPyTorch(_ name: String) throws {
-    let network = try LanguageModel(fixtures + "/" + name)
+    let network = try LanguageModel(transformerFixtures + "/" + name)
     let text = try sequences(name)
-    let file = try TensorFile(safetensors: fixtures + "/surgeon.safetensors")
+    let file = try TensorFile(safetensors: transformerFixtures + "/surgeon.safetensors")
     func expect(_ found: [Double], _ key: String, within tolerance: Double) throws {
       let expected = try file.read(ByteString("\(name).\(key)")) as [Float]
       let scale = Double(expected.map { abs($0) }.max() ?? 0)

@@ -116,14 +116,7 @@ func narrowHeads(
     let whole = try fixture.model(.float32, unit)
     let configuration = whole.configuration
     let model = try whole.pruned(by: narrowHeads(configuration, pairs: pairs(configuration, 1), values: 3))
-    let sequences = try fixture.sequences()[0..<1]
-    let expected = try model.logits(sequences)
-    let (decoder, text) = (try Decoder(model, memory: .max), KeyValueCache(capacity: sequences.tokens.count))
-    for (place, token) in sequences.tokens.enumerated() {
-      let found = try decoder.logits(adding: [token], to: text)
-      #expect(
-        relativeError(Matrix(rows: 1, columns: found.count, values: found), expected.rows(place..<place + 1)) < 2e-5)
-    }
+    try expectDecodesTheSame(model, fixture.sequences()[0..<1])
   }
 
   /// Σ w ∂L/∂w of every map of attention is the derivative by a factor before that map.

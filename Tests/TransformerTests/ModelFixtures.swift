@@ -87,3 +87,14 @@ func copy(_ folder: String, to target: String, replacing changes: [(String, Stri
   for (old, new) in changes { text = text.replacingOccurrences(of: old, with: new) }
   try text.write(toFile: target + "/config.json", atomically: true, encoding: .utf8)
 }
+
+/// That a model says token by token what it says of all at once.
+func expectDecodesTheSame(_ model: LanguageModel, _ sequences: Sequences) throws {
+  let expected = try model.logits(sequences)
+  let (decoder, text) = (try Decoder(model, memory: .max), KeyValueCache(capacity: sequences.tokens.count))
+  for (place, token) in sequences.tokens.enumerated() {
+    let found = try decoder.logits(adding: [token], to: text)
+    #expect(
+      relativeError(Matrix(rows: 1, columns: found.count, values: found), expected.rows(place..<place + 1)) < 2e-5)
+  }
+}

@@ -62,14 +62,7 @@ func randomSlicing(_ configuration: Configuration, width: Int, isShared: Bool) -
     let fixture = ModelFixture(name: name)
     let whole = try fixture.model()
     let model = try whole.pruned(by: randomSlicing(whole.configuration, width: 10, isShared: isShared))
-    let sequences = try fixture.sequences()[0..<1]
-    let expected = try model.logits(sequences)
-    let (decoder, text) = (try Decoder(model, memory: .max), KeyValueCache(capacity: sequences.tokens.count))
-    for (place, token) in sequences.tokens.enumerated() {
-      let found = try decoder.logits(adding: [token], to: text)
-      #expect(
-        relativeError(Matrix(rows: 1, columns: found.count, values: found), expected.rows(place..<place + 1)) < 2e-5)
-    }
+    try expectDecodesTheSame(model, fixture.sequences()[0..<1])
   }
 
   @Test("derivatives equal differences", arguments: ["gqa-tied", "qwen2", "gpt2"], [false, true])

@@ -37,7 +37,7 @@ struct LesionRounds {
     let longest = text.longest
     let tokens = min(text.tokens.count, max(WindowProtocol.chunkTokens, longest))
     let states = network.statesBytes(tokens)
-    let widest = (0..<network.layers).map { network.configuration.units(.ffn, layer: $0) }.max() ?? 0
+    let widest = network.configuration.mostUnits(.ffn)
     // The dense walk and the copies, h of the module they leave at with what one of them takes out of it, and the module's
     // weights without it.
     let copies = min(lesions, together(states: states, within: limit)) + 2

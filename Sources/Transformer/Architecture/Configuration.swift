@@ -62,6 +62,9 @@ public struct Configuration: Sendable {
   public internal(set) var epsilon: Float
   public let activation: Activation
   public let rotary: Rotary?
+  /// Structural units of a module in the block that has most.
+  public func mostUnits(_ module: Module) -> Int { blocks.map { $0.units[module] }.max() ?? 0 }
+
   /// The span of keys that a query of each block sees; nil where it sees all before it.
   var windows: [Int?]
   /// What the scores of each block are multiplied by before the softmax.

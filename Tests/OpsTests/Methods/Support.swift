@@ -62,3 +62,14 @@ func fixture(_ file: String) throws -> [String: Matrix<Double>] {
   }
   return arrays
 }
+
+/// Small models with what another program computed of them, made by the scripts in this folder.
+let transformerFixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  .deletingLastPathComponent().appendingPathComponent("Fixtures/transformer").path
+
+/// Numbers between -1 and 1, the same for the same name.
+func randomMatrix(_ rows: Int, _ columns: Int, _ name: String) -> Matrix<Double> {
+  var stream = RandomStream(seed: 5, name: name)
+  return Matrix(
+    rows: rows, columns: columns, values: (0..<rows * columns).map { _ in Double.random(in: -1...1, using: &stream) })
+}
