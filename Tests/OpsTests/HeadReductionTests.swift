@@ -97,8 +97,7 @@ private let start = """
   @Test("what is left equals whole heads with zeros", arguments: ["llama", "gqa-tied", "llama3", "biased", "qwen2"])
   func equalsWholeHeads(_ name: String) throws {
     let network = try LanguageModel(transformerFixtures + "/" + name)
-    let data = try Data(contentsOf: URL(fileURLWithPath: transformerFixtures + "/\(name)/sequences.json"))
-    let sequences = Sequences(try JSONDecoder().decode([[Int32]].self, from: data))
+    let sequences = try fixtureSequences(name)
     let file = try TensorFile(safetensors: transformerFixtures + "/heads.safetensors")
     let acts = try captured(network, sequences)
     for how in ["columns", "pairs", "attended", "attended_ls", "joint", "grouped"] {

@@ -6,16 +6,6 @@ import Testing
 @testable import Ops
 @testable import Transformer
 
-private func sequences(_ folder: String) throws -> Sequences {
-  let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/sequences.json")))
-  guard case .array(let rows) = try JSON.parse(bytes) else { return Sequences([]) }
-  let all = rows.map { row -> [Int32] in
-    guard case .array(let tokens) = row else { return [] }
-    return tokens.compactMap { if case .integer(let token) = $0 { Int32(token) } else { nil } }
-  }
-  return Sequences(all.filter { $0.count > 1 })
-}
-
 /// Scores by a backward pass, against PyTorch's gradients and against what must hold.
 @Suite struct SaliencyTests {
   private func scores(
@@ -29,7 +19,7 @@ private func sequences(_ folder: String) throws -> Sequences {
   @Test("the saliencies equal those of PyTorch's gradients", arguments: ["gqa-tied", "qwen2", "olmo2", "gpt2"])
   func equalsPyTorch(_ name: String) throws {
     let model = try LanguageModel(transformerFixtures + "/" + name)
-    let text = try sequences(transformerFixtures + "/" + name)
+    let text = try fixtureSequences(name, atLeast: 2)
     let file = try TensorFile(safetensors: transformerFixtures + "/saliency.safetensors")
     func expect(_ found: [Double], _ key: String) throws {
       let expected = try file.read(ByteString("\(name).\(key)"))
@@ -50,7 +40,7 @@ private func sequences(_ folder: String) throws -> Sequences {
   /// A unit's loss when its weights shrink by a little is what the gradient says: Σ w g over all its weights.
   @Test func aScaledUnitChangesTheLossAsTheGradientSays() throws {
     let model = try LanguageModel(transformerFixtures + "/gqa-tied")
-    let text = try sequences(transformerFixtures + "/gqa-tied")
+    let text = try fixtureSequences("gqa-tied", atLeast: 2)
     var first: [[Double]] = []
     try model.branchGradients(
       text,
@@ -81,7 +71,7 @@ private func sequences(_ folder: String) throws -> Sequences {
   /// value of a sum exceeds the sum of absolute values.
   @Test func vectorsAreSumsOfActivationsTimesDerivatives() throws {
     let model = try LanguageModel(transformerFixtures + "/qwen2")
-    let text = try sequences(transformerFixtures + "/qwen2")
+    let text = try fixtureSequences("qwen2", atLeast: 2)
     try model.branchGradients(
       text,
       look: { shown in
@@ -119,7 +109,7 @@ private func sequences(_ folder: String) throws -> Sequences {
 
   @Test func aBlockIsTheSumOfItsUnitsAndNorms() throws {
     let model = try LanguageModel(transformerFixtures + "/gqa-tied")
-    let text = try sequences(transformerFixtures + "/gqa-tied")
+    let text = try fixtureSequences("gqa-tied", atLeast: 2)
     let found = try scores(model, text, .weights(.first))
     for layer in 0..<model.layers {
       let units = Module.allCases.reduce(0.0) { $0 + (found.score[$1]?[layer].reduce(0, +) ?? 0) }

@@ -16,11 +16,6 @@ private let start = """
 @Suite(.serialized) struct SliceTests {
   let bench = ScriptBench()
 
-  private func sequences(_ name: String) throws -> Sequences {
-    let data = try Data(contentsOf: URL(fileURLWithPath: transformerFixtures + "/\(name)/sequences.json"))
-    return Sequences(try JSONDecoder().decode([[Int32]].self, from: data))
-  }
-
   /// slice.py writes the same with projections, in transformers.
   @Test(
     "what is left equals a model whose streams are projected",
@@ -29,7 +24,7 @@ private let start = """
     ])
   func equalsProjections(_ name: String) throws {
     let network = try LanguageModel(transformerFixtures + "/" + name)
-    let sequences = try sequences(name)
+    let sequences = try fixtureSequences(name)
     let file = try TensorFile(safetensors: transformerFixtures + "/slice.safetensors")
     for isShared in [false, true] {
       let slicing = try StepBench().run { context in

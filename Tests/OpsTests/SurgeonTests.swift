@@ -201,16 +201,11 @@ private let start = """
 
   // MARK: Models
 
-  private func sequences(_ name: String) throws -> Sequences {
-    let data = try Data(contentsOf: URL(fileURLWithPath: transformerFixtures + "/\(name)/sequences.json"))
-    return Sequences(try JSONDecoder().decode([[Int32]].self, from: data).filter { $0.count > 1 })
-  }
-
   /// surgeon.py does the same with PyTorch's gradients and explicit inverses, in double precision.
   @Test("two shots equal those in PyTorch", arguments: ["gqa-tied", "qwen2", "gpt2"])
   func equalsPyTorch(_ name: String) throws {
     let network = try LanguageModel(transformerFixtures + "/" + name)
-    let text = try sequences(name)
+    let text = try fixtureSequences(name, atLeast: 2)
     let file = try TensorFile(safetensors: transformerFixtures + "/surgeon.safetensors")
     func expect(_ found: [Double], _ key: String, within tolerance: Double) throws {
       let expected = try file.read(ByteString("\(name).\(key)")) as [Float]

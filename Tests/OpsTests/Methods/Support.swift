@@ -2,6 +2,8 @@ import Foundation
 import Numerics
 import Testing
 
+@testable import Transformer
+
 /// SplitMix64: enough for test data, and independent of the generators under test.
 struct SplitMix: RandomNumberGenerator {
   var state: UInt64
@@ -66,6 +68,12 @@ func fixture(_ file: String) throws -> [String: Matrix<Double>] {
 /// Small models with what another program computed of them, made by the scripts in this folder.
 let transformerFixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
   .deletingLastPathComponent().appendingPathComponent("Fixtures/transformer").path
+
+/// The token sequences that go with one of these models, those of at least some tokens.
+func fixtureSequences(_ model: String, atLeast count: Int = 0) throws -> Sequences {
+  let data = try Data(contentsOf: URL(fileURLWithPath: transformerFixtures + "/\(model)/sequences.json"))
+  return Sequences(try JSONDecoder().decode([[Int32]].self, from: data).filter { $0.count >= count })
+}
 
 /// Numbers between -1 and 1, the same for the same name.
 func randomMatrix(_ rows: Int, _ columns: Int, _ name: String) -> Matrix<Double> {
