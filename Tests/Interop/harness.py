@@ -2,6 +2,7 @@
 """Compares prn with lm-evaluation-harness and transformers on one model, item by item and token by token.
 
     python Tests/Interop/harness.py PRN [MODEL TASKS WIKITEXT] [--limit 200] [--pages 4] [--tasks piqa,boolq]
+        [--starts tokenizer,legacy,always]
 
 TASKS is a folder with piqa.jsonl, hellaswag.jsonl and so on, in the fields of the published data sets; WIKITEXT is
 wiki.test.raw. Not given, they are the model and the data beside the project; what is not there is said, and nothing
@@ -148,7 +149,7 @@ def compare(arguments):
         model = named(arguments.model, folder)
         prn = peers.Prn(arguments.prn, folder)
         load = f"m = load {model}\n"
-        for bos in STARTS:
+        for bos in arguments.starts.split(","):
             print(f"bos={bos}", flush=True)
             started = time.time()
             prn.run(load + f"r = eval m tasks={asked} limit={arguments.limit} bos={bos}")
@@ -205,6 +206,7 @@ if __name__ == "__main__":
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--pages", type=int, default=4)
     parser.add_argument("--tasks", default=",".join(NAMES + ["mmlu"]))
+    parser.add_argument("--starts", default=",".join(STARTS))
     given = parser.parse_args()
     absent = [path for path in (given.model, given.tasks_folder, given.wikitext) if not os.path.exists(path)]
     if absent:
