@@ -22,9 +22,10 @@ os.environ.pop("OPENBLAS_CORETYPE", None)
 sys.path.insert(0, os.path.join(HERE, "..", "Interop"))
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
-from tokenizers import Tokenizer  # noqa: E402
+import tokenizers  # noqa: E402
 
 import peers  # noqa: E402
+from rows import Rows  # noqa: E402
 
 ROOT = peers.ROOT
 SMALL = f'm = load "{ROOT}/data/tiny-llama"\ncal = text "{ROOT}/data/calibration.txt" model=m samples=8 length=128\n'
@@ -63,15 +64,7 @@ def main():
     parser.add_argument("--cells", type=int, default=100000)
     parser.add_argument("--json")
     options = parser.parse_args()
-    claims, results = peers.Claims(), []
-
-    def row(what, ours, theirs=None, peer="", unit="s"):
-        line = f"{what:<52} prn {ours:9.3f} {unit}"
-        if theirs is not None:
-            ratio = theirs / ours if unit == "s" else ours / theirs
-            line += f"   {peer} {theirs:9.3f} {unit}   ratio {ratio:5.2f}"
-        print(line, flush=True)
-        results.append(dict(what=what, prn=ours, peer=peer, theirs=theirs, unit=unit))
+    claims, row = peers.Claims(), Rows(f"tokenizers {tokenizers.__version__}, h5py {h5py.__version__}, load {os.getloadavg()[0]:.1f}")
 
     with tempfile.TemporaryDirectory() as folder:
         prn = peers.Prn(options.prn, folder)
@@ -85,16 +78,16 @@ def main():
             file.write(text)
         size = os.path.getsize(path) / 1e6
         prn.run(f'm = load "{options.model}"\nt = text "{path}" model=m')
-        seconds, encoding = timed(lambda: Tokenizer.from_file(options.model + "/tokenizer.json").encode(text))
+        seconds, encoding = timed(lambda: tokenizers.Tokenizer.from_file(options.model + "/tokenizer.json").encode(text))
         ids, cut = np.array(encoding.ids), prn.open("t")["tokens"][:]
         claims(len(cut) > 0 and np.array_equal(cut, ids[:len(cut)]), f"{len(cut)} tokens, the same")
-        row("tokens: MB of text cut a second", size / steps(prn)["text"], size / seconds, "tokenizers", "MB/s")
+        row("tokens: MB of text cut a second", size / steps(prn)["text"], "tokenizers", size / seconds, "MB/s")
         largest = max(glob.glob(options.model + "/*.safetensors"), key=os.path.getsize)
         prn.workspace = folder + "/hashed"
         seconds, _ = timed(lambda: hashlib.sha256(open(largest, "rb").read()).hexdigest())
         prn.run(f'm = load "{options.model}"')
         size = os.path.getsize(largest) / 1e6
-        row("hashes: MB of weights a second, by `load`", size / steps(prn)["load"], size / seconds, "hashlib", "MB/s")
+        row("hashes: MB of weights a second, by `load`", size / steps(prn)["load"], "hashlib", size / seconds, "MB/s")
 
         taken = {}
         for keep in ("moments", "values"):
@@ -112,7 +105,7 @@ def main():
                     os.fsync(file.fileno())
         size = sum(array.nbytes for array in values) / 1e6
         row("writes: MB a second, keep=values beyond keep=moments", size / (taken["values"] - taken["moments"]),
-            size / timed(write)[0], "h5py, no hashes", "MB/s")
+            "h5py, no hashes", size / timed(write)[0], "MB/s")
 
         script = folder + "/sweep.prn"
         with open(script, "w") as file:
@@ -131,8 +124,7 @@ def main():
             row(f"a store of {options.artifacts} artifacts: prn {words[0]}", timed(command(store, *words))[0])
         row("the script again, all of it made", timed(
             lambda: store.run(start + f"s = for seed in {seeds} {{ score acts how=random seed=seed }}"))[0])
-    if options.json:
-        json.dump(results, open(options.json, "w"), indent=1)
+    row.save(options.json)
     return claims.wrong
 
 

@@ -22,6 +22,8 @@ os.environ.pop("OPENBLAS_CORETYPE", None)
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from rows import Rows  # noqa: E402
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 ROUNDS = int(os.environ.get("PRN_BENCH_ROUNDS", "5"))
 torch.set_num_threads(os.cpu_count())
@@ -48,7 +50,7 @@ class Prn:
                 return int(line.split()[1]) / 1024
 
 
-def compare(name, unit, ours, theirs, work=1.0, rounds=ROUNDS, operations=0.0):
+def compare(name, peer, ours, theirs, unit="s", work=1.0, rounds=ROUNDS, operations=0.0):
     """Alternates the two (after one warm-up each if there are several rounds) and prints medians, the median of the pairwise
     ratios, and the part of the processors' time that prn spent in matrix products. `operations` are those of one call."""
     if rounds > 1:
@@ -56,19 +58,11 @@ def compare(name, unit, ours, theirs, work=1.0, rounds=ROUNDS, operations=0.0):
     answers = [(ours(), theirs()) for _ in range(rounds)]
     share = statistics.median(answer["products"] for answer, _ in answers)
     pairs = [(answer["seconds"], seconds) for answer, seconds in answers]
-    mine = statistics.median(p[0] for p in pairs)
-    peer = statistics.median(p[1] for p in pairs)
-    ratio = statistics.median(p[1] / p[0] for p in pairs)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if work != 1.0:
-        print(f"{name:<28} prn {work / mine:10.0f} {unit}   peer {work / peer:10.0f} {unit}   ", end="")
-    else:
-        print(f"{name:<28} prn {mine:10.4f} s   peer {peer:10.4f} s   ", end="")
-    of_peak = operations / mine / PEAK
-    print(f"ratio {ratio:6.2f}   GEMM {share:4.0%}   " + (f"of peak {of_peak:4.0%}   " if operations else "")
-          + f"peak MiB prn {prn.peak():.0f}, peer {memory:.0f}", flush=True)
-    RESULTS.append(dict(name=name, unit=unit or "s", prn=work / mine if unit else mine, peer=work / peer if unit else peer,
-                        ratio=ratio, products=share, of_peak=of_peak or None))
+    mine, other = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
+    more = dict(of_peak=f"{operations / mine / PEAK:.0%}") if operations else {}
+    measured = (mine, other) if work == 1 else (work / mine, work / other)
+    ROWS(name, measured[0], peer, measured[1], unit, statistics.median(pair[1] / pair[0] for pair in pairs),
+         GEMM=f"{share:.0%}", **more, MiB=round(prn.peak()), peer_MiB=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 
 
 def timed(body):
@@ -112,9 +106,9 @@ def forward(precision="f32"):
                 model(part, labels=part).loss.item()
 
     compare(
-        f"forward {os.path.basename(folder)} {precision}", "tokens/s",
+        f"forward {os.path.basename(folder)} {precision}", "transformers",
         lambda: prn("forward", folder, window, count, precision),
-        lambda: timed(peer), work=window * count, operations=operations(model, window * count))
+        lambda: timed(peer), unit="tokens/s", work=window * count, operations=operations(model, window * count))
 
 
 def backward(precision="f32"):
@@ -141,9 +135,9 @@ def backward(precision="f32"):
             assert all(h.grad is not None for h in kept)
 
     compare(
-        f"backward {os.path.basename(folder)} {precision}", "tokens/s",
+        f"backward {os.path.basename(folder)} {precision}", "transformers",
         lambda: prn("backward", folder, window, count, precision),
-        lambda: timed(peer), work=window * count)
+        lambda: timed(peer), unit="tokens/s", work=window * count)
 
 
 def block(precision="f32"):
@@ -167,8 +161,8 @@ def block(precision="f32"):
                 layer(x, attention_mask=None, position_ids=positions, position_embeddings=rotary)
 
         compare(
-            f"block of LLaMA-2-7B, {precision}", "tokens/s", lambda: prn("block", folder, 512, precision),
-            lambda: timed(peer), work=512, operations=operations(layer, 512))
+            f"block of LLaMA-2-7B, {precision}", "transformers", lambda: prn("block", folder, 512, precision),
+            lambda: timed(peer), unit="tokens/s", work=512, operations=operations(layer, 512))
 
 
 def assign():
@@ -181,7 +175,7 @@ def assign():
         expanded = np.repeat(scores, neurons // 7, axis=0)
         mine = statistics.median(prn("assign", neurons, 7)["seconds"] for _ in range(5))
         peer = statistics.median(timed(lambda: linear_sum_assignment(expanded, maximize=True)) for _ in range(rounds))
-        print(f"{f'assign {neurons} x 7':<28} prn {mine:10.4f} s   SciPy {peer:10.4f} s   ratio {peer / mine:6.0f}", flush=True)
+        ROWS(f"assign {neurons} x 7", mine, "SciPy", peer)
         if os.environ.get("PRN_BENCH_QUICK"):
             return
 
@@ -196,7 +190,7 @@ def kmeans():
         data.tofile(file.name)
         start = data[:k].copy()
         compare(
-            f"kmeans {rows} x {columns}, k {k}", "", lambda: prn("kmeans", file.name, rows, columns, k),
+            f"kmeans {rows} x {columns}, k {k}", "scikit-learn", lambda: prn("kmeans", file.name, rows, columns, k),
             lambda: timed(lambda: KMeans(k, init=start, n_init=1, max_iter=300, tol=1e-4).fit(data)))
 
 
@@ -237,7 +231,7 @@ def brain(name, d, n, removed, rounds):
     with tempfile.NamedTemporaryFile() as file:
         np.concatenate([w.numpy().ravel(), gram.numpy().ravel()]).tofile(file.name)
         compare(
-            f"obc {name} n {n}, {removed} gone", "", lambda: prn(name, file.name, d, n, removed),
+            f"obc {name} n {n}, {removed} gone", "PyTorch", lambda: prn(name, file.name, d, n, removed),
             greedy if name == "greedy" else lambda: timed(oneshot), rounds=rounds)
 
 
@@ -293,8 +287,8 @@ def networks():
     with tempfile.NamedTemporaryFile() as file:
         x.numpy().tofile(file.name)
         ours = lambda: prn("networks", file.name, rows, columns, k)  # noqa: E731
-        compare(f"networks {rows} x {columns}, authors", "", ours, lambda: timed(peer), rounds=1)
-        compare(f"networks {rows} x {columns}, sklearn", "", ours, lambda: timed(with_scikit), rounds=1)
+        compare(f"networks {rows} x {columns}", "PyTorch, as the authors'", ours, lambda: timed(peer), rounds=1)
+        compare(f"networks {rows} x {columns}", "scikit-learn", ours, lambda: timed(with_scikit), rounds=1)
 
 
 if __name__ == "__main__":
@@ -302,15 +296,13 @@ if __name__ == "__main__":
     kept = names.pop(names.index("--json") + 1) if "--json" in names else None
     names = [name for name in names if name != "--json"]
     prn = Prn(program)
-    PEAK, RESULTS = 2.0 * 4096**3 / prn("product", 4096)["seconds"], []
-    machine = f"prn: {prn.blas}; peer: PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
-    print(f"{machine}; {PEAK / 1e9:.0f} GFLOP/s in one product of floats; load {os.getloadavg()[0]:.1f}", flush=True)
+    PEAK = 2.0 * 4096**3 / prn("product", 4096)["seconds"]
+    ROWS = Rows(f"{prn.blas}, PyTorch {torch.__version__}, {torch.get_num_threads()} threads, "
+                f"{PEAK / 1e9:.0f} GFLOP/s in one product of floats, load {os.getloadavg()[0]:.1f}")
     known = dict(
         forward=forward, block=block, backward=backward, assign=assign, kmeans=kmeans, oneshot=oneshot, greedy=greedy,
         networks=networks,
         **{f"{body.__name__}-bf16": lambda body=body: body("bf16") for body in (forward, block, backward)})
     for name in names or known:
         known[name]()
-    if kept:
-        with open(kept, "w") as file:
-            json.dump(dict(machine=machine, peak=PEAK, rows=RESULTS), file, indent=1)
+    ROWS.save(kept)

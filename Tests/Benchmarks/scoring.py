@@ -9,7 +9,6 @@ prn). Perplexities must agree to 1e-4, else nothing is printed. llama.cpp gets t
 The environment's OPENBLAS_CORETYPE is dropped. Prints medians, and the median of the ratios of pairs. Nothing else should run.
 """
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -22,6 +21,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 import peers  # noqa: E402
+from rows import Rows  # noqa: E402
 
 PROMPT, TOKENS = 256, 64
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
@@ -121,8 +121,8 @@ class LlamaCpp:
         return [statistics.median(s) for s in zip(*speeds)]
 
 
-def compare(given, precision, folder):
-    """Rows of (precision, figure, program, its median, median ratio of prn to it), prn first."""
+def compare(given, precision, folder, rows):
+    """Adds a row for every figure and every other program."""
     own = Prn(given.prn, given.model, given.text, given.windows, given.length, precision, folder)
     found = own.judged()[1]
     windows = own.windows(given.length)
@@ -136,17 +136,18 @@ def compare(given, precision, folder):
         # A type of eight bits of mantissa moves a loss by some 1e-3, each program in its way.
         if abs(value / found - 1) > (1e-4 if precision == "f32" else 1e-2):
             sys.exit(f"{program.name} finds a perplexity of {value}, prn {found}")
-    rows = []
-    for i, program in enumerate([own] + others):
-        seconds = [r[i][0] for r in rounds]
-        rows.append((precision, "seconds to judge", program.name, statistics.median(seconds),
-                     statistics.median(r[i][0] / r[0][0] for r in rounds)))
-    speeds = [[program.spoken() for program in [own] + others] for _ in range(given.rounds)]
-    for k, figure in enumerate(("prompt tokens/s", "tokens/s after it")):
-        for i, program in enumerate([own] + others):
-            rows.append((precision, figure, program.name, statistics.median(s[i][k] for s in speeds),
-                         statistics.median(s[0][k] / s[i][k] for s in speeds)))
-    return rows
+    programs = [own] + others
+
+    def row(what, figures, unit, ratio):
+        """`figures`: what every program gave, round by round."""
+        for i, other in enumerate(others, 1):
+            rows(f"{what}, {precision}", statistics.median(f[0] for f in figures), other.name,
+                 statistics.median(f[i] for f in figures), unit, statistics.median(ratio(f[0], f[i]) for f in figures))
+
+    row("judging", [[seconds for seconds, _ in r] for r in rounds], "s", lambda a, b: b / a)
+    speeds = [[program.spoken() for program in programs] for _ in range(given.rounds)]
+    for k, what in enumerate(("a prompt", "token by token")):
+        row(what, [[speed[k] for speed in s] for s in speeds], "tokens/s", lambda a, b: a / b)
 
 
 if __name__ == "__main__":
@@ -162,13 +163,8 @@ if __name__ == "__main__":
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     if peers.llama_cpp:
         versions += f", llama-cpp-python {peers.llama_cpp.__version__}"
-    print(f"{versions}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
-    kept = []
+    rows = Rows(f"{versions}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
     for precision in given.precisions.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            for row in compare(given, precision, folder):
-                kept.append(row)
-                print("{:<6}{:<20}{:<14}{:>9.1f}   ratio {:5.2f}".format(*row), flush=True)
-    if given.json:
-        with open(given.json, "w") as file:
-            json.dump({"versions": versions, "rows": kept}, file, indent=1)
+            compare(given, precision, folder, rows)
+    rows.save(given.json)

@@ -10,7 +10,6 @@ beside each other: where nothing is drawn at random they must agree to 1e-3, els
 """
 import argparse
 import copy
-import json
 import os
 import random
 import resource
@@ -34,6 +33,7 @@ from sklearn.utils.extmath import randomized_svd  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 import peers  # noqa: E402
+from rows import Rows  # noqa: E402
 
 transformers.utils.logging.disable_progress_bar()
 warnings.filterwarnings("ignore", category=UserWarning)
@@ -529,9 +529,9 @@ def main():
     parser.add_argument("--json")
     options = parser.parse_args()
     torch.set_num_threads(os.cpu_count())
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, scikit-learn {sklearn.__version__}, "
-          f"{os.cpu_count()} threads, load {os.getloadavg()[0]:.1f}", flush=True)
-    claims, results = peers.Claims(), []
+    rows = Rows(f"torch {torch.__version__}, transformers {transformers.__version__}, scikit-learn {sklearn.__version__}, "
+                f"{os.cpu_count()} threads, load {os.getloadavg()[0]:.1f}")
+    claims = peers.Claims()
     for name in options.names or SCRIPTS:
         plain, exact = SCRIPTS[name]
         pairs = []
@@ -547,15 +547,12 @@ def main():
                 claims(abs(found[key] / value - 1) < 1e-3, f"{name}: {key} {found[key]:.4f}, plainly {value:.4f}")
             else:
                 print(f"     {name}: {key} {found[key]:.4f}, plainly {value:.4f}")
-        mine, theirs = (statistics.median(p[i] for p in pairs) for i in (0, 1))
-        ratio = statistics.median(p[1] / p[0] for p in pairs)
-        peak = {who: resource.getrusage(which).ru_maxrss >> 10
-                for who, which in (("prn", resource.RUSAGE_CHILDREN), ("plain", resource.RUSAGE_SELF))}
-        print(f"{name:<8} prn {mine:8.1f} s   plainly {theirs:8.1f} s   ratio {ratio:5.2f}   "
-              f"largest memory so far, MiB: prn {peak['prn']}, plainly {peak['plain']}", flush=True)
-        results.append(dict(name=name, prn=mine, plain=theirs, ratio=ratio, found=found, expected=expected))
-    if options.json:
-        json.dump(results, open(options.json, "w"), indent=1)
+        mine, theirs = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
+        rows(f"{name}.prn, whole process", mine, "PyTorch and scikit-learn", theirs,
+             ratio=statistics.median(pair[1] / pair[0] for pair in pairs), perplexities=found, plainly=expected,
+             peak_MiB={who: resource.getrusage(which).ru_maxrss >> 10 for who, which in
+                       (("prn", resource.RUSAGE_CHILDREN), ("plainly", resource.RUSAGE_SELF))})
+    rows.save(options.json)
     return claims.wrong
 
 
