@@ -59,7 +59,7 @@ extension DescriptionPage {
     }
   }
 
-  /// A cell's colour: red where the loss grows, blue where it falls.
+  /// A cell's colour: red for a loss, blue for what is gained.
   static func shade(_ value: Double, of largest: Double) -> String {
     guard value.isFinite, largest > 0 else { return "" }
     let strength = number(min(1, abs(value) / largest) * 0.75)
@@ -155,7 +155,7 @@ extension DescriptionPage {
     let rows = fits.map { layers, fit in
       """
       <tr><td class="l">\(LayerNetworks.title(layers))</td><td>\(number(fit.fvuHeld, digits: 3))</td>\
-      <td>\(number(fit.pcaK, digits: 3))</td><td\(shade(fit.gain, of: largest))>\(number(fit.gain, digits: 3))</td></tr>
+      <td>\(number(fit.pcaK, digits: 3))</td><td\(shade(-fit.gain, of: largest))>\(number(fit.gain, digits: 3))</td></tr>
       """
     }
     return """
