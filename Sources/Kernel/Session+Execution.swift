@@ -194,7 +194,8 @@ final class Execution {
       name: names[ObjectIdentifier(node)], op: step.bound.signature.name, type: node.type, key: nil,
       coordinates: step.coordinates, index: indices[ObjectIdentifier(node)] ?? 0, total: plan.steps.count,
       span: step.span, with: node.servedBy.map { [$0] } ?? [])
-    return StepRunner(session: session, node: node, step: step, info: info, place: (statement?.span ?? step.span).place) {
+    return StepRunner(session: session, node: node, step: step, info: info, place: (statement?.span ?? step.span).place)
+    {
       [self] in
       // Calls of the same op, made only as far as they are looked at.
       ahead.lazy.filter { $0.handle == nil && $0 !== node && $0.op == info.op }.compactMap { [self] other in

@@ -102,7 +102,8 @@ final class StepRunner: StepObserver {
     guard step.bound.joins else { return [] }
     var taken: [(runner: StepRunner, recipe: StepRecipe)] = []
     for other in later() where taken.count + 1 < StepRunner.most {
-      guard let own = try other.joining(step.bound), !([recipe] + taken.map(\.recipe)).contains(where: { $0.key == own.key })
+      guard let own = try other.joining(step.bound),
+        !([recipe] + taken.map(\.recipe)).contains(where: { $0.key == own.key })
       else { continue }
       guard (try? other.load()) != nil, let whole = try? wholeEstimate(with: taken.map(\.runner) + [other]),
         (try? requireRoom(whole)) != nil

@@ -45,7 +45,8 @@ public final class Companion<Call: Joining> {
       let result = try body()
       if writing { isServed = true }
       return result
-    } catch let error as any Explained where error.diagnostic.isOfOneStep && !(error is RankError) && !(writing && context.ranks.size > 1)
+    } catch let error as any Explained
+      where error.diagnostic.isOfOneStep && !(error is RankError) && !(writing && context.ranks.size > 1)
     {
       hasFailed = true
       isServed = false

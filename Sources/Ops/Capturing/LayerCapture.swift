@@ -27,32 +27,42 @@ struct LayerCapture: SiteKeeping {
   func captured(with companions: () throws -> [Companion] = { [] }) throws -> [Site: [ArtifactReference]] {
     var found = try known()
     let own = missing(found)
-    var pending: [(companion: Companion, layers: [Int])] = []
+    var pending: [(companion: Companion, known: [Int: [Site: ArtifactReference]], layers: [Int])] = []
     for companion in own.isEmpty ? [] : try companions() {
       _ = try companion.attempt(false) {
-        pending.append((companion, try companion.capture.missing(companion.capture.known())))
+        let known = try companion.capture.known()
+        pending.append((companion, known, companion.capture.missing(known)))
       }
     }
-    let captures = [self] + pending.map(\.companion.capture)
-    let all = Set(captures.flatMap(\.layers)).sorted()
+    let all = Set(layers + pending.flatMap(\.companion.capture.layers)).sorted()
     let last = (all.last ?? -1) + 1
     let walk = ResumableWalk(network: network, sequences: sequences, context: context)
     func pulse(_ layer: Int) throws { try context.progress(layer, of: last, "layer") }
     try walk.visit((own + pending.flatMap(\.layers)).uniqued.sorted(), of: all, pulse: pulse) { walk in
       let layer = walk.layer
-      let look = own.contains(layer) ? try LayerLook(self, layer) : nil
-      var others: [(look: LayerLook, attempt: Attempt)] = []
-      for (companion, layers) in pending where layers.contains(layer) {
-        _ = try companion.attempt(false) { others.append((try LayerLook(companion.capture, layer), companion.attempt)) }
+      // A part that several need is made once.
+      var taken: Set<String> = []
+      func look(_ capture: LayerCapture, _ known: [Site: ArtifactReference]?) throws -> LayerLook {
+        let lacking = capture.recorded.filter { site in
+          known?[site] == nil && taken.insert(JSONValue.object(capture.parameters(layer, site)).canonical).inserted
+        }
+        return try LayerLook(capture, layer, lacking)
       }
-      let sites = ([look].compactMap { $0 } + others.map(\.look)).reduce(into: Set<Site>()) { $0.formUnion($1.sites) }
+      let mine = own.contains(layer) ? try look(self, found[layer]) : nil
+      var others: [(look: LayerLook, attempt: Attempt)] = []
+      for (companion, known, layers) in pending where layers.contains(layer) {
+        _ = try companion.attempt(false) {
+          others.append((try look(companion.capture, known[layer]), companion.attempt))
+        }
+      }
+      let sites = others.reduce(into: mine?.sites ?? []) { $0.formUnion($1.look.sites) }
       try walk.step(sites: sites) { tap in
-        try look?.add(tap)
+        try mine?.add(tap)
         for other in others { _ = try other.attempt(false) { try other.look.add(tap) } }
       } pulse: { _ in
         try pulse(layer)
       }
-      found[layer] = try look?.published() ?? found[layer]
+      if let made = try mine?.published() { found[layer, default: [:]].merge(made) { $1 } }
       for other in others { _ = try other.attempt(true) { _ = try other.look.published() } }
       try pulse(layer + 1)
     }
@@ -98,19 +108,21 @@ private final class LayerLook {
   let sites: Set<Site>
   private let capture: LayerCapture
   private let layer: Int
+  /// What is kept, site by site.
   private let collectors: [Site: SiteCollector]
   /// How far a block turns the residual stream is known wherever both of its ends are looked at.
   private let turns: Bool
   private var influence = BlockInfluence()
   private var entering: Matrix<Float>?
 
-  init(_ capture: LayerCapture, _ layer: Int) throws {
+  /// - Parameter lacking: the sites whose parts are not there.
+  init(_ capture: LayerCapture, _ layer: Int, _ lacking: [Site]) throws {
     (self.capture, self.layer) = (capture, layer)
-    turns = capture.sites.contains(.blockIn) && capture.sites.contains(.blockOut)
-    sites = Set(capture.recorded + (turns ? [.blockIn, .blockOut] : []))
+    turns = lacking.contains(.blockOut) && capture.sites.contains(.blockIn)
+    sites = Set(lacking + (turns ? [.blockIn] : []))
     let labels = try capture.clusters?.labels(layer: layer)
     var collectors: [Site: SiteCollector] = [:]
-    for site in capture.recorded {
+    for site in lacking {
       collectors[site] = SiteCollector(
         site: site, layer: layer, width: site.width(capture.network.configuration, layer: layer),
         sequences: capture.sequences, keep: capture.kept(of: site), labels: labels,
@@ -131,7 +143,7 @@ private final class LayerLook {
 
   func published() throws -> [Site: ArtifactReference] {
     var published: [Site: ArtifactReference] = [:]
-    for site in capture.recorded {
+    for site in capture.sites {
       guard let collector = collectors[site] else { continue }
       published[site] = try capture.context.child(
         LayerActivations.self, part: "layer", parameters: capture.parameters(layer, site)
