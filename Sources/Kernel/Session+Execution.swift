@@ -117,9 +117,7 @@ final class Execution {
   }
 
   private func perform(_ call: MetaCall) throws {
-    for (argument, declared) in zip(call.arguments, call.word.arguments) {
-      if case .value(let value, _) = argument, declared.kind == .value { try make(value) }
-    }
+    for value in call.values { try make(value) }
     do {
       try session.meta.perform(call, in: session)
     } catch {
@@ -183,9 +181,7 @@ final class Execution {
         }
       }
       for late in step.deferred { try make(late.node) }
-      try StepRunner(
-        session: session, node: node, step: step, info: info(node, step), place: (statement?.span ?? step.span).place
-      ).run()
+      try runner(node, step).run()
     } catch {
       let diagnostic = explained(error, op: step.bound.signature.name)
       if diagnostic.kind == .failure { node.failure = diagnostic }
@@ -193,12 +189,30 @@ final class Execution {
     }
   }
 
-  private func info(_ node: PlanNode, _ step: PlanStep) -> StepInfo {
-    StepInfo(
+  private func runner(_ node: PlanNode, _ step: PlanStep) -> StepRunner {
+    let info = StepInfo(
       name: names[ObjectIdentifier(node)], op: step.bound.signature.name, type: node.type, key: nil,
       coordinates: step.coordinates, index: indices[ObjectIdentifier(node)] ?? 0, total: plan.steps.count,
-      span: step.span)
+      span: step.span, with: node.servedBy.map { [$0] } ?? [])
+    return StepRunner(session: session, node: node, step: step, info: info, place: (statement?.span ?? step.span).place)
+    {
+      [self] in
+      // Calls of the same op, made only as far as they are looked at.
+      ahead.lazy.filter { $0.handle == nil && $0 !== node && $0.op == info.op }.compactMap { [self] other in
+        other.step.map { runner(other, $0) }
+      }
+    }
   }
+
+  /// The steps that this run is to make, in order.
+  private lazy var ahead: [PlanNode] = {
+    if let wanted = session.options.steps { return wanted.sorted().map { plan.steps[$0 - 1] } }
+    if session.options.cells == nil { return plan.steps }
+    var needed: Set<ObjectIdentifier> = []
+    func need(_ node: PlanNode) { if needed.insert(ObjectIdentifier(node)).inserted { node.needs.forEach(need) } }
+    for statement in selected { statement.values.flatMap(\.nodes).forEach(need) }
+    return plan.steps.filter { needed.contains(ObjectIdentifier($0)) }
+  }()
 }
 
 extension Duration {

@@ -5,9 +5,15 @@ final class StepRunner: StepObserver {
   private let step: PlanStep
   private var info: StepInfo
   private let place: String?
+  /// The steps that this run makes later.
+  private let later: () -> any Sequence<StepRunner>
   private var externals: [(name: String, files: [ExternalFile])] = []
 
-  init(session: Session, node: PlanNode, step: PlanStep, info: StepInfo, place: String?) {
+  init(
+    session: Session, node: PlanNode, step: PlanStep, info: StepInfo, place: String?,
+    later: @escaping () -> any Sequence<StepRunner> = { [] }
+  ) {
+    self.later = later
     self.session = session
     self.node = node
     self.step = step
@@ -42,20 +48,26 @@ final class StepRunner: StepObserver {
         hint: "run it first: --step \(info.index)")
     }
     session.observer.handle(.started(info))
-    defer { for input in step.bound.inputs.values { input.unload() } }
-    for input in step.bound.inputs.values { try input.load() }
+    defer { unload() }
+    try load()
     var complete = recipe
     complete.estimate = try wholeEstimate()
     try requireRoom(complete.estimate)
+    let companions = try companions(of: recipe, &complete.estimate)
+    defer { for companion in companions { companion.runner.unload() } }
     ProcessMemory.restart()
     let clock = ContinuousClock()
     let start = clock.now
     var hasRun = false
-    complete.run = { [self] in
+    complete.run = { [self] context in
       hasRun = true
-      let value = try recipe.run($0)
+      let others = companions.compactMap { other in
+        context.beside(other.recipe).map { (runner: other.runner, context: $0) }
+      }
+      let done = try step.bound.run(context, with: others.map { ($0.runner.step.bound, $0.context) })
+      for (other, isServed) in zip(others, done.served) where isServed { served(other.runner) }
       try requireUnchanged(recipe.externals)
-      return value
+      return done.value
     }
     let made = try session.store.perform(complete, observer: self)
     guard hasRun else {
@@ -66,19 +78,66 @@ final class StepRunner: StepObserver {
     node.handle = made.handle
     let hasChanged = former.map { $0.handle.reference.content != made.handle.reference.content }
     session.observer.handle(.finished(info, made, seconds: seconds, hasChanged: hasChanged))
-    try record(
-      status: "finished",
-      [
-        "content": .string(made.handle.reference.content), "seconds": .number(seconds),
-        "memory": .integer(ProcessMemory.peak), "estimate": .integer(complete.estimate.memory),
-      ])
+    var entry: [String: JSONValue] = [
+      "content": .string(made.handle.reference.content), "seconds": .number(seconds),
+      "memory": .integer(ProcessMemory.peak), "estimate": .integer(complete.estimate.memory),
+    ]
+    if !info.with.isEmpty { entry["with"] = .array(info.with.compactMap { $0.key.map(JSONValue.string) }) }
+    try record(status: "finished", entry)
+  }
+
+  private func load() throws { for input in step.bound.inputs.values { try input.load() } }
+  private func unload() { for input in step.bound.inputs.values { input.unload() } }
+
+  // MARK: what one step does for later ones
+
+  /// The most steps whose work is done together.
+  private static let most = 16
+
+  /// Later steps whose work this one can do on its way, as far as memory and disk allow, their inputs read.
+  /// - Parameter estimate: what the step needs; grows by what they need.
+  private func companions(
+    of recipe: StepRecipe, _ estimate: inout Resources
+  ) throws -> [(runner: StepRunner, recipe: StepRecipe)] {
+    guard step.bound.joins else { return [] }
+    var taken: [(runner: StepRunner, recipe: StepRecipe)] = []
+    for other in later() where taken.count + 1 < StepRunner.most {
+      guard let own = try other.joining(step.bound),
+        !([recipe] + taken.map(\.recipe)).contains(where: { $0.key == own.key })
+      else { continue }
+      guard (try? other.load()) != nil, let whole = try? wholeEstimate(with: taken.map(\.runner) + [other]),
+        (try? requireRoom(whole)) != nil
+      else {
+        other.unload()
+        break
+      }
+      taken.append((other, own))
+      estimate = whole
+    }
+    // How much memory is left, others may see otherwise.
+    let agreed = try session.store.agreed(taken.map(\.recipe.key))
+    return taken.filter { agreed.contains($0.recipe.key) }
+  }
+
+  /// Its recipe, if `first` can do its work: its inputs are there, its value is not, and nothing is wrong with it.
+  private func joining(_ first: BoundOp) throws -> StepRecipe? {
+    guard node.handle == nil, node.failure == nil, node.needs.allSatisfy({ $0.handle != nil }) else { return nil }
+    step.fillInputs()
+    guard step.bound.canJoin(first), isWanted, let recipe = try? prepared() else { return nil }
+    return try !recipe.isFresh && session.store.find(recipe.key) == nil ? recipe : nil
+  }
+
+  /// Remembers who did whose work.
+  private func served(_ other: StepRunner) {
+    other.node.servedBy = info
+    info.with.append(other.info)
   }
 
   /// What running would need; its inputs are looked at, and its value is not made.
   func estimate() throws -> Resources {
-    defer { for input in step.bound.inputs.values { input.unload() } }
-    for input in step.bound.inputs.values { try input.load() }
-    return try step.bound.op.estimate(within: session.store.memoryLimit)
+    defer { unload() }
+    try load()
+    return try step.bound.estimate(within: session.store.memoryLimit)
   }
 
   /// Buffers of libraries, and of the file that is written.
@@ -86,8 +145,9 @@ final class StepRunner: StepObserver {
 
   /// What running will need now that the inputs are there. Memory is that of the whole process: what it holds already,
   /// and what the op says, with a sixteenth more for what is rounded up.
-  private func wholeEstimate() throws -> Resources {
-    var estimate = try step.bound.op.estimate(within: session.store.memoryLimit)
+  private func wholeEstimate(with companions: [StepRunner] = []) throws -> Resources {
+    var estimate = try step.bound.estimate(
+      within: session.store.memoryLimit, with: companions.map(\.step.bound))
     ProcessMemory.release()
     estimate.memory = [estimate.memory / 16, ProcessMemory.resident, StepRunner.workingRoom].reduce(
       estimate.memory, sum)
@@ -279,7 +339,8 @@ final class StepRunner: StepObserver {
     session.observer.handle(.progress(info, done: done, total: total, unit: unit))
   }
   func resumed(at done: Int, of total: Int, _ unit: String) {
-    session.observer.handle(.resumed(info, done: done, total: total, unit: unit))
+    // What another step did for this one is not an interrupted run of its own.
+    if node.servedBy == nil { session.observer.handle(.resumed(info, done: done, total: total, unit: unit)) }
   }
   func warned(_ sentence: String) { session.observer.handle(.warned(info, sentence)) }
   func waiting(forProcess pid: Int) { session.observer.handle(.waiting(info, process: pid)) }

@@ -40,6 +40,8 @@ public struct StepInfo {
   public var index: Int
   public var total: Int
   public var span: Span
+  /// The steps whose work it did on its way, or the one that did its own.
+  public var with: [StepInfo] = []
 }
 
 /// Hears the events of a session and can stop it.

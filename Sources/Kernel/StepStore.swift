@@ -24,10 +24,17 @@ public protocol StepStore: AnyObject {
   /// Appends one entry to the journal of this process (the store adds time, host and process).
   func record(_ entry: [String: JSONValue]) throws
 
+  /// What all who compute the step do, where they might come to different ends by themselves.
+  func agreed(_ words: [String]) throws -> [String]
+
   /// Bytes of memory a step may use.
   var memoryLimit: Int { get }
   /// Bytes free on the store's disk.
   func freeDisk() throws -> Int
+}
+
+extension StepStore {
+  public func agreed(_ words: [String]) throws -> [String] { words }
 }
 
 /// A finished step as the store knows it without reading the payload.
@@ -111,4 +118,16 @@ public protocol StepObserver: AnyObject {
   func waiting(forProcess pid: Int)
   /// Polled by `RunContext.progress`; true stops the step with a `Diagnostic` of kind `cancelled`.
   var isCancelled: Bool { get }
+}
+
+/// Tells nobody: of what takes no time, such as linking cells, and of work on a later step.
+final class Unheard: StepObserver {
+  private let stops: () -> Bool
+  init(_ stops: @escaping () -> Bool) { self.stops = stops }
+
+  func progress(_ done: Int, of total: Int, _ unit: String) {}
+  func resumed(at done: Int, of total: Int, _ unit: String) {}
+  func warned(_ sentence: String) {}
+  func waiting(forProcess pid: Int) {}
+  var isCancelled: Bool { stops() }
 }

@@ -2,7 +2,8 @@ import Kernel
 import Numerics
 import Transformer
 
-struct Capture: Op {
+struct Capture: Joining {
+  typealias Output = Activations
   static let name = "capture"
   static let summary = "Run a model over a corpus, layer by layer, and keep what its sites show."
   static let reference: String? = "FANG, context clustering and group-wise reweighting (by=, groups=)"
@@ -70,9 +71,30 @@ struct Capture: Op {
     }
   }
 
-  func estimate(within limit: Int) throws -> Resources {
+  /// One walk fills them all.
+  func canJoin(_ first: Capture) -> Bool {
+    $model.references == first.$model.references && $corpus.references == first.$corpus.references
+      && walks && first.walks
+  }
+
+  /// Whether something is kept that must be looked for.
+  private var walks: Bool { !facts.sites(keeping: Statistic.something).isEmpty }
+
+  func estimate(within limit: Int) throws -> Resources { try estimate(within: limit, with: []) }
+
+  func estimate(within limit: Int, with companions: [Capture]) throws -> Resources {
+    if !walks { return Resources() }
     let network = model.network
-    let (configuration, tokens) = (network.configuration, corpus.tokens.count)
+    let kept = ([self] + companions).map { $0.keptBytes(network.configuration) }
+    return Resources(
+      memory: network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest)
+        + kept.reduce(0) { $0 + $1.memory },
+      disk: kept.reduce(0) { $0 + $1.disk })
+  }
+
+  /// What is kept: in memory of the largest layer, on disk of all.
+  private func keptBytes(_ configuration: Configuration) -> Resources {
+    let tokens = corpus.tokens.count
     func bytes(of statistic: Statistic, _ bytes: (Int) -> Int) -> [Int] {
       let sites = facts.sites(keeping: [statistic])
       return (0..<configuration.layers).map { layer in
@@ -82,13 +104,28 @@ struct Capture: Op {
     let values = bytes(of: .values) { $0 * tokens * 4 }
     let grams = bytes(of: .gram) { $0 * $0 * 8 }
     let kept = zip(values, grams).map { $0 + $1 }
-    if facts.sites(keeping: Statistic.something).isEmpty { return Resources() }
-    return Resources(
-      memory: network.walkBytes(tokens: tokens, longest: corpus.sequences.longest) + (kept.max() ?? 0) / 8 * 9,
-      disk: kept.reduce(0, +))
+    return Resources(memory: (kept.max() ?? 0) / 8 * 9, disk: kept.reduce(0, +))
   }
 
-  func run(_ context: any RunContext) throws -> Activations {
+  func run(_ context: any RunContext, with companions: [Companion<Capture>]) throws -> Activations {
+    let capture = try layerCapture(context)
+    let parts = try capture.captured {
+      try companions.compactMap { companion in
+        try companion.attempt { try companion.call.layerCapture(companion.context) }.map { capture in
+          (capture, { writing, body in try companion.attempt(writing: writing, body) })
+        }
+      }
+    }
+    return Activations(
+      model: $model.references[0], corpus: $corpus.references[0],
+      structure: Structure(model.network, model: $model.references[0].content), sites: sites, keep: keep,
+      layers: capture.layers, tokens: corpus.tokens.count, calibration: merged(model.calibration, [corpus.textHash]),
+      clusters: $by.references.first, groups: $groups.references.first, parts: parts,
+      open: context.open)
+  }
+
+  /// - Throws: when the model and what divides the capture do not fit together.
+  private func layerCapture(_ context: any RunContext) throws -> LayerCapture {
     for site in sites where !site.exists(in: model.configuration.family) {
       throw Diagnostic(
         "\(site.rawValue) does not exist in \(model.configuration.family.name), which has no gate", argument: "sites")
@@ -104,16 +141,10 @@ struct Capture: Op {
     let origin = [$model.references, $corpus.references, $by.references, $groups.references].map { references in
       JSONValue.string(references.first?.content ?? "")
     }
-    let walk = LayerCapture(
+    return LayerCapture(
       network: model.network, sequences: corpus.sequences, sites: sites, keep: keep, clusters: by, groups: groups,
       layers: chosen, origin: Dictionary(uniqueKeysWithValues: zip(["model", "corpus", "by", "groups"], origin)),
       context: context)
-    let parts = try walk.captured()
-    return Activations(
-      model: $model.references[0], corpus: $corpus.references[0], structure: structure, sites: sites, keep: keep,
-      layers: chosen, tokens: corpus.tokens.count, calibration: merged(model.calibration, [corpus.textHash]),
-      clusters: $by.references.first, groups: $groups.references.first, parts: parts,
-      open: context.open)
   }
 
   private func checkBelonging(_ corpusContent: String, _ modelContent: String, _ structure: Structure) throws {

@@ -59,6 +59,7 @@ final class MemoryContext: RunContext {
     { _ in throw Diagnostic("toys have no children") }
   }
   func line(of reference: ArtifactReference, through input: String) throws -> [String] { [reference.content] }
+  func beside(_ recipe: StepRecipe) -> (any RunContext)? { MemoryContext(observer) }
   var memoryLimit: Int { 1 << 30 }
   var scratch: String { "/nowhere" }
   let ranks: any Communicator = OneRank()

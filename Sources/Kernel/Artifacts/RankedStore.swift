@@ -86,6 +86,12 @@ public final class RankedStore: StepStore {
     return file
   }
 
+  /// What rank 0 finds.
+  public func agreed(_ words: [String]) throws -> [String] {
+    let text = try ranks.share(ranks.isFirst ? words.joined(separator: " ") : "", from: 0)
+    return text.split(separator: " ").map(String.init)
+  }
+
   // A script sees no names but its own.
   public func names() throws -> [String] { [] }
   public func value(named name: String, back: Int) throws -> ArtifactHandle? { nil }
@@ -176,6 +182,8 @@ final class RankedContext: RunContext {
     }
     return ArtifactReference(shared: try ranks.share("", from: 0))
   }
+
+  func beside(_ recipe: StepRecipe) -> (any RunContext)? { own.beside(recipe).map { RankedContext($0, ranks) } }
 
   private func missing(_ part: String) throws -> ArtifactReference {
     throw Diagnostic("rank 0 did not say what it made of the part \(part)")

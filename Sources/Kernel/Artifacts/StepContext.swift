@@ -13,17 +13,21 @@ final class StepContext: RunContext {
   /// What was warned of, whether now, before an interruption, or when a part was made.
   private(set) var warnings: Set<String> = []
   private var said: Set<String> = []
+  /// The step whose run does some work of this one on its way.
+  private let first: StepContext?
   private var pace = CheckpointPace()
   private var scratchPath: String?
 
   init(
-    store: Store, recipe: StepRecipe, observer: any StepObserver, lock: StepLock? = nil, verifier: Verifier? = nil
+    store: Store, recipe: StepRecipe, observer: any StepObserver, lock: StepLock? = nil, verifier: Verifier? = nil,
+    beside first: StepContext? = nil
   ) {
     self.store = store
     self.recipe = recipe
     self.observer = observer
     self.lock = lock
     self.verifier = verifier
+    self.first = first
     for input in recipe.inputs { lock?.keep(input.key) }
   }
 
@@ -56,7 +60,8 @@ final class StepContext: RunContext {
   }
 
   func checkpoint(_ name: String, _ write: (any ArtifactWriter) throws -> Void) throws -> Bool {
-    guard pace.isDue, verifier == nil else { return false }
+    // Beside another step it is not kept in case of need: the step itself will look for it.
+    guard pace.isDue || first != nil, verifier == nil else { return false }
     do {
       try pace.timing { try save(name, write) }
       return true
@@ -174,12 +179,19 @@ final class StepContext: RunContext {
     return line
   }
 
+  func beside(_ recipe: StepRecipe) -> (any RunContext)? {
+    guard verifier == nil else { return nil }
+    return StepContext(
+      store: store, recipe: recipe, observer: Unheard { [observer] in observer.isCancelled }, lock: lock, beside: self)
+  }
+
   // Means.
 
   var memoryLimit: Int { store.memoryLimit }
   let ranks: any Communicator = OneRank()
 
   var scratch: String {
+    if let first { return first.scratch }
     if let scratchPath { return scratchPath }
     let path = store.temporaryPath(recipe.key, "scratch")
     // When it cannot be made, the first file written there says why.

@@ -95,6 +95,9 @@ public protocol RunContext: AnyObject {
   var memoryLimit: Int { get }
   /// A folder on the store's disk for spill files, emptied afterwards.
   var scratch: String { get }
+  /// What a later step, of which this one does some work on its way, has of its surroundings; nil when the step only runs
+  /// to be compared.
+  func beside(_ recipe: StepRecipe) -> (any RunContext)?
   /// The processes that compute the step together, each all of it but for what walks and sums divide among them.
   var ranks: any Communicator { get }
 }

@@ -73,6 +73,15 @@ public struct PlanStatement {
   }
   public var action: Action
   public var span: Span
+  /// What must be there for it.
+  var values: [PlanValue] {
+    switch action {
+    case .bind(_, let value, _), .value(let value): return [value]
+    case .cell(let node): return [.artifact(node)]
+    case .assertion(let assertion): return [assertion.left, assertion.right]
+    case .meta(let call): return call.values
+    }
+  }
   /// The cell of the sweep it belongs to; empty outside sweeps.
   public var coordinates: [Coordinate] = []
   /// The statement under `time` it belongs to; a sweep unrolls into several.
@@ -158,6 +167,8 @@ public final class PlanNode {
   public internal(set) var facts: RecordedFacts
   /// Set once it is there.
   public internal(set) var handle: ArtifactHandle?
+  /// The step that did its work on the way, as far as that goes.
+  var servedBy: StepInfo?
   /// Why there is none, in a run that goes on past failures.
   public internal(set) var failure: Diagnostic?
   let step: PlanStep?
@@ -295,6 +306,14 @@ public struct MetaCall {
   public var parameters: [String: Literal]
   public var span: Span
   public var argumentSpans: [String: Span]
+
+  /// The values among its arguments, which must be there for it.
+  var values: [PlanValue] {
+    zip(arguments, word.arguments).compactMap { argument, declared in
+      if case .value(let value, _) = argument, declared.kind == .value { return value }
+      return nil
+    }
+  }
 }
 
 /// `assert mk.rate >= 15%`.

@@ -101,15 +101,6 @@ extension Literal {
   }
 }
 
-/// Hears nothing: linking cells takes no time.
-private final class Unheard: StepObserver {
-  func progress(_ done: Int, of total: Int, _ unit: String) {}
-  func resumed(at done: Int, of total: Int, _ unit: String) {}
-  func warned(_ sentence: String) {}
-  func waiting(forProcess pid: Int) {}
-  var isCancelled: Bool { false }
-}
-
 extension Session {
   /// The object of a sweep, made when the store has none.
   func publish(_ family: PlanValue.Family, place: String?) throws -> ArtifactHandle? {
@@ -122,6 +113,6 @@ extension Session {
       inputs: sweep.cells.map(\.reference), externals: [], outputType: Sweep.self, facts: [:],
       call: "for \(sweep.names.joined(separator: ","))", estimate: Resources(), isFresh: false, place: place,
       run: { _ in sweep })
-    return try store.perform(recipe, observer: Unheard()).handle
+    return try store.perform(recipe, observer: Unheard { false }).handle
   }
 }

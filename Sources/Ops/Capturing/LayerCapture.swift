@@ -18,29 +18,81 @@ struct LayerCapture: SiteKeeping {
   let origin: [String: JSONValue]
   let context: any RunContext
 
-  func captured() throws -> [Site: [ArtifactReference]] {
-    var found: [Int: [Site: ArtifactReference]] = [:]
-    for layer in layers { found[layer] = try existing(layer) }
-    let missing = layers.filter { found[$0]?.count != recorded.count }
+  /// Another capture of the same model and text, and how work of it is attempted.
+  typealias Companion = (capture: LayerCapture, attempt: Attempt)
+  /// Nil when it failed, now or before; `writing` when it writes.
+  typealias Attempt = (_ writing: Bool, _ body: () throws -> Void) throws -> Void?
+
+  /// - Parameter companions: captures that fill theirs on the same walk; asked for when there is one.
+  func captured(with companions: () throws -> [Companion] = { [] }) throws -> [Site: [ArtifactReference]] {
+    var found = try known()
+    let own = missing(found)
+    var pending: [(companion: Companion, known: [Int: [Site: ArtifactReference]], layers: [Int])] = []
+    for companion in own.isEmpty ? [] : try companions() {
+      _ = try companion.attempt(false) {
+        let known = try companion.capture.known()
+        pending.append((companion, known, companion.capture.missing(known)))
+      }
+    }
+    let all = Set(layers + pending.flatMap(\.companion.capture.layers)).sorted()
+    let last = (all.last ?? -1) + 1
     let walk = ResumableWalk(network: network, sequences: sequences, context: context)
-    try walk.visit(missing, of: layers, pulse: { try context.progress($0, of: last, "layer") }) { walk in
+    func pulse(_ layer: Int) throws { try context.progress(layer, of: last, "layer") }
+    try walk.visit((own + pending.flatMap(\.layers)).uniqued.sorted(), of: all, pulse: pulse) { walk in
       let layer = walk.layer
-      found[layer] = try step(walk)
-      try context.progress(layer + 1, of: last, "layer")
+      // A part that several need is made once.
+      var taken: Set<String> = []
+      func look(_ capture: LayerCapture, _ known: [Site: ArtifactReference]?) throws -> LayerLook {
+        let lacking = capture.recorded.filter { site in
+          known?[site] == nil && taken.insert(JSONValue.object(capture.parameters(layer, site)).canonical).inserted
+        }
+        return try LayerLook(capture, layer, lacking)
+      }
+      let mine = own.contains(layer) ? try look(self, found[layer]) : nil
+      var others: [(look: LayerLook, attempt: Attempt)] = []
+      for (companion, known, layers) in pending where layers.contains(layer) {
+        _ = try companion.attempt(false) {
+          others.append((try look(companion.capture, known[layer]), companion.attempt))
+        }
+      }
+      let sites = others.reduce(into: mine?.sites ?? []) { $0.formUnion($1.look.sites) }
+      try walk.step(sites: sites) { tap in
+        try mine?.add(tap)
+        for other in others { _ = try other.attempt(false) { try other.look.add(tap) } }
+      } pulse: { _ in
+        try pulse(layer)
+      }
+      if let made = try mine?.published() { found[layer, default: [:]].merge(made) { $1 } }
+      for other in others { _ = try other.attempt(true) { _ = try other.look.published() } }
+      try pulse(layer + 1)
     }
     var parts: [Site: [ArtifactReference]] = [:]
     for site in recorded { parts[site] = layers.compactMap { found[$0]?[site] } }
     return parts
   }
 
-  /// The sites that keep more than the stream, which stores nothing.
-  private var recorded: [Site] { sites(keeping: Statistic.something) }
+  /// The parts that are there.
+  private func known() throws -> [Int: [Site: ArtifactReference]] {
+    var found: [Int: [Site: ArtifactReference]] = [:]
+    for layer in layers {
+      for site in recorded {
+        found[layer, default: [:]][site] = try context.existingChild(
+          part: "layer", parameters: parameters(layer, site))
+      }
+    }
+    return found
+  }
 
-  /// The number of layers to walk through.
-  private var last: Int { (layers.last ?? -1) + 1 }
+  /// The layers of which a part is not there.
+  private func missing(_ found: [Int: [Site: ArtifactReference]]) -> [Int] {
+    layers.filter { (found[$0]?.count ?? 0) != recorded.count }
+  }
+
+  /// The sites that keep more than the stream, which stores nothing.
+  fileprivate var recorded: [Site] { sites(keeping: Statistic.something) }
 
   /// Parameters that decide what a part holds; which other layers were asked for is not among them.
-  private func parameters(_ layer: Int, _ site: Site) -> [String: JSONValue] {
+  fileprivate func parameters(_ layer: Int, _ site: Site) -> [String: JSONValue] {
     let own: [String: JSONValue] = [
       "layer": .integer(layer), "site": .string(site.rawValue),
       "keep": .array(kept(of: site).map { .string($0.rawValue) }.sorted { $0.canonical < $1.canonical }),
@@ -48,43 +100,53 @@ struct LayerCapture: SiteKeeping {
     ]
     return own.merging(origin) { own, _ in own }
   }
+}
 
-  private func existing(_ layer: Int) throws -> [Site: ArtifactReference] {
-    var found: [Site: ArtifactReference] = [:]
-    for site in recorded {
-      found[site] = try context.existingChild(part: "layer", parameters: parameters(layer, site))
+/// What one capture keeps of the layer that is walked through.
+private final class LayerLook {
+  /// Where it must look.
+  let sites: Set<Site>
+  private let capture: LayerCapture
+  private let layer: Int
+  /// What is kept, site by site.
+  private let collectors: [Site: SiteCollector]
+  /// How far a block turns the residual stream is known wherever both of its ends are looked at.
+  private let turns: Bool
+  private var influence = BlockInfluence()
+  private var entering: Matrix<Float>?
+
+  /// - Parameter lacking: the sites whose parts are not there.
+  init(_ capture: LayerCapture, _ layer: Int, _ lacking: [Site]) throws {
+    (self.capture, self.layer) = (capture, layer)
+    turns = lacking.contains(.blockOut) && capture.sites.contains(.blockIn)
+    sites = Set(lacking + (turns ? [.blockIn] : []))
+    let labels = try capture.clusters?.labels(layer: layer)
+    var collectors: [Site: SiteCollector] = [:]
+    for site in lacking {
+      collectors[site] = SiteCollector(
+        site: site, layer: layer, width: site.width(capture.network.configuration, layer: layer),
+        sequences: capture.sequences, keep: capture.kept(of: site), labels: labels,
+        clusters: capture.clusters?.count ?? 0,
+        groups: site == .activation ? capture.groups?.members(layer: layer) : nil, ranks: capture.context.ranks)
     }
-    return found
+    self.collectors = collectors
   }
 
-  private func step(_ walk: Walk) throws -> [Site: ArtifactReference] {
-    let layer = walk.layer
-    func pulse(_ progress: WalkProgress) throws { try context.progress(layer, of: last, "layer") }
-    let labels = try clusters?.labels(layer: layer)
-    var collectors: [Site: SiteCollector] = [:]
-    for site in recorded {
-      collectors[site] = SiteCollector(
-        site: site, layer: layer, width: site.width(network.configuration, layer: layer),
-        sequences: sequences,
-        keep: kept(of: site), labels: labels, clusters: clusters?.count ?? 0,
-        groups: site == .activation ? groups?.members(layer: layer) : nil, ranks: context.ranks)
-    }
-    // How far a block turns the residual stream is known wherever both of its ends are looked at.
-    let turns = sites.contains(.blockIn) && sites.contains(.blockOut)
-    var influence = BlockInfluence()
-    var entering: Matrix<Float>?
-    let look: (Tap) throws -> Void = { tap in
-      if turns, tap.site == .blockIn { entering = tap.values.copy() }
-      if turns, tap.site == .blockOut, let entering { influence.add(entering, tap.values) }
-      try requireFinite(tap.values, tap.site, layer: layer, from: tap.rows.lowerBound, argument: "model")
-      collectors[tap.site]?.add(tap.values, rows: tap.rows)
-    }
-    try walk.step(sites: Set(turns ? recorded + [.blockIn, .blockOut] : recorded), tap: look, pulse: pulse)
+  /// - Throws: when it must look there, and the values are not finite.
+  func add(_ tap: Tap) throws {
+    guard sites.contains(tap.site) else { return }
+    if turns, tap.site == .blockIn { entering = tap.values.copy() }
+    if turns, tap.site == .blockOut, let entering { influence.add(entering, tap.values) }
+    try requireFinite(tap.values, tap.site, layer: layer, from: tap.rows.lowerBound, argument: "model")
+    collectors[tap.site]?.add(tap.values, rows: tap.rows)
+  }
+
+  func published() throws -> [Site: ArtifactReference] {
     var published: [Site: ArtifactReference] = [:]
-    for site in recorded {
+    for site in capture.sites {
       guard let collector = collectors[site] else { continue }
-      published[site] = try context.child(
-        LayerActivations.self, part: "layer", parameters: parameters(layer, site)
+      published[site] = try capture.context.child(
+        LayerActivations.self, part: "layer", parameters: capture.parameters(layer, site)
       ) {
         try collector.result(cosine: turns && site == .blockOut ? influence.value.map { 1 - $0 } : nil)
       }

@@ -324,6 +324,7 @@ final class Console: SessionObserver, @unchecked Sendable {
       if let (done, total) = resumedAt[step.key ?? ""] { tail += ", resumed at \(done)/\(total)" }
     case .run, .failed: break
     }
+    if !step.with.isEmpty, status != .cached { tail += ", with \(Console.company(step.with))" }
     if let hasChanged { tail += hasChanged ? ", content changed" : ", content unchanged" }
     say(stepLine(Console.title(step), "\(stored.handle.type.name) \(stored.summary)", stored.bytes, tail))
   }
@@ -381,6 +382,7 @@ final class Console: SessionObserver, @unchecked Sendable {
     ]
     out["name"] = step.name.map(JSONValue.string)
     out["key"] = step.key.map(JSONValue.string)
+    if !step.with.isEmpty { out["with"] = .array(step.with.map { .string(Console.title($0)) }) }
     if !step.coordinates.isEmpty {
       out["cell"] = .object(
         Dictionary(step.coordinates.map { ($0.name, $0.value.canonical) }, uniquingKeysWith: { $1 }))
@@ -392,6 +394,11 @@ final class Console: SessionObserver, @unchecked Sendable {
   static func title(_ step: StepInfo) -> String {
     let cell = step.coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
     return (step.name ?? step.op) + (cell.isEmpty ? "" : "[\(cell.printable)]")
+  }
+
+  /// The steps that were computed in one go with another, by name; of many, how many.
+  private static func company(_ steps: [StepInfo]) -> String {
+    steps.count > 4 ? "\(steps.count) others" : steps.map(title).joined(separator: ", ")
   }
 
   /// A time in events, to a thousandth.
