@@ -75,12 +75,21 @@ public struct Cholesky<Element: Scalar>: Sendable {
 
   /// A⁻¹ B, new storage. B n×m.
   public func solve(_ B: Matrix<Element>) -> Matrix<Element> {
+    solved(B) {
+      Self.substitute(L, into: $0)
+      Self.substituteBack(L, into: $0)
+    }
+  }
+
+  /// L⁻ᵀ B, new storage. B n×m.
+  public func solveBack(_ B: Matrix<Element>) -> Matrix<Element> { solved(B) { Self.substituteBack(L, into: $0) } }
+
+  /// B after a change of some columns at a time.
+  private func solved(_ B: Matrix<Element>, _ change: @Sendable (Matrix<Element>) -> Void) -> Matrix<Element> {
     precondition(B.rows == L.rows, "solving \(L.shape) for \(B.shape)")
     let X = B.copy()
     let tiles = Tiling.even(B.columns, parts: max(1, min(16, B.columns / 64)), multiple: 16)
-    Parallel.forEach(tiles.count) { tile in
-      Self.substitute(L, into: X.columns(tiles[tile]))
-    }
+    Parallel.forEach(tiles.count) { change(X.columns(tiles[$0])) }
     return X
   }
 
@@ -96,7 +105,9 @@ public struct Cholesky<Element: Scalar>: Sendable {
       let J = tiles[tile]
       let columns = X.rows(J.lowerBound..<n).columns(J)
       for j in 0..<J.count { columns[j, j] = 1 }
-      Self.substitute(L.rows(J.lowerBound..<n).columns(J.lowerBound..<n), into: columns)
+      let own = L.rows(J.lowerBound..<n).columns(J.lowerBound..<n)
+      Self.substitute(own, into: columns)
+      Self.substituteBack(own, into: columns)
       mirror(X, rows: J, columns: J)
     }
     Parallel.forEach(tiles.count) { tile in
@@ -109,35 +120,36 @@ public struct Cholesky<Element: Scalar>: Sendable {
   /// log det A.
   public var logDeterminant: Double { L.diagonal.reduce(0) { $0 + 2 * Double.logarithm(Double($1)) } }
 
-  /// X ← L⁻ᵀ L⁻¹ X on the calling thread, in blocks: products do most of the work.
+  /// X ← L⁻¹ X on the calling thread, in blocks: products do most of the work.
   private static func substitute(_ L: Matrix<Element>, into X: Matrix<Element>) {
-    let n = L.rows
-    let blocks = Parallel.ranges(n, of: block)
-    func solveBlock(_ I: Range<Int>, transposed: Bool) {
-      let corner = L.rows(I).columns(I)
-      X.rows(I).withUnsafeMutablePointer { B, stride in
-        withExtendedLifetime(corner) {
-          Element.trsm(I.count, X.columns, left: true, (transposed ? corner.T : corner).operand, B, stride)
-        }
-      }
-    }
-    for I in blocks {
-      solveBlock(I, transposed: false)
-      if I.upperBound < n {
-        let below = I.upperBound..<n
+    for I in Parallel.ranges(L.rows, of: block) {
+      solveBlock(L.rows(I).columns(I), into: X.rows(I))
+      if I.upperBound < L.rows {
+        let below = I.upperBound..<L.rows
         multiplyTile(
           L.rows(below).columns(I), X.rows(I), into: X.rows(below), rows: 0..<below.count, columns: 0..<X.columns,
           alpha: -1, beta: 1)
       }
     }
-    for I in blocks.reversed() {
-      if I.upperBound < n {
-        let below = I.upperBound..<n
+  }
+
+  /// X ← L⁻ᵀ X, as `substitute`.
+  private static func substituteBack(_ L: Matrix<Element>, into X: Matrix<Element>) {
+    for I in Parallel.ranges(L.rows, of: block).reversed() {
+      if I.upperBound < L.rows {
+        let below = I.upperBound..<L.rows
         multiplyTile(
           L.rows(below).columns(I).T, X.rows(below), into: X.rows(I), rows: 0..<I.count, columns: 0..<X.columns,
           alpha: -1, beta: 1)
       }
-      solveBlock(I, transposed: true)
+      solveBlock(L.rows(I).columns(I).T, into: X.rows(I))
+    }
+  }
+
+  /// X ← C⁻¹ X of one triangle, lower or transposed.
+  private static func solveBlock(_ corner: Matrix<Element>, into X: Matrix<Element>) {
+    X.withUnsafeMutablePointer { B, stride in
+      withExtendedLifetime(corner) { Element.trsm(X.rows, X.columns, left: true, corner.operand, B, stride) }
     }
   }
 }

@@ -21,9 +21,23 @@ public func symmetricEigen<Element: Scalar>(
   if n == 0 { return ([], A.copy()) }
   let V = A.copy()  // LAPACK leaves eigenvector j in its column j, which is row j here
   var values = [Element](repeating: 0, count: n)
-  let info = V.withUnsafeMutablePointer { Element.syevd(n, $0, $1, &values) }
+  let info = V.withUnsafeMutablePointer { Element.syevd(n, vectors: true, $0, $1, &values) }
   guard info == 0 else { throw DecompositionFailure(what: "eigendecomposition", shape: A.shape) }
   return (values, V.T)
+}
+
+/// The eigenvalues of A alone, ascending: a third of the work.
+///
+/// - Parameter A: n×n, symmetric; only the lower triangle is read.
+public func symmetricEigenvalues<Element: Scalar>(_ A: Matrix<Element>) throws(DecompositionFailure) -> [Element] {
+  precondition(A.rows == A.columns, "the eigenvalues of a \(A.shape) matrix")
+  BLAS.prepare()
+  let work = A.copy()
+  var values = [Element](repeating: 0, count: A.rows)
+  if values.isEmpty { return [] }
+  let info = work.withUnsafeMutablePointer { Element.syevd(A.rows, vectors: false, $0, $1, &values) }
+  guard info == 0 else { throw DecompositionFailure(what: "eigenvalues", shape: A.shape) }
+  return values
 }
 
 /// The `k` largest eigenvalues of A, and their eigenvectors.

@@ -78,6 +78,20 @@ public func gram<Element: Scalar>(
   }
 }
 
+/// A·B where that is symmetric, both triangles: half the work of the product.
+///
+/// - Parameters: A n×k, B k×n.
+public func symmetricProduct<Element: Scalar>(_ A: Matrix<Element>, _ B: Matrix<Element>) -> Matrix<Element> {
+  precondition(A.columns == B.rows && A.rows == B.columns, "a symmetric product of \(A.shape) and \(B.shape)")
+  let C = Matrix<Element>(rows: A.rows, columns: A.rows)
+  BLAS.prepare()
+  Triangle(size: C.rows).forEach { I, J in
+    multiplyTile(A, B, into: C, rows: I, columns: J, alpha: 1, beta: 0)
+    mirror(C, rows: I, columns: J)
+  }
+  return C
+}
+
 /// H ← H + XᵀX, both triangles: the product of each call in single precision, the running sum in double.
 ///
 /// - Parameters: X t×n with t small enough for single precision (2048 tokens, say); H n×n, symmetric.

@@ -5,6 +5,7 @@ import COpenBLAS
 
 private let upper = CChar(UInt8(ascii: "U"))
 private let vectors = CChar(UInt8(ascii: "V"))
+private let valuesAlone = CChar(UInt8(ascii: "N"))
 private let byIndex = CChar(UInt8(ascii: "I"))
 private let thin = CChar(UInt8(ascii: "S"))
 
@@ -14,9 +15,9 @@ extension Float {
   }
 
   public static func syevd(
-    _ n: Int, _ A: UnsafeMutablePointer<Float>, _ lda: Int, _ w: UnsafeMutablePointer<Float>
+    _ n: Int, vectors wanted: Bool, _ A: UnsafeMutablePointer<Float>, _ lda: Int, _ w: UnsafeMutablePointer<Float>
   ) -> Int {
-    Int(LAPACKE_ssyevd(LAPACK_COL_MAJOR, vectors, upper, Int32(n), A, Int32(lda), w))
+    Int(LAPACKE_ssyevd(LAPACK_COL_MAJOR, wanted ? vectors : valuesAlone, upper, Int32(n), A, Int32(lda), w))
   }
 
   public static func syevr(
@@ -59,9 +60,9 @@ extension Double {
   }
 
   public static func syevd(
-    _ n: Int, _ A: UnsafeMutablePointer<Double>, _ lda: Int, _ w: UnsafeMutablePointer<Double>
+    _ n: Int, vectors wanted: Bool, _ A: UnsafeMutablePointer<Double>, _ lda: Int, _ w: UnsafeMutablePointer<Double>
   ) -> Int {
-    Int(LAPACKE_dsyevd(LAPACK_COL_MAJOR, vectors, upper, Int32(n), A, Int32(lda), w))
+    Int(LAPACKE_dsyevd(LAPACK_COL_MAJOR, wanted ? vectors : valuesAlone, upper, Int32(n), A, Int32(lda), w))
   }
 
   public static func syevr(

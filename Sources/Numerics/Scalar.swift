@@ -18,7 +18,9 @@ public protocol Scalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
 
   // LAPACK, column-major, as its manual says. Each returns `info`.
   static func potrf(_ n: Int, _ A: UnsafeMutablePointer<Self>, _ lda: Int) -> Int
-  static func syevd(_ n: Int, _ A: UnsafeMutablePointer<Self>, _ lda: Int, _ w: UnsafeMutablePointer<Self>) -> Int
+  static func syevd(
+    _ n: Int, vectors: Bool, _ A: UnsafeMutablePointer<Self>, _ lda: Int, _ w: UnsafeMutablePointer<Self>
+  ) -> Int
   static func syevr(
     _ n: Int, _ A: UnsafeMutablePointer<Self>, _ lda: Int, _ range: ClosedRange<Int>,
     _ w: UnsafeMutablePointer<Self>, _ Z: UnsafeMutablePointer<Self>, _ ldz: Int

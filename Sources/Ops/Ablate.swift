@@ -88,9 +88,9 @@ struct Ablate: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    let configuration = model.configuration
-    let states = BlockTrials.chunk(of: corpus.sequences) * configuration.hiddenSize * 4
-    return Resources(memory: 2 * states + 2 * model.network.blockBytes + 4 * 512 * 8192 * 2)
+    let candidates = model.configuration.layers - (protect == .ends ? 2 : 0)
+    return Resources(
+      memory: BlockTrials.bytes(model.network, corpus.sequences, candidates: max(1, candidates), half: unit.half))
   }
 
   func run(_ context: any RunContext) throws -> Scores {

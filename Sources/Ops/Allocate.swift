@@ -63,6 +63,11 @@ struct Allocate: Op {
     return NoFacts()
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    guard case .first(let capture) = evidence, how == .truncation else { return Resources(memory: 0) }
+    return Resources(memory: TruncationLosses.bytes(try capture.loadModel().network))
+  }
+
   func run(_ context: any RunContext) throws -> Rates {
     let structure: Structure
     let complexity: [Double]

@@ -53,6 +53,13 @@ struct Assign: Op {
     return NoFacts()
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    // Of the widest layer the scores as costs, how they are sorted, and where each neuron may go; and what is found of all.
+    let widest = affinity.score.map(\.columns).max() ?? 0
+    let neurons = affinity.score.reduce(0) { $0 + $1.columns }
+    return Resources(memory: 4 * 8 * widest * (affinity.count + 1) + 16 * neurons)
+  }
+
   func run(_ context: any RunContext) throws -> Groups {
     var group: [[Int32]] = []
     var prices: [[Double]] = []

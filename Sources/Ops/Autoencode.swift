@@ -65,10 +65,12 @@ struct Autoencode: Op {
       keep == .maps ? 4 * components * (runs.count * signals + layers * corpus.tokens.count) : 0
     }
     let states = network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest)
-    let search = 8 * side * side + leadingEigenBytes(side, directions) + 2 * 8 * directions * widest
     let code = 4 * longest * (3 * directions + 3 * components) + 16 * directions * (components + DeepCode<Float>.hidden)
+    let peak = NetworkSearch.bytes(
+      run: (longest, min(longest, max(1024, corpus.sequences.longest))), signals: widest,
+      perUnit: source.signalCount(configuration), heads: source.headFeatures(configuration), directions: directions, components: components, between: code)
     return Resources(
-      memory: states + 4 * longest * widest + max(search, code) + 5 * 8 * components * widest + maps(widest, 1),
+      memory: states + peak + maps(widest, 1),
       disk: maps(all, signals.count))
   }
 

@@ -130,14 +130,10 @@ struct CanICA: Op {
       keep == .maps ? 4 * components * (runs.count * signals + parts * corpus.tokens.count) : 0
     }
     let kept = isTogether ? maps(all, signals.count) : maps(widest, 1)
-    // At the peak: the run's signals, those of a batch as they are shown and copied, the products of the run's tokens or
-    // of its signals with their eigenvectors, the reduced signals as found, whitened, in tiles and as maps; and the maps
-    // that are not yet published.
-    let side = min(longest, widest)
-    let batch = min(longest, max(1024, corpus.sequences.longest))
     let peak =
-      4 * (longest + batch) * widest + 8 * side * side + leadingEigenBytes(side, components) + 5 * 8 * components
-      * widest + kept
+      NetworkSearch.bytes(
+        run: (longest, min(longest, max(1024, corpus.sequences.longest))), signals: widest,
+        perUnit: perUnit, heads: source.headFeatures(model.configuration), directions: components, components: components) + kept
     return Resources(memory: walk + peak, disk: maps(all, signals.count))
   }
 

@@ -40,6 +40,11 @@ struct Combine: Op {
     return Mask.Facts(grouping: groupings.count == 1 ? groupings.first ?? nil : .mixed)
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    // A flag for every unit, as it was and as it becomes, and the units that are left.
+    Resources(memory: 32 * (masks.first?.structure.unitCount ?? 0))
+  }
+
   func run(_ context: any RunContext) throws -> Mask {
     guard let first = masks.first else { throw Diagnostic("combine needs at least one mask", argument: "masks") }
     for other in masks.dropFirst() {

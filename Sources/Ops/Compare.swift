@@ -56,6 +56,16 @@ struct Compare: Op {
     return NoFacts()
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    // What is compared is there. Of each mask or score it is flags and ranks of the units, of each report what the losses of
+    // its windows are averaged from.
+    let all = values.compactMap(\.value) + (baseline.map { [$0.value] } ?? [])
+    let numbers = all.map { value in
+      (value.mask?.structure ?? value.scores?.structure)?.unitCount ?? value.report?.evidence.windows?.loss.count ?? 0
+    }
+    return Resources(memory: 32 * numbers.reduce(0, +))
+  }
+
   func run(_ context: any RunContext) throws -> ResultTable {
     let rows = values.enumerated().map { index, given in
       Labelling(

@@ -64,9 +64,9 @@ struct Connect: Op {
     let tokens = try networks.part(0).runs.map(\.tokens).max() ?? 0
     var memory = 8 * (3 * nodes * tokens + 6 * nodes * nodes)
     if let model, let test {
-      let configuration = model.configuration
-      let widest = configuration.mostUnits(.ffn)
-      memory += 4 * test.tokens.count * (configuration.hiddenSize + 4 * widest + 2 * nodes) + model.network.blockBytes
+      let walk = model.network.walkBytes(tokens: test.tokens.count, longest: test.sequences.longest)
+      let signals = NetworkSignals.bytes(networks, model.configuration, tokens: test.tokens.count)
+      memory += walk + signals + 8 * 3 * nodes * test.tokens.count
     }
     return Resources(memory: memory)
   }

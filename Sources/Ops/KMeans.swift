@@ -51,15 +51,19 @@ struct KMeans: Op {
     let network = try activations.loadModel().network
     let site = site ?? KMeans.preferred.first(where: signalled.contains) ?? .feedForwardIn
     let width = activations.layers.map { site.width(network.configuration, layer: $0) }.max() ?? 0
-    let isStreamed = !activations.kept(of: site).contains(.values)
-    let rows =
-      isStreamed
-      ? network.walkBytes(tokens: activations.tokens, longest: try activations.loadCorpus().sequences.longest)
-      : 4 * activations.tokens * width
     // The covariance with its eigenvectors, and the tokens as points.
-    let axes = min(pca, width)
+    let (axes, tokens) = (min(pca, width), activations.tokens)
     let covariance = 8 * width * width + leadingEigenBytes(width, axes)
-    return Resources(memory: rows + covariance + 12 * activations.tokens * axes)
+    let points = 12 * tokens * axes
+    guard !activations.kept(of: site).contains(.values) else {
+      return Resources(memory: 4 * tokens * width + covariance + points)
+    }
+    let longest = try activations.loadCorpus().sequences.longest
+    let walk = network.walkBytes(tokens: tokens, longest: longest)
+    // Where no block stands before, nothing has passed an FFN yet when the covariance is there.
+    let isFirst = activations.layers == [0] && (site.module == .attention || site == .feedForwardIn)
+    let ffn = isFirst ? network.passedBytes(.ffn, tokens: tokens, longest: longest) : 0
+    return Resources(memory: max(walk, walk - ffn + covariance) + points)
   }
 
   /// The clusters of every layer, by its place among the captured ones.

@@ -22,6 +22,11 @@ struct Kinds: Op {
 
   func check() throws -> Clusters.Facts { Clusters.Facts(k: nil) }
 
+  func estimate(within limit: Int) throws -> Resources {
+    // Where each token stands, its kind and its passage; and its label in every layer as it is written.
+    Resources(memory: corpus.tokens.count * (64 + 8 * model.configuration.layers))
+  }
+
   func run(_ context: any RunContext) throws -> Clusters {
     try corpus.requireTokenizer(of: model)
     let reference = $corpus.references[0]

@@ -172,15 +172,21 @@ struct LowRank: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    let configuration = model.configuration
-    if of != .linears {
-      let (features, d) = (configuration.size(.heads, layer: 0), configuration.hiddenSize)
-      return Resources(memory: 24 * (features * features + features * d) + 8 * d * d + 3 * model.network.blockBytes)
+    let network = model.network
+    switch of {
+    case .linears:
+      let factors = Factoring.bytes(
+        network, ownRoles, rate: { share(of: $0, layer: $1) }, isWhitened: method == .whiten,
+        updates: update == .stream)
+      guard update == .stream, let corpus = try acts?.loadCorpus() else {
+        return Resources(memory: network.blockBytes + factors)
+      }
+      return Resources(
+        memory: factors + network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest))
+    case .rotary: return Resources(memory: network.blockBytes)
+    case .values:
+      return Resources(memory: network.blockBytes + HeadReduction.bytes(network, refits: method == .attendedLs))
     }
-    let widest =
-      (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
-    let states = update == .stream ? (acts?.tokens ?? 0) * configuration.hiddenSize * 4 : 0
-    return Resources(memory: 5 * widest * widest * 8 + states + 3 * model.network.blockBytes)
   }
 
   func run(_ context: any RunContext) throws -> Model {
@@ -199,16 +205,20 @@ struct LowRank: Op {
       compensation: model.compensation + statisticsOfEarlier(acts, content))
   }
 
+  /// Of the wanted maps those that the model has.
+  private var ownRoles: [LinearRole] { roles.filter { model.configuration.roles.contains($0) } }
+
+  private func share(of role: LinearRole, layer: Int) -> Double {
+    rates.map { ($0.roles[role] ?? $0.rate)[layer] } ?? rate?.value ?? 0
+  }
+
   private func factored(_ content: String, _ context: any RunContext) throws -> Pruning {
     try model.requireSingleMaps(by: name, argument: "model")
     try model.requireWholeStream(by: name, argument: "model")
     let structure = Structure(model.network, model: content)
     let factoring = Factoring(
       model: model, acts: acts, structure: structure, isWhitened: method == .whiten,
-      rate: { role, layer in
-        rates.map { ($0.roles[role] ?? $0.rate)[layer] } ?? rate?.value ?? 0
-      },
-      roles: roles.filter { model.configuration.roles.contains($0) }, context: context)
+      rate: { share(of: $0, layer: $1) }, roles: ownRoles, context: context)
     return try update == .stream ? factoring.updated() : factoring.factored()
   }
 

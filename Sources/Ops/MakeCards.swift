@@ -28,6 +28,11 @@ struct MakeCards: Op {
 
   init() {}
 
+  func estimate(within limit: Int) throws -> Resources {
+    // The descriptions of all parts stay, with a card for each.
+    Resources(memory: descriptions.lines.count << 13)
+  }
+
   func run(_ context: any RunContext) throws -> Cards {
     if let lesions {
       guard lesions.mode == Lesion.Mode.each.rawValue else {

@@ -175,6 +175,12 @@ struct MakeMask: Op {
     }
   }
 
+  func estimate(within limit: Int) throws -> Resources {
+    // Every unit with its score, size and place, and all of them in order.
+    let structure = try scores?.structure ?? model.map { Structure($0.network, model: "") }
+    return Resources(memory: 128 * (structure?.unitCount ?? 0))
+  }
+
   func run(_ context: any RunContext) throws -> Mask {
     if let scores { return try choosesBlocks ? blocks(scores, context) : ranked(scores, context) }
     guard let model, let file = path.first else { throw Diagnostic("mask needs scores or a file") }

@@ -46,6 +46,18 @@ struct Match: Op {
 
   init() {}
 
+  func estimate(within limit: Int) throws -> Resources {
+    // Maps or courses of a part as they are read, in double precision, and centred.
+    let sets = try [networks, others].map { set in
+      try set.parts.indices.map { index in
+        let part = try set.part(index)
+        let tokens = part.runs.reduce(0) { $0 + $1.tokens }
+        return part.components * (like == .maps ? part.signals.count * part.units : tokens)
+      }.max() ?? 0
+    }
+    return Resources(memory: 32 * sets.reduce(0, +))
+  }
+
   func run(_ context: any RunContext) throws -> ResultTable {
     guard like == .courses || networks.structure.model == others.structure.model else {
       throw Diagnostic(

@@ -35,12 +35,13 @@ struct Preserve: Op {
   init() {}
 
   func estimate(within limit: Int) throws -> Resources {
-    let configuration = model.configuration
-    let widest = configuration.mostUnits(.ffn)
-    // Both models walk, and what each shows of a layer is held in both.
+    // Both models walk, a block of one at a time, and what each shows of a part's layers is held; the units that are left are
+    // cut out to be compared, when no block is there.
     let (network, tokens) = (model.network, text.tokens.count)
-    return Resources(
-      memory: 2 * network.walkBytes(tokens: tokens, longest: text.sequences.longest) + 4 * tokens * 4 * widest)
+    let walk = network.walkBytes(tokens: tokens, longest: text.sequences.longest)
+    let signals = NetworkSignals.bytes(networks, model.configuration, tokens: tokens)
+    let block = max(network.original.blockBytes, network.blockBytes)
+    return Resources(memory: 2 * (walk - network.blockBytes) + 2 * signals + max(block, signals))
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {

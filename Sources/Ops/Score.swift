@@ -105,8 +105,16 @@ struct Score: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    guard case .activations(let captures) = measured else { return Resources() }
-    return Resources(memory: try CapturedLayers.bytes(of: captures, takes: how == .leverage ? .gram : .moments))
+    switch (how, measured) {
+    case (.count, .networks(let networks)) where threshold != nil: return Resources(memory: try NetworkScores.bytes(networks))
+    // What networks say of their units is there, as is how far a block turns the stream.
+    case (_, .networks): return Resources(memory: 0)
+    case (.blockInfluence, .activations(let captures)):
+      let ends = try captures.map { 2 * 4 * $0.tokens * (try $0.loadModel().configuration.hiddenSize) }
+      return Resources(memory: span == 1 ? 0 : ends.max() ?? 0)
+    case (_, .activations(let captures)):
+      return Resources(memory: try CapturedLayers.bytes(of: captures, takes: how == .leverage ? .gram : .moments))
+    }
   }
 
   func run(_ context: any RunContext) throws -> Scores {

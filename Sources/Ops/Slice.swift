@@ -52,12 +52,12 @@ struct Slice: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    let (network, d) = (model.network, model.configuration.hiddenSize)
-    // A block as it is and turned, the covariance with its eigenvectors, and the bases.
-    let bases = (2 * model.configuration.layers + 1) * d * d * MemoryLayout<Float>.stride
+    let walk = model.network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest)
+    // What cannot be sliced so is refused by `run`.
+    guard let width = try? directions() else { return Resources(memory: walk) }
     return Resources(
-      memory: network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest) + network.blockBytes
-        + 8 * d * d + leadingEigenBytes(d, d) + bases)
+      memory: walk
+        + StreamSlicing.bytes(model.network, corpus.sequences, width: width, isShared: basis == .shared))
   }
 
   func run(_ context: any RunContext) throws -> Model {

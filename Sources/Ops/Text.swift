@@ -76,14 +76,28 @@ struct Text: Op {
 
   private var window: Int { length ?? min(2048, model.configuration.positions) }
 
-  /// A text has no more tokens than bytes, so a longer window is refused by `run` instead.
   func estimate(within limit: Int) throws -> Resources {
     let sizes = path.map { (try? FileManager.default.attributesOfItem(atPath: $0.path)[.size] as? Int) ?? 0 }
     let bytes = sizes.reduce(0, +)
-    let reading = 12 * bytes + model.network.tokenizerBytes
+    let tokens = Int(Double(bytes) * (bytes > Text.sampled ? tokensPerByte : 1))
+    // The text twice; then it and its pieces as they are rewritten, with the tokens as they grow, or where they stand.
+    let reading = 2 * bytes + max(7 * bytes + 12 * tokens, 24 * tokens) + model.network.tokenizerBytes
     guard let samples else { return Resources(memory: reading) }
-    let (tokens, isTooMany) = samples.multipliedReportingOverflow(by: min(window, bytes))
-    return Resources(memory: isTooMany || tokens > Int.max / 64 ? Int.max : 16 * tokens + reading)
+    // A text has no more tokens than bytes, so a longer window is refused by `run` instead.
+    let (drawn, isTooMany) = samples.multipliedReportingOverflow(by: min(window, bytes))
+    return Resources(memory: isTooMany || drawn > Int.max / 64 ? Int.max : 20 * drawn + reading)
+  }
+
+  /// Bytes from which the others' tokens are told.
+  private static let sampled = 1 << 20
+
+  /// Of the beginning of the text; 1 where that is no text that could be read.
+  private var tokensPerByte: Double {
+    guard let file = path.first, let handle = FileHandle(forReadingAtPath: file.path),
+      let start = try? handle.read(upToCount: Text.sampled), let end = start.lastIndex(of: 0x0A),
+      let tokens = try? Tokenizer(model.network.checkpoint.files).encode([UInt8](start[...end]), addSpecial: false)
+    else { return 1 }
+    return Double(tokens.count) / Double(end + 1)
   }
 
   func run(_ context: any RunContext) throws -> Corpus {

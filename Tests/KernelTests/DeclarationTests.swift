@@ -21,7 +21,7 @@ import Testing
   @Test func theToysObeyTheLaws() { #expect(toys.violations() == []) }
 
   @Test func brokenDeclarationsAreNamed() {
-    struct Bad: Op {
+    struct Bad: ToyOp {
       static let name = "show"
       static let summary = "No stop"
       static let example = "x = ("

@@ -64,7 +64,14 @@ enum Assignment: String, Choice { case exact, greedy }
 enum By: String, Choice { case flap, obc }
 enum Combination: String, Choice { case or, and, xor, not }
 
-struct Load: Op {
+/// Ops that make texts, which take no memory worth the name.
+protocol ToyOp: Op {}
+
+extension ToyOp {
+  func estimate(within limit: Int) throws -> Resources { Resources(memory: 0) }
+}
+
+struct Load: ToyOp {
   static let name = "load"
   static let summary = "Open a model."
   static let example = "m = load ./data/tiny-llama"
@@ -72,7 +79,7 @@ struct Load: Op {
   func run(_ context: any RunContext) throws -> ToyModel { ToyModel(text: "load \(path.map(\.content))") }
 }
 
-struct Text: Op {
+struct Text: ToyOp {
   static let name = "text"
   static let summary = "Read a text."
   static let example = "c = text ./data/test.txt model=m"
@@ -87,7 +94,7 @@ struct Text: Op {
   }
 }
 
-struct Capture: Op {
+struct Capture: ToyOp {
   static let name = "capture"
   static let summary = "Keep what a model shows."
   static let example = "acts = capture m cal sites=ffn.act"
@@ -104,7 +111,7 @@ struct Capture: Op {
   }
 }
 
-struct CanICA: Op {
+struct CanICA: ToyOp {
   static let name = "canica"
   static let summary = "Find functional networks."
   static let example = "nets = canica acts components=16"
@@ -118,7 +125,7 @@ struct CanICA: Op {
   }
 }
 
-struct Flap: Op {
+struct Flap: ToyOp {
   static let name = "flap"
   static let summary = "Score by fluctuation."
   static let reference: String? = "FLAP section 3"
@@ -139,7 +146,7 @@ struct Flap: Op {
 
 typealias Scale9 = Double
 
-struct OBC: Op {
+struct OBC: ToyOp {
   static let name = "obc"
   static let summary = "Score by reconstruction error."
   static let example = "s = obc acts how=oneshot"
@@ -151,7 +158,7 @@ struct OBC: Op {
   func run(_ context: any RunContext) throws -> ToyScores { ToyScores(text: "obc \(activations.text) \(how)") }
 }
 
-struct Score: Op {
+struct Score: ToyOp {
   static let name = "score"
   static let summary = "Score by a simple rule."
   static let example = "s = score nets how=max_abs_z"
@@ -160,7 +167,7 @@ struct Score: Op {
   func run(_ context: any RunContext) throws -> ToyScores { ToyScores(text: "score \(how)") }
 }
 
-struct MakeMask: Op {
+struct MakeMask: ToyOp {
   static let name = "mask"
   static let summary = "Choose what to remove."
   static let example = "mk = mask s rate=20%"
@@ -182,7 +189,7 @@ struct MakeMask: Op {
   }
 }
 
-struct Combine: Op {
+struct Combine: ToyOp {
   static let name = "combine"
   static let summary = "Combine masks."
   static let example = "c = combine a b how=or"
@@ -191,7 +198,7 @@ struct Combine: Op {
   func run(_ context: any RunContext) throws -> ToyMask { ToyMask(text: "\(how) \(masks.map(\.text))") }
 }
 
-struct Prune: Op {
+struct Prune: ToyOp {
   static let name = "prune"
   static let summary = "Apply masks."
   static let example = "p = prune m mk"
@@ -202,7 +209,7 @@ struct Prune: Op {
   func run(_ context: any RunContext) throws -> ToyModel { ToyModel(text: "prune \(masks.map(\.text)) \(comp)") }
 }
 
-struct Eval: Op {
+struct Eval: ToyOp {
   static let name = "eval"
   static let summary = "Measure perplexity."
   static let example = "r = eval m held length=128"
@@ -213,7 +220,7 @@ struct Eval: Op {
   func run(_ context: any RunContext) throws -> ToyReport { ToyReport(text: "eval \(model.text)") }
 }
 
-struct Compare: Op {
+struct Compare: ToyOp {
   static let name = "compare"
   static let summary = "Put reports side by side."
   static let example = "t = compare [dense: a, cut: b]"
@@ -229,7 +236,7 @@ struct Compare: Op {
   }
 }
 
-struct KMeans: Op {
+struct KMeans: ToyOp {
   static let name = "kmeans"
   static let summary = "Cluster tokens."
   static let example = "cl = kmeans acts k=7"
@@ -240,7 +247,7 @@ struct KMeans: Op {
   func run(_ context: any RunContext) throws -> ToyClusters { ToyClusters(text: "kmeans \(k)") }
 }
 
-struct Taylor: Op {
+struct Taylor: ToyOp {
   static let name = "taylor"
   static let summary = "Score neurons for clusters."
   static let example = "S = taylor m cal by=cl"
@@ -250,7 +257,7 @@ struct Taylor: Op {
   func run(_ context: any RunContext) throws -> ToyAffinity { ToyAffinity(text: "taylor \(by.text)") }
 }
 
-struct Assign: Op {
+struct Assign: ToyOp {
   static let name = "assign"
   static let summary = "Assign neurons to groups."
   static let example = "gr = assign S shared=1"
@@ -260,7 +267,7 @@ struct Assign: Op {
   func run(_ context: any RunContext) throws -> ToyGroups { ToyGroups(text: "assign \(affinity.text)") }
 }
 
-struct Allocate: Op {
+struct Allocate: ToyOp {
   static let name = "allocate"
   static let summary = "Share a rate among blocks."
   static let example = "al = allocate ctx rate=20%"
@@ -270,7 +277,7 @@ struct Allocate: Op {
   func run(_ context: any RunContext) throws -> ToyRates { ToyRates(text: "allocate \(rate.value)") }
 }
 
-struct Cascade: Op {
+struct Cascade: ToyOp {
   static let name = "cascade"
   static let summary = "Prune block by block."
   static let example = "p = cascade m cal by=flap rate=20%"

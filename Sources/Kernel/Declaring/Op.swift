@@ -33,7 +33,8 @@ public protocol Op: SendableMetatype {
   /// defaults, so that calls with one result are one step.
   var idleParameters: Set<String> { get }
   /// What running would need, asked after the inputs are there and before `run`. Memory is what comes on top of the inputs
-  /// and the program: never less than is used, and not much more.
+  /// and the program: never less than is used, and not much more. There is no default: an op that takes next to nothing says
+  /// so.
   /// - Parameter limit: bytes of memory that the step may use, as `RunContext.memoryLimit` will say.
   func estimate(within limit: Int) throws -> Resources
   func run(_ context: RunContext) throws -> Output
@@ -44,7 +45,6 @@ extension Op {
   public static var revision: Int { 1 }
   public static var isRepeatable: Bool { true }
   public var idleParameters: Set<String> { [] }
-  public func estimate(within limit: Int) throws -> Resources { Resources() }
 }
 
 extension Op where Output.Facts == NoFacts {

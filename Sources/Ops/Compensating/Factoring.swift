@@ -43,17 +43,31 @@ struct Factoring {
   }
 
   private func factors(of block: Block) throws -> BlockPruning {
-    var pruning = BlockPruning.keepingAll(network.configuration, layer: block.layer)
-    for role in roles where !block[role].units.isEmpty && rate(role, block.layer) > 0 {
+    let layer = block.layer
+    var pruning = BlockPruning.keepingAll(network.configuration, layer: layer)
+    // Those with the most inputs first: while their Gram matrices are in memory, little else is.
+    let wanted = MapSizes.widestFirst(roles, network, layer: layer).map(\.role).filter { rate($0, layer) > 0 }
+    func weight(_ role: LinearRole) -> Matrix<Double> { Matrix<Double>(block[role].weight(role)) }
+    let maps = try wanted.map { role in
       try context.checkCancelled()
-      let W = Matrix<Double>(block[role].weight(role))
-      let found = try at("\(role.rawValue) of block \(block.layer)") {
-        let k = try rankKeeping(1 - rate(role, block.layer), rows: W.rows, columns: W.columns)
+      let W = weight(role)
+      return try at("\(role.rawValue) of block \(layer)") {
+        let k = try rankKeeping(1 - rate(role, layer), rows: W.rows, columns: W.columns)
         if let acts, isWhitened, acts.tokens < k { throw LowRankError.tooFewTokens(acts.tokens, rank: k) }
-        return try lowRankFactors(W, gram: gram(role, block), rank: k)
+        return (role: role, rank: k, moments: OutputMoments(of: W, gram: try gram(role, block)))
       }
-      pruning[role.module].factors[role] = block[role].spread(
-        Factors(outer: Matrix<Float>(found.B), inner: Matrix<Float>(found.A)), role, layer: block.layer)
+    }
+    // A product takes all cores, a decomposition takes one: the maps' are found at the same time.
+    let principal = try Parallel.map(maps.count) { place in
+      try at("\(maps[place].role.rawValue) of block \(layer)") {
+        try maps[place].moments.principal(maps[place].rank)
+      }
+    }
+    for (map, principal) in zip(maps, principal) {
+      try context.checkCancelled()
+      let found = map.moments.factors(of: weight(map.role), principal)
+      pruning[map.role.module].factors[map.role] = block[map.role].spread(
+        Factors(outer: Matrix<Float>(found.B), inner: Matrix<Float>(found.A)), map.role, layer: layer)
     }
     return pruning
   }

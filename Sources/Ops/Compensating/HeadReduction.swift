@@ -74,6 +74,14 @@ struct HeadReduction {
     return result
   }
 
+  /// Bytes at the peak of `values`, beside a block: the output map and the Gram matrix, or the value map with it; for a refit
+  /// both of them with the columns of the heads alone, what their directions read, and the new map.
+  static func bytes(_ network: LanguageModel, refits: Bool) -> Int {
+    let (d, features) = (network.configuration.hiddenSize, network.configuration.size(.heads, layer: 0))
+    let seen = 8 * (d * features + max(features * features, d * d + d * features))
+    return refits ? 3 * seen : seen
+  }
+
   // MARK: Heads
 
   /// A key-value head that is left, and the query heads that share it, by the features they have in the unpruned model.

@@ -38,12 +38,32 @@ struct StreamSlicing {
     ) { walk in
       let block = try network.loadBlock(walk.layer)
       for module in Module.allCases {
-        pooled = pooled + (try gram(of: walk.states))
+        pooled.add(try gram(of: walk.states))
         try walk.run(module, of: block, advancing: true, pulse: { _ in try context.checkCancelled() })
       }
-      if walk.layer == network.layers { pooled = pooled + (try gram(of: walk.states)) }
+      if walk.layer == network.layers { pooled.add(try gram(of: walk.states)) }
     }
     return Slicing(bases: [try basis(of: pooled)])
+  }
+
+  /// Bytes at the peak, beside a walk: the bases, and either a covariance with its eigenvectors and what they are rounded to,
+  /// or a branch in the basis and the stream on its way around it.
+  static func bytes(_ network: LanguageModel, _ sequences: Sequences, width: Int, isShared: Bool) -> Int {
+    let (configuration, d) = (network.configuration, network.configuration.hiddenSize)
+    let search = 8 * d * d + max(leadingEigenBytes(d, width), 20 * d * width)
+    if isShared { return max(16 * d * d, search) }
+    let bases = 4 * d * width * Module.allCases.count * configuration.layers
+    let branches = (0..<configuration.layers).flatMap { layer in
+      Module.allCases.map { module in
+        let roles = configuration.roles.filter { $0.module == module }
+        return roles.reduce(0) { sum, role in
+          let (m, n) = network.size(of: role, layer: layer)
+          return sum + (role == module.output ? m * n : m * width)
+        }
+      }
+    }
+    let turned = min(sequences.tokens.count, max(1024, sequences.longest)) * d
+    return bases + max(search, 4 * ((branches.max() ?? 0) + 2 * d * width + d * d + turned))
   }
 
   private func basis(of gram: Matrix<Double>) throws -> Matrix<Float> {

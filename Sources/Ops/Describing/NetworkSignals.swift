@@ -46,6 +46,16 @@ struct NetworkSignals {
     (layers.first?.indices ?? 0..<0).flatMap { signal in layers.map { $0[signal] } }
   }
 
+  /// Bytes of the signals of all layers of a part, as `step` gives them.
+  static func bytes(_ networks: Networks, _ configuration: Configuration, tokens: Int) -> Int {
+    let sites = networks.settings.sites.compactMap(Site.init(rawValue:))
+    return networks.partLayers.map { layers in
+      layers.reduce(0) { sum, layer in
+        sites.reduce(sum) { $0 + 4 * tokens * $1.width(configuration, layer: layer) }
+      }
+    }.max() ?? 0
+  }
+
   /// Standardised signals of one text.
   func scaled(_ columns: [Matrix<Float>], _ text: Range<Int>) throws -> ScaledSignals {
     try ScaledSignals(columns.map { $0.rows(text) }, scale: scale)

@@ -68,7 +68,7 @@ struct LesionWalk {
     var early: [Int: Walk] = [:]
     if isNormed {
       for place in starting {
-        let walk = dense.branched()
+        let walk = try dense.branched()
         try walk.run(module, of: lesioned(block, lesions[place]), advancing: true, pulse: { _ in try pulse() })
         early[place] = walk
       }
@@ -84,7 +84,7 @@ struct LesionWalk {
       let change = h * w.T
       try energies(place, meanSquare(change))
       if let walk = early[place] { return (place, walk) }
-      let walk = dense.branched()
+      let walk = try dense.branched()
       let stream = walk.states.columns(0..<change.columns)
       if let means {
         let mean = means[block.layer][module]

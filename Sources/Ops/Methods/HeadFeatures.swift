@@ -59,3 +59,11 @@ package func valueDirections(
   A.scaleRows(by: squares.map { $0 > 1e-24 * max(squares.first ?? 0, 0) ? 1 / $0 : 0 })
   return (B, A)
 }
+
+/// H^½, symmetric; what rounding made negative counts as zero.
+private func squareRoot(_ H: Matrix<Double>) throws(DecompositionFailure) -> Matrix<Double> {
+  let (values, E) = try symmetricEigen(H)
+  let scaled = E.copy()
+  scaled.scaleColumns(by: values.map { max($0, 0).squareRoot() })
+  return scaled * E.T
+}

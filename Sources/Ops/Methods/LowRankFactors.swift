@@ -4,8 +4,9 @@ import Numerics
 // SVD-LLM (Wang et al. 2025): the best W' of rank k for the inputs X that a map sees, min ‖(W − W') X‖.
 //
 // With H = X Xᵀ and any root S of it, W S = U Σ Vᵀ is cut after k and S undone. That is U_k U_kᵀ W, with U the
-// eigenvectors of W H Wᵀ: the principal components of the outputs. So no root of H and no inverse is needed; where W has
-// more rows than columns, the smaller S Wᵀ W S gives the same U.
+// eigenvectors of W H Wᵀ: the principal components of the outputs. So no root of H and no inverse is needed. A map with
+// more rows than columns, W = Q R, gives outputs in the directions of Q alone: U = Q U', with U' the eigenvectors of the
+// smaller R H Rᵀ, and Uᵀ W = U'ᵀ R.
 
 /// Why no factors could be found.
 package enum LowRankError: Error, Equatable, CustomStringConvertible {
@@ -38,50 +39,79 @@ package func rankKeeping(_ kept: Double, rows m: Int, columns n: Int) throws -> 
 package func lowRankFactors(
   _ W: Matrix<Double>, gram: Matrix<Double>?, rank k: Int
 ) throws(DecompositionFailure) -> (B: Matrix<Double>, A: Matrix<Double>) {
-  let (m, n) = (W.rows, W.columns)
-  let squares: [Double]
-  var U: Matrix<Double>
-  if m <= n {
-    (squares, U) = try topEigen((gram.map { W * $0 } ?? W) * W.T, k)
-  } else {
-    // V of W S, n×n, and U = W S V / σ.
-    var WS = W
-    if let gram { WS = W * (try squareRoot(gram)) }
-    let (values, V) = try topEigen(WS.T * WS, k)
-    squares = values
-    U = WS * V
-    U = U.copy()
-    U.scaleColumns(by: values.map { $0 > 0 ? 1 / $0.squareRoot() : 0 })
-  }
-  // A direction in which no output varies is left out.
-  let scales = squares.map { $0 > 1e-24 * max(squares.first ?? 0, 0) ? pow($0, 0.25) : 0 }
-  let B = U.copy()
-  B.scaleColumns(by: scales)
-  let A = (U.T * W).copy()
-  A.scaleRows(by: scales.map { $0 > 0 ? 1 / $0 : 0 })
-  return (B, A)
+  let moments = OutputMoments(of: W, gram: gram)
+  return moments.factors(of: W, try moments.principal(k))
 }
 
 /// ‖(W − B A) X‖ for the best factors of rank k, H = X Xᵀ: √ Σ_{i>k} σ_i².
 package func truncationLoss(
   _ W: Matrix<Double>, gram H: Matrix<Double>, rank k: Int
 ) throws(DecompositionFailure) -> Double {
-  let squares: [Double]
-  if W.rows <= W.columns {
-    squares = try symmetricEigen(W * H * W.T).values
-  } else {
-    let WS = W * (try squareRoot(H))
-    squares = try symmetricEigen(WS.T * WS).values
-  }
-  return squares.sorted(by: >).dropFirst(k).reduce(0) { $0 + max($1, 0) }.squareRoot()
+  let squares = try symmetricEigenvalues(OutputMoments(of: W, gram: H).moments)
+  return squares.dropLast(k).reduce(0) { $0 + max($1, 0) }.squareRoot()
 }
 
-/// H^½, symmetric; what rounding made negative counts as zero.
-func squareRoot(_ H: Matrix<Double>) throws(DecompositionFailure) -> Matrix<Double> {
-  let (values, E) = try symmetricEigen(H)
-  let scaled = E.copy()
-  scaled.scaleColumns(by: values.map { max($0, 0).squareRoot() })
-  return scaled * E.T
+/// Second moments of what a map gives, in the coordinates of the smaller of its two sides.
+package struct OutputMoments: Sendable {
+  /// W H Wᵀ, m×m; or R H Rᵀ, n×n, where the map has more rows than columns.
+  package let moments: Matrix<Double>
+  private let basis: Basis
+
+  private enum Basis: Sendable {
+    /// The outputs themselves.
+    case outputs
+    /// Q = W R⁻¹, with R = Lᵀ of WᵀW = L Lᵀ: products alone.
+    case triangle(Cholesky<Double>)
+    /// Where W hardly has n independent columns.
+    case columns(Q: Matrix<Double>, R: Matrix<Double>)
+  }
+
+  /// The least ratio of pivots of L: Q is as far from orthonormal as rounding times the square of W's condition.
+  private static var leastPivot: Double { 1e-4 }
+
+  /// - Parameters:
+  ///   - W: m×n.
+  ///   - gram: n×n, H; nil for H = I.
+  package init(of W: Matrix<Double>, gram: Matrix<Double>?) {
+    func seen(through M: Matrix<Double>) -> Matrix<Double> { symmetricProduct(gram.map { M * $0 } ?? M, M.T) }
+    if W.rows <= W.columns {
+      (basis, moments) = (.outputs, seen(through: W))
+    } else if let L = try? cholesky(symmetricProduct(W.T, W)), let least = L.L.diagonal.min(),
+      let most = L.L.diagonal.max(), least > Self.leastPivot * most
+    {
+      (basis, moments) = (.triangle(L), seen(through: L.L.T))
+    } else {
+      let Q = orthonormalised(W)
+      let R = Q.T * W
+      (basis, moments) = (.columns(Q: Q, R: R), seen(through: R))
+    }
+  }
+
+  /// The k largest σ², and their directions in these coordinates.
+  package func principal(
+    _ k: Int
+  ) throws(DecompositionFailure) -> (squares: [Double], directions: Matrix<Double>) {
+    let (squares, directions) = try topEigen(moments, k)
+    return (squares, directions)
+  }
+
+  /// The factors of W, the map they are of. A direction in which no output varies is left out.
+  package func factors(
+    of W: Matrix<Double>, _ principal: (squares: [Double], directions: Matrix<Double>)
+  ) -> (B: Matrix<Double>, A: Matrix<Double>) {
+    let (squares, U) = principal
+    let scales = squares.map { $0 > 1e-24 * max(squares.first ?? 0, 0) ? pow($0, 0.25) : 0 }
+    let scaled = U.copy()
+    scaled.scaleColumns(by: scales)
+    let (B, A) =
+      switch basis {
+      case .outputs: (scaled, U.T * W)
+      case .triangle(let L): (W * L.solveBack(scaled), U.T * L.L.T)
+      case .columns(let Q, let R): (Q * scaled, U.T * R)
+      }
+    A.scaleRows(by: scales.map { $0 > 0 ? 1 / $0 : 0 })
+    return (B, A)
+  }
 }
 
 /// The best B for a given A on other inputs X', to give W X' there (SVD-LLM's update): B = W H' Aᵀ (A H' Aᵀ)⁻¹. On the

@@ -56,6 +56,30 @@ struct NetworkSearch {
     return parameters
   }
 
+  /// Bytes at the peak beside a walk: a run's signals, and those of a batch that wait for its last site; and what is made of
+  /// them, first the products of the run's tokens or of its signals with their eigenvectors, then the maps as they are found,
+  /// on one scale and in order.
+  ///
+  /// - Parameters:
+  ///   - run: tokens of the longest run, and of a batch.
+  ///   - signals: of a part, and how many a unit has.
+  ///   - heads: features of the heads that are read for them; 0 for neurons.
+  ///   - directions: that are kept of them.
+  ///   - between: bytes of what happens in these directions.
+  static func bytes(
+    run: (tokens: Int, batch: Int), signals: Int, perUnit: Int, heads: Int, directions: Int, components: Int,
+    between: Int = 0
+  ) -> Int {
+    let side = min(run.tokens, signals)
+    let basis = 8 * directions * signals
+    let waiting = heads > 0 ? run.tokens * heads : run.batch * signals * (perUnit - 1) / max(1, perUnit)
+    let tiles = 4 * 2 * run.tokens * min(1024, signals)
+    return 4 * (run.tokens * signals + waiting) + tiles
+      + max(
+        8 * side * side + leadingEigenBytes(side, directions), 2 * basis,
+        basis + max(between, 5 * 8 * components * signals))
+  }
+
   // MARK: Signals
 
   private func publishedFromValues(_ part: Int) throws -> ArtifactReference {

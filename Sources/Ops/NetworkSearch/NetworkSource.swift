@@ -39,6 +39,11 @@ struct NetworkSource {
     }
   }
 
+  /// Features of all heads, where they are what is read.
+  func headFeatures(_ configuration: Configuration) -> Int {
+    module == .attention ? Site.attentionHeads.width(configuration, layer: 0) : 0
+  }
+
   /// Gate and up in the order in which a block reaches them, or the heads.
   func sites(_ model: Model) throws -> [Site] {
     if module == .attention { return [.attentionHeads] }

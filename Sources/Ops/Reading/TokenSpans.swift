@@ -12,7 +12,9 @@ func tokenSpans(_ tokens: [Int32], of text: [UInt8], _ tokenizer: Tokenizer) -> 
   // SentencePiece puts a space before the text.
   var added = size == text.count + 1 && own.first.flatMap { spelled[$0]?.first } == 0x20 ? 1 : 0
   guard size - added == text.count else { return nil }
-  var spans = tokenizer.prefix.map { _ in 0..<0 }
+  var spans: [Range<Int>] = []
+  spans.reserveCapacity(tokens.count)
+  spans += tokenizer.prefix.map { _ in 0..<0 }
   var at = 0
   for token in own {
     let bytes = (spelled[token] ?? []).dropFirst(added)
@@ -22,5 +24,6 @@ func tokenSpans(_ tokens: [Int32], of text: [UInt8], _ tokenizer: Tokenizer) -> 
     spans.append(span)
     at = span.upperBound
   }
-  return spans + tokenizer.suffix.map { _ in text.count..<text.count }
+  spans += tokenizer.suffix.map { _ in text.count..<text.count }
+  return spans
 }

@@ -34,6 +34,8 @@ public struct Structure: Sendable, Equatable {
   public let spans: [UnitSpan]
 
   public var layers: Int { blockParameters.count }
+  /// Units of both modules in all blocks of the unpruned model.
+  public var unitCount: Int { Module.allCases.reduce(0) { $0 + units[$1].reduce(0, +) } }
 
   public init(_ network: LanguageModel, model: String) {
     self.model = model

@@ -18,8 +18,16 @@ struct BlockTrials {
   /// Tokens of the windows that pass together, in every trial.
   private static let chunkTokens = 4096
 
-  /// Tokens of the largest chunk.
-  static func chunk(of sequences: Sequences) -> Int { max(chunkTokens, sequences.longest) }
+  /// Bytes at the peak, with so many candidates: the streams of all trials, and a walk with another block that has half its
+  /// weights, or the head.
+  static func bytes(_ network: LanguageModel, _ sequences: Sequences, candidates: Int, half: Module?) -> Int {
+    let tokens = min(sequences.tokens.count, max(chunkTokens, sequences.longest))
+    let other = half == nil ? 0 : network.blockBytes
+    return candidates * network.statesBytes(tokens)
+      + max(
+        network.walkBytes(tokens: tokens, longest: sequences.longest) + other,
+        network.statesBytes(tokens) + network.headBytes(tokens: tokens))
+  }
 
   /// The mean of −log p over all targets, in nats, without each candidate.
   ///
@@ -57,9 +65,7 @@ struct BlockTrials {
       let block = try network.loadBlock(layer, without: gone.contains(layer) ? removed : [])
       for trial in trials { try step(trial, block) }
       if candidates.contains(layer) {
-        let trial = try Walk(
-          network, part, layer: layer, spillAbove: limit, in: context.scratch, ranks: context.ranks)
-        trial.states.assign(common.states)
+        let trial = try common.branched(spillAbove: limit, in: context.scratch)
         try step(trial, network.loadBlock(layer, without: removed))
         trials.append(trial)
       }

@@ -34,6 +34,16 @@ struct NetworkScores {
     }
   }
 
+  /// Bytes at the peak where maps are read again: those of a run.
+  static func bytes(_ networks: [Networks]) throws -> Int {
+    try networks.flatMap { networks in
+      try networks.parts.indices.map { index in
+        let part = try networks.part(index)
+        return 4 * part.components * part.signals.count * part.units
+      }
+    }.max() ?? 0
+  }
+
   func scores(_ context: any RunContext) throws -> Scores {
     let structure = networks[0].structure
     var score = PerUnit<Float>()

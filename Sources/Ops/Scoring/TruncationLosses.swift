@@ -25,6 +25,14 @@ struct TruncationLosses {
     return losses
   }
 
+  /// Bytes at the peak.
+  static func bytes(_ network: LanguageModel) -> Int {
+    let maps = (0..<network.layers).flatMap {
+      MapSizes.widestFirst(network.configuration.roles, network, layer: $0)
+    }
+    return network.blockBytes + (maps.map { $0.searchBytes(isWhitened: true) }.max() ?? 0)
+  }
+
   private func loss(_ role: LinearRole, _ block: Block) throws -> Double {
     guard !block[role].units.isEmpty else { return 0 }
     try context.checkCancelled()

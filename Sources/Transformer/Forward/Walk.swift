@@ -62,28 +62,36 @@ public final class Walk {
     self.ranks = ranks
     self.sequences = sequences
     self.layer = layer
-    let d = model.configuration.hiddenSize
-    let bytes = sequences.tokens.count * d * MemoryLayout<Float>.stride
-    states =
-      bytes > limit
-      ? try SpillFile.matrix(rows: sequences.tokens.count, columns: d, in: folder)
-      : Matrix(rows: sequences.tokens.count, columns: d)
+    states = try Self.room(sequences.tokens.count, model, spillAbove: limit, in: folder)
     scratch = Scratch()
     batches = sequences.batches().map { Batch(sequences, $0, after: cache) }
     rotation = RotationTables(model.configuration, positions: past..<past + sequences.longest)
   }
 
-  private init(copying other: Walk) {
+  private init(copying other: Walk, spillAbove limit: Int, in folder: String) throws {
     (model, sequences, layer, cache) = (other.model, other.sequences, other.layer, nil)
     (batches, rotation, scratch, ranks) = (other.batches, other.rotation, other.scratch, other.ranks)
-    states = other.states.copy()
+    states = try Self.room(other.states.rows, model, spillAbove: limit, in: folder)
+    states.assign(other.states)
+  }
+
+  private static func room(
+    _ tokens: Int, _ model: LanguageModel, spillAbove limit: Int, in folder: String
+  ) throws -> Matrix<Float> {
+    model.statesBytes(tokens) > limit
+      ? try SpillFile.matrix(rows: tokens, columns: model.configuration.hiddenSize, in: folder)
+      : Matrix(rows: tokens, columns: model.configuration.hiddenSize)
   }
 
   /// A walk of its own that stands where this one stands. The two share their working memory, so that they move on by
   /// turns, never at the same time.
-  public func branched() -> Walk {
+  ///
+  /// - Parameters:
+  ///   - spillAbove: as of a walk.
+  ///   - folder: where that file is made.
+  public func branched(spillAbove limit: Int = .max, in folder: String = "/tmp") throws -> Walk {
     precondition(cache == nil, "a branch of a walk that adds to a cache")
-    return Walk(copying: self)
+    return try Walk(copying: self, spillAbove: limit, in: folder)
   }
 
   /// Fills the states with the embeddings of the tokens.

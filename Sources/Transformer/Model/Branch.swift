@@ -185,7 +185,7 @@ extension Branch {
   public func narrowed(_ gram: Matrix<Double>, _ role: LinearRole) -> Matrix<Double> {
     if role.columns == .model { return gram }
     let own = originals(role.columns)
-    return gram.gathering(rows: own).gathering(columns: own)
+    return own.count == gram.rows ? gram : gram.gathering(rows: own).gathering(columns: own)
   }
 
   /// This branch with its query heads as checkpoints have them.

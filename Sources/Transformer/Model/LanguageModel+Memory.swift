@@ -22,13 +22,15 @@ extension LanguageModel {
   }
 
   /// The numbers that `BlockPass` keeps of one token: behind the norm, and on both sides of each mix.
-  private var numbersPerToken: Int {
-    let widest = (0..<layers).map { layer in
-      configuration.roles.reduce(0) {
-        $0 + configuration.size($1 == $1.module.output ? $1.columns : $1.rows, layer: layer)
+  private var numbersPerToken: Int { configuration.hiddenSize + Module.allCases.reduce(0) { $0 + mixNumbers($1) } }
+
+  /// The numbers on both sides of a module's mix.
+  private func mixNumbers(_ module: Module) -> Int {
+    (0..<layers).map { layer in
+      configuration.inputRoles(module).reduce(configuration.size(module.output.columns, layer: layer)) {
+        $0 + configuration.size($1.rows, layer: layer)
       }
-    }
-    return configuration.hiddenSize + (widest.max() ?? 0)
+    }.max() ?? 0
   }
 
   /// Tokens of a batch of sequences of at most `longest` tokens.
@@ -40,6 +42,11 @@ extension LanguageModel {
   /// - Parameter longest: tokens of the longest sequence.
   public func walkBytes(tokens: Int, longest: Int) -> Int {
     statesBytes(tokens) + 4 * batch(tokens, longest) * numbersPerToken + scoreBytes(longest) + blockBytes
+  }
+
+  /// What of a walk is there when a batch has passed a module.
+  public func passedBytes(_ module: Module, tokens: Int, longest: Int) -> Int {
+    4 * batch(tokens, longest) * mixNumbers(module)
   }
 
   /// The residual stream of so many tokens.
@@ -75,6 +82,15 @@ extension LanguageModel {
     // The derivatives of both sides of a mix, one module after the other, and the stream on its way.
     return stayingBytes(memory, tokens: tokens) + (trace * layers <= memory ? trace * layers : trace) + trace / 2
       + (layers + 4) * statesBytes(tokens) + 2 * scoreBytes(longest)
+  }
+
+  /// Rows and columns of a map as it is left.
+  public func size(of role: LinearRole, layer: Int) -> (rows: Int, columns: Int) {
+    let units = leftUnits(role.module, layer: layer).count
+    func size(_ space: Space) -> Int {
+      space.module == nil ? configuration.hiddenSize : configuration.size(space, units: units)
+    }
+    return (size(role.rows), size(role.columns))
   }
 
   /// Gram matrices, in double precision, of what the maps of a module read and of what each of them gives.

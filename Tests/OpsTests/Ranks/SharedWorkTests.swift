@@ -38,7 +38,7 @@ import Testing
     seen.append(digest(walk.states.values))
     try walk.run(.attention, of: block, advancing: true)
     try walk.run(.ffn, of: block, advancing: true, sites: [.activation], tap: look)
-    let branch = walk.branched()
+    let branch = try walk.branched()
     while branch.layer < model.layers { try branch.step() }
     seen.append(digest(branch.states.values))
     seen.append(digest(try model.losses(states: branch.states, sequences, ranks: ranks)))
