@@ -108,11 +108,7 @@ private let start = """
     let (found, expected) = (try back.logits(sequences), try model.network.logits(sequences))
     let scale = expected.values.map(abs).max() ?? 0
     #expect(zip(found.values, expected.values).allSatisfy { abs($0 - $1) < 1e-4 * scale })
-    try model.network.export(to: folder + "2", as: .huggingFace)
-    let factored = try LanguageModel(folder + "2")
-    #expect(try factored.logits(sequences).values == expected.values)
-    #expect(factored.blockParameters == model.network.blockParameters)
-    #expect(factored.totalParameters == model.network.totalParameters)
+    #expect(throws: ModelError.self) { try model.network.export(to: folder + "2", as: .huggingFace) }
     // Backwards through two factors, too.
     var (two, one): ([Double], [Double]) = ([], [])
     try model.network.branchGradients(sequences, look: { two += columnProducts($0.normalized, $0.norm.gradient) })

@@ -242,23 +242,12 @@ import Testing
         ("compensated", somePruning(whole.configuration, compensated: true)),
         ("neurons", somePruning(whole.configuration).keepingAttention(true)),
         ("depth", withoutBlocks([0], whole.configuration)), ("bridge", bridge(over: 1, whole.configuration)),
-        ("zeros", otherMaps(whole.configuration)), ("factors", someFactors(whole.configuration)),
-        (
-          "factors-pruned",
-          someFactors(whole.configuration).followed(
-            by: somePruning(whole.configuration, compensated: true), whole.configuration)
-        ),
+        ("zeros", otherMaps(whole.configuration)),
       ].map { ($0, whole, $1) }
       if !whole.configuration.family.normsOutput {
         models += [
           ("turned", whole, randomSlicing(whole.configuration, width: 12, isShared: false)),
           ("narrow", whole, randomSlicing(whole.configuration, width: 12, isShared: true)),
-          (
-            "factors-turned", whole,
-            Pruning(
-              blocks: someFactors(whole.configuration).blocks,
-              slicing: randomSlicing(whole.configuration, width: 12, isShared: false).slicing)
-          ),
         ]
       }
       let hasPairs = whole.configuration.obstacleToPairs == nil

@@ -83,22 +83,10 @@ extension Configuration {
       var sizes = BlockSizes(
         units: PerModule(attention: units, ffn: try layer.natural("ffn")), biases: try biases(layer: layer))
       sizes.bridges = try layer.flag("bridge")
-      sizes.ranks = try ranks(layer, family)
       guard !sizes.bridges || units == 0 else {
         throw layer.error("bridge", "needs a block without heads")
       }
       return sizes
-    }
-  }
-
-  /// The maps of a block that are two factors.
-  private static func ranks(_ layer: JSONFields, _ family: Family) throws -> [LinearRole: Int] {
-    guard let fields = try layer.optionalObject("ranks") else { return [:] }
-    return try fields.members.reduce(into: [:]) { ranks, member in
-      guard let stored = family.linears.first(where: { $0.key == member.key.text }), stored.roles.count == 1 else {
-        throw fields.error(member.key.text, "is no linear map of \(family.name) models")
-      }
-      ranks[stored.roles[0]] = try fields.size([stored.key])
     }
   }
 

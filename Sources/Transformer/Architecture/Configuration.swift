@@ -36,8 +36,6 @@ public struct BlockSizes: Sendable, Equatable {
   public var bridges = false
   /// Nil where heads are as large as everywhere in the model.
   public var head: HeadSizes?
-  /// The linear maps that are held as two factors, W = B A, by their rank.
-  public var ranks: [LinearRole: Int] = [:]
 
   public init(units: PerModule<Int>, biases: Set<LinearRole> = []) {
     self.units = units
@@ -209,18 +207,7 @@ extension Configuration {
 
   /// Weights of the linear maps of one block, biases left out: what the rates of FLAP and FANG refer to.
   public func linearParameters(layer: Int) -> Int {
-    roles.reduce(0) { $0 + parameters(of: $1, layer: layer) }
-  }
-
-  /// The rank of a stored map that is two factors, nil for one matrix.
-  func rank(of stored: StoredLinear, layer: Int) -> Int? {
-    stored.roles.count == 1 ? stored.roles.first.flatMap { blocks[layer].ranks[$0] } : nil
-  }
-
-  /// Weights of one linear map of the unpruned model: outputs × inputs, or those of its two factors.
-  func parameters(of role: LinearRole, layer: Int) -> Int {
-    let (outputs, inputs) = (size(role.rows, layer: layer), columns(of: role, layer: layer))
-    return blocks[layer].ranks[role].map { $0 * (outputs + inputs) } ?? outputs * inputs
+    roles.reduce(0) { $0 + size($1.rows, layer: layer) * columns(of: $1, layer: layer) }
   }
 
   /// Weights of a block's linear maps that go with the last unit of a module only.

@@ -63,9 +63,6 @@ public struct StoredLinear: Sendable {
   /// The maps it holds, in storage order.
   public let roles: [LinearRole]
   public let bias: BiasRule
-
-  /// What the lists of sizes per block in config.json call it: `q_proj`.
-  var key: String { name.split(separator: ".").last.map(String.init) ?? name }
 }
 
 /// When a stored linear map has a bias.

@@ -73,11 +73,6 @@ public struct Branch: Sendable {
     role == module.output ? output.weight : input.weight.rows(rows(of: role))
   }
 
-  /// The two factors of a linear map; nil where it is one matrix.
-  func factors(_ role: LinearRole) -> Factors? {
-    role == module.output ? output.factors(0..<output.outputs) : input.factors(rows(of: role))
-  }
-
   /// The bias of one linear map, nil when it has none.
   public func bias(_ role: LinearRole) -> [Float]? {
     if role == module.output { return output.bias }

@@ -30,33 +30,9 @@ extension LanguageModel {
       configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
       heads: Heads(configuration), norm: try norm(layout.norm(module, layer)),
       outputNorms: try outputNorms(input, layer),
-      input: try map(input, layer), output: try map(output, layer), shortcut: nil
+      input: LinearMap(try weights(input, layer), bias: try bias(input, layer), precision: precision),
+      output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision), shortcut: nil
     ).inOrderOfUnits()
-  }
-
-  /// `roles` stacked: one matrix, or where some are two factors a part for each.
-  private func map(_ roles: [LinearRole], _ layer: Int) throws -> LinearMap {
-    let ranks = configuration.blocks[layer].ranks
-    let parts =
-      roles.contains { ranks[$0] != nil }
-      ? try roles.map { role in
-        try factors(role, layer).map { LinearMap.Part(outer: $0.outer, inner: $0.inner, precision: precision) }
-          ?? LinearMap.Part(inner: try weights([role], layer), precision: precision)
-      } : [LinearMap.Part(inner: try weights(roles, layer), precision: precision)]
-    return LinearMap(parts, bias: try bias(roles, layer), precision: precision)
-  }
-
-  /// The two factors of a map; nil where it is one matrix.
-  private func factors(_ role: LinearRole, _ layer: Int) throws -> Factors? {
-    guard let stored = configuration.family.linear(role), let rank = configuration.rank(of: stored, layer: layer)
-    else { return nil }
-    func factor(_ rows: Int, _ columns: Int, isOuter: Bool) throws -> Matrix<Float> {
-      let name = layout.factor(stored, layer, isOuter: isOuter) + ".weight"
-      return try Matrix(rows: rows, columns: columns) { try read(name, rows: 0..<rows, columns: columns, into: $0) }
-    }
-    return Factors(
-      outer: try factor(configuration.size(role.rows, layer: layer), rank, isOuter: true),
-      inner: try factor(rank, configuration.columns(of: role, layer: layer), isOuter: false))
   }
 
   /// A branch of which no unit is left: its weights need not be read.
@@ -107,7 +83,7 @@ extension LanguageModel {
       guard biased.contains(role), let stored = configuration.family.linear(role) else {
         return Array(repeating: 0, count: configuration.size(role.rows, layer: layer))
       }
-      let all = try vector(layout.biased(stored, layer) + ".bias")
+      let all = try vector(layout.linear(stored, layer) + ".bias")
       return Array(all[layout.rows(of: role, in: stored, layer: layer)])
     }
   }

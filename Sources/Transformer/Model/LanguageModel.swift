@@ -101,23 +101,14 @@ public struct LanguageModel: Sendable {
     guard let place = slot.place else { return left(of: slot.content, whole) }
     guard let block = pruning[place.layer] else { return whole }
     let branch = block[place.module]
-    let (roles, isBias): ([LinearRole], Bool)
-    switch slot.content {
-    case .linear(let stacked, let ofBias): (roles, isBias) = (stacked, ofBias)
-    // What is left of the two counts with the first.
-    case .factor(let role, let isOuter):
-      if branch.removesAll || isOuter { return 0 }
-      let widths = pruning.widths(place.module, layer: place.layer, configuration)
-      return configuration.parameters(of: role, layer: place.layer)
-        - branch.removedParameters(of: role, layer: place.layer, configuration, widths)
-    case .embedding, .positionEmbedding, .head, .norm:
+    guard case .linear(let roles, let isBias) = slot.content else {
       let isFolded = pruning.slicing != nil && slot.name.hasPrefix(layout.norm(place.module, place.layer) + ".")
       return block.isAbsent || isFolded ? 0 : whole
     }
     if branch.removesAll { return 0 }
     let widths = pruning.widths(place.module, layer: place.layer, configuration)
     return roles.reduce(whole) { left, role in
-      guard isBias else { return left - branch.removedParameters(of: role, layer: place.layer, configuration, widths) }
+      guard isBias else { return left - branch.removedParameters(of: role, configuration, widths) }
       if role == place.module.output { return left - (configuration.hiddenSize - widths.leaving) }
       return left - configuration.size(role.rows, units: branch.keep.count)
         + configuration.size(role.rows, units: branch.kept.count, head: branch.headSizes(configuration))
@@ -132,7 +123,7 @@ public struct LanguageModel: Sendable {
     case .embedding, .positionEmbedding: return whole / configuration.hiddenSize * slicing.width
     case .head: return whole / configuration.hiddenSize * headWidth
     case .norm: return slicing.isShared ? 0 : whole
-    case .linear, .factor: return whole
+    case .linear: return whole
     }
   }
 }

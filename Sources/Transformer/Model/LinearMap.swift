@@ -91,12 +91,6 @@ public struct LinearMap: Sendable {
     }
   }
 
-  /// The two factors that make some of the outputs; nil where it is one matrix.
-  func factors(_ outputs: Range<Int>) -> Factors? {
-    guard let part = ranges.first(where: { $0.0 == outputs })?.1, let outer = part.outer else { return nil }
-    return Factors(outer: outer.weight, inner: part.inner.weight)
-  }
-
   /// `y = x Wᵀ + b`, or `y += x Wᵀ + b`, with a pulse after every 256 rows of a large product.
   func apply(
     _ x: Matrix<Float>, into y: Matrix<Float>, adding: Bool = false, pulse: () throws -> Void

@@ -49,12 +49,6 @@ public struct BranchPruning: Sendable {
     return role == role.module.output && (weight != nil || bridge != nil)
   }
 
-  /// The rank of a map that is two factors, here or in the checkpoint; nil for one matrix, as a refit is.
-  func rank(of role: LinearRole, _ sizes: BlockSizes) -> Int? {
-    if removesAll || maps[role] != nil || role == role.module.output && weight != nil { return nil }
-    return factors[role]?.rank ?? sizes.ranks[role]
-  }
-
   /// This pruning followed by `later`, whose compensation was found on the model that this one leaves.
   ///
   /// Kept is what both keep; added biases add up, unless `later` takes the last units and with them what was added; a
@@ -83,32 +77,31 @@ public struct BranchPruning: Sendable {
 extension BranchPruning {
   /// Weights of one linear map that are gone; negative when what stands for them has more.
   ///
-  /// - Parameters:
-  ///   - layer: the block of the branch.
-  ///   - widths: what is left of the stream at the ends of the branch.
-  func removedParameters(
-    of role: LinearRole, layer: Int, _ configuration: Configuration, _ widths: StreamWidths
-  ) -> Int {
-    func size(_ space: Space, stream: Int) -> Int {
-      space.module == nil ? stream : configuration.size(space, units: kept.count, head: headSizes(configuration))
+  /// - Parameter widths: what is left of the stream at the ends of the branch.
+  func removedParameters(of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths) -> Int {
+    func size(_ space: Space, _ units: Int, _ head: HeadSizes?, stream: Int) -> Int {
+      space.module == nil ? stream : configuration.size(space, units: units, head: head)
     }
-    if keep.isEmpty { return 0 }
-    let whole = configuration.parameters(of: role, layer: layer)
+    let (d, head) = (configuration.hiddenSize, headSizes(configuration))
+    let whole = size(role.rows, keep.count, nil, stream: d) * size(role.columns, keep.count, nil, stream: d)
     // A refit of the output map has columns of its own.
     if let map = maps[role], role != role.module.output || weight == nil {
       return whole - map.parameters(role, of: kept, keep.count, configuration, widths)
     }
-    let (outputs, inputs) = (size(role.rows, stream: widths.leaving), size(role.columns, stream: widths.entering))
-    return whole - (rank(of: role, configuration.blocks[layer]).map { $0 * (outputs + inputs) } ?? outputs * inputs)
+    let left = (
+      size(role.rows, kept.count, head, stream: widths.leaving),
+      size(role.columns, kept.count, head, stream: widths.entering)
+    )
+    return whole - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
   }
 }
 
 extension Configuration {
   /// Weights of one linear map that are left of it in a block whose stream is whole.
   public func keptParameters(of role: LinearRole, _ pruning: Pruning, layer: Int) -> Int {
-    let whole = parameters(of: role, layer: layer)
+    let whole = size(role.rows, layer: layer) * size(role.columns, layer: layer)
     guard let branch = pruning[layer]?[role.module] else { return whole }
-    return whole - branch.removedParameters(of: role, layer: layer, self, StreamWidths(self))
+    return whole - branch.removedParameters(of: role, self, StreamWidths(self))
   }
 }
 
@@ -192,7 +185,7 @@ public struct Pruning: Sendable {
       let (branch, widths) = (blocks[layer][module], widths(module))
       let roles = configuration.roles.filter { $0.module == module }
       return roles.reduce(sum - (branch.bridge?.parameters ?? 0) - widths.shortcut) {
-        $0 + branch.removedParameters(of: $1, layer: layer, configuration, widths)
+        $0 + branch.removedParameters(of: $1, configuration, widths)
       }
     }
   }

@@ -5,8 +5,6 @@ struct TensorSlot: Sendable, Equatable {
     case norm
     /// The linear maps stacked in it; a bias has one axis.
     case linear(roles: [LinearRole], isBias: Bool)
-    /// One of the two factors of a linear map: A, rank × inputs, or B, outputs × rank.
-    case factor(LinearRole, isOuter: Bool)
   }
 
   /// The branch that a tensor belongs to.
@@ -53,15 +51,6 @@ struct TensorLayout: Sendable {
   /// The norm of a map's outputs, nil when there is none.
   func norm(_ role: LinearRole, _ layer: Int) -> String? { family.norm(role).map { layerPrefix(layer) + $0 } }
   func linear(_ stored: StoredLinear, _ layer: Int) -> String { layerPrefix(layer) + stored.name }
-  /// What a linear map of two factors is called: A is the first of a row of maps, B the second.
-  func factor(_ stored: StoredLinear, _ layer: Int, isOuter: Bool) -> String {
-    linear(stored, layer) + (isOuter ? ".1" : ".0")
-  }
-  /// What a bias stands beside: of two factors it is the second's.
-  func biased(_ stored: StoredLinear, _ layer: Int) -> String {
-    configuration.rank(of: stored, layer: layer) == nil
-      ? linear(stored, layer) : factor(stored, layer, isOuter: true)
-  }
 
   /// The map that turns a sliced stream on its way around a branch, as `export as=hf` calls it.
   func shortcut(_ module: Module, _ layer: Int) -> String {
@@ -118,24 +107,14 @@ struct TensorLayout: Sendable {
       let rows = stored.roles.reduce(0) { $0 + configuration.size($1.rows, layer: layer) }
       let columns = stored.roles.first.map { configuration.columns(of: $0, layer: layer) } ?? 0
       let place = stored.roles.first.map { TensorSlot.Place(layer: layer, module: $0.module) }
-      if let role = stored.roles.first, let rank = configuration.rank(of: stored, layer: layer) {
-        for (isOuter, shape) in [(false, [rank, columns]), (true, [rows, rank])] {
-          slots.append(
-            TensorSlot(
-              name: factor(stored, layer, isOuter: isOuter) + ".weight", shape: shape,
-              content: .factor(role, isOuter: isOuter), place: place))
-        }
-      } else {
-        slots.append(
-          TensorSlot(
-            name: name + ".weight", shape: family.isTransposed ? [columns, rows] : [rows, columns],
-            content: .linear(roles: stored.roles, isBias: false), place: place))
-      }
+      slots.append(
+        TensorSlot(
+          name: name + ".weight", shape: family.isTransposed ? [columns, rows] : [rows, columns],
+          content: .linear(roles: stored.roles, isBias: false), place: place))
       if stored.roles.contains(where: configuration.blocks[layer].biases.contains) {
         slots.append(
           TensorSlot(
-            name: biased(stored, layer) + ".bias", shape: [rows], content: .linear(roles: stored.roles, isBias: true),
-            place: place))
+            name: name + ".bias", shape: [rows], content: .linear(roles: stored.roles, isBias: true), place: place))
       }
     }
     return slots

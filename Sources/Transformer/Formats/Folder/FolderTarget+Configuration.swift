@@ -29,7 +29,7 @@ extension FolderTarget {
     }
     if let key = family.layerSizes {
       let heads = configuration.blocks.map { configuration.heads(units: $0.units.attention) }
-      let sizes = family.sizes(configuration.blocks, heads: heads, key: key)
+      let sizes = Family.sizes(configuration.blocks, heads: heads, key: key)
       for member in sizes { members[member.key.text] = member.value }
     } else if let block = configuration.blocks.first, widths != .whole {
       let heads = configuration.heads(units: block.units.attention)
@@ -113,12 +113,9 @@ extension FolderTarget {
 
 extension Family {
   /// What config.json of the class with sizes per block says of them, and where the class is.
-  func sizes(_ blocks: [BlockSizes], heads: [HeadCounts], key: String) -> [JSON.Member] {
+  static func sizes(_ blocks: [BlockSizes], heads: [HeadCounts], key: String) -> [JSON.Member] {
     let entries = zip(blocks, heads).map { block, heads in
       let bridge = block.bridges ? [JSON.Member("bridge", .bool(true))] : []
-      let ranks = linears.compactMap { stored in
-        stored.roles.first.flatMap { block.ranks[$0] }.map { JSON.Member(ByteString(stored.key), .integer($0)) }
-      }
       return JSON.object(
         [
           JSON.Member("heads", .integer(heads.queries)), JSON.Member("kv_heads", .integer(heads.keyValues)),
@@ -127,7 +124,7 @@ extension Family {
           JSON.Member("o_bias", .bool(block.biases.contains(.output))),
           JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),
           JSON.Member("down_bias", .bool(block.biases.contains(.down))),
-        ] + bridge + (ranks.isEmpty ? [] : [JSON.Member("ranks", .object(ranks))]))
+        ] + bridge)
     }
     let classes = JSON.object([
       JSON.Member("AutoConfig", .text("modeling_prn.PrnConfig")),

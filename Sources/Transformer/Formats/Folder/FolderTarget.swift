@@ -27,6 +27,11 @@ struct FolderTarget {
   /// - Throws: `ModelError.cannotExport` when no class holds the model.
   init(_ model: LanguageModel, _ widths: Widths) throws {
     self.widths = widths
+    if widths == .own, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
+      throw ModelError.cannotExport(
+        reason:
+          "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
+    }
     slicing = model.pruning.slicing
     if let slicing, widths == .whole || !slicing.isShared && widths != .own {
       throw ModelError.cannotExport(
@@ -37,9 +42,7 @@ struct FolderTarget {
     let source = model.configuration.keeping(layers).sliced(slicing)
     let blocks = Self.sizes(model, layers, widths)
     var obstacles: [String] = []
-    let isWhole = zip(blocks, source.blocks).allSatisfy {
-      $0.units == $1.units && $0.head == nil && $0.ranks.isEmpty
-    }
+    let isWhole = zip(blocks, source.blocks).allSatisfy { $0.units == $1.units && $0.head == nil }
     let classes = Self.classes(for: source, widths, isWhole: isWhole, slicing)
     // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
     if let lost = (0..<model.layers).first(where: { !layers.contains($0) }), Set(source.attentionScales).count > 1 {
@@ -65,11 +68,6 @@ struct FolderTarget {
   private static func sizes(_ model: LanguageModel, _ layers: [Int], _ widths: Widths) -> [BlockSizes] {
     var blocks = layers.map { model.configuration.blocks[$0] }
     for (place, layer) in layers.enumerated() {
-      for role in model.configuration.roles {
-        let sizes = model.configuration.blocks[layer]
-        let rank = model.pruning[layer]?[role.module].rank(of: role, sizes) ?? sizes.ranks[role]
-        blocks[place].ranks[role] = widths == .own ? rank : nil
-      }
       for module in Module.allCases {
         guard let pruning = model.pruning[layer]?[module] else { continue }
         if pruning.removesAll { blocks[place].biases.subtract(module.roles) }
@@ -176,10 +174,6 @@ private struct Place {
     if let place = blocks.firstIndex(where: { $0.head != nil }), family.layerSizes == nil || family.isTransposed {
       return
         "no class of \(name) models has a place for heads that lost rotary pairs or directions of their values, here in block \(place); as=masked has"
-    }
-    if let place = blocks.firstIndex(where: { !$0.ranks.isEmpty }), family.layerSizes == nil || family.isTransposed {
-      return
-        "no class of \(name) models has a place for the two factors of maps, here in block \(place); as=masked and as=gguf multiply them out"
     }
     if !isOwn, !family.sliding.isLike(source.family.sliding),
       let block = (0..<source.layers).first(where: { source.window($0) != nil })

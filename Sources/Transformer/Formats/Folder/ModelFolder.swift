@@ -17,8 +17,7 @@ extension LanguageModel {
       _ = try Safetensors.writeSharded(
         try tensorSources(target, pulse: pulse), toFolder: folder, shardLimit: options.shard ?? 5_000_000_000)
     }
-    let isProduct = target.widths != .own && configuration.blocks.contains { !$0.ranks.isEmpty }
-    let isWidened = !pruning.isUncompensated || pruning.slicing != nil || isProduct
+    let isWidened = !pruning.isUncompensated || pruning.slicing != nil
     try OutputFile.write(
       target.config(of: self, isWidened: isWidened).serialized(indented: true) + [UInt8(ascii: "\n")],
       to: folder + "/config.json")
@@ -117,15 +116,6 @@ extension LanguageModel {
         if let sliced = try target.slicing.flatMap({ try slicedSource(slot, layer: layer, $0, layout, pulse: pulse) }) {
           return sliced
         }
-        if case .factor(let role, let isOuter) = slot.content {
-          let isChanged = pruning.slicing != nil || target.isChanged([role], isBias: false, pruning[layer])
-          let type = try isChanged ? .f32 : checkpoint.info(source).type
-          return TensorSource(ByteString(slot.name), type: type, shape: shape(of: slot, role, layer)) { sink in
-            try pulse()
-            let factors = try cache.block(layer)[role].factors(role)
-            try sink.append((isOuter ? factors?.outer : factors?.inner)?.values ?? [])
-          }
-        }
         guard case .linear(let roles, let isBias) = slot.content else {
           return TensorSource(
             ByteString(slot.name), type: try checkpoint.info(source).type, shape: slot.shape
@@ -134,10 +124,9 @@ extension LanguageModel {
             try checkpoint.append(source, to: sink)
           }
         }
-        let isProduct = !isBias && roles.contains { configuration.blocks[layer].ranks[$0] != nil }
-        let isChanged = pruning.slicing != nil || isProduct || target.isChanged(roles, isBias: isBias, pruning[layer])
+        let isChanged = pruning.slicing != nil || target.isChanged(roles, isBias: isBias, pruning[layer])
         let type = try isChanged ? .f32 : type(of: source, roles, layer)
-        let shape = roles.first.map { self.shape(of: slot, $0, layer) } ?? slot.shape
+        let shape = shape(of: slot, roles, layer)
         return TensorSource(ByteString(slot.name), type: type, shape: shape) { sink in
           try pulse()
           let block = try cache.block(layer)
@@ -154,15 +143,11 @@ extension LanguageModel {
       }
   }
 
-  /// What a linear map, or a factor of one, is written as: the class's shape, but for what is left of a stream that is turned.
-  private func shape(of slot: TensorSlot, _ role: LinearRole, _ layer: Int) -> [Int] {
-    guard pruning.slicing?.isShared == false else { return slot.shape }
+  /// What a linear map is written as: the class's shape, but for what is left of a stream that is turned.
+  private func shape(of slot: TensorSlot, _ roles: [LinearRole], _ layer: Int) -> [Int] {
+    guard pruning.slicing?.isShared == false, let role = roles.first else { return slot.shape }
     let widths = pruning.widths(role.module, layer: layer, configuration)
-    if role == role.module.output {
-      if case .factor(_, isOuter: false) = slot.content { return slot.shape }
-      return [widths.leaving] + slot.shape.dropFirst()
-    }
-    if case .factor(_, isOuter: true) = slot.content { return slot.shape }
+    if role == role.module.output { return [widths.leaving] + slot.shape.dropFirst() }
     return slot.shape.count == 1 ? slot.shape : [slot.shape[0], widths.entering]
   }
 
@@ -170,7 +155,7 @@ extension LanguageModel {
   private func type(of source: ByteString, _ roles: [LinearRole], _ layer: Int) throws -> TensorType {
     if checkpoint.contains(source) { return try checkpoint.info(source).type }
     guard let stored = roles.first.flatMap(configuration.family.linear) else { return .f32 }
-    return try checkpoint.info(ByteString(layout.biased(stored, layer) + ".weight")).type
+    return try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight")).type
   }
 
   private func stacked(_ parts: [Matrix<Float>]) -> Matrix<Float> {

@@ -41,7 +41,7 @@ extension LanguageModel {
         try pulse()
         try sink.append(try checkpoint.read(source) as [Float])
       }
-    case .positionEmbedding, .linear, .factor: return nil
+    case .positionEmbedding, .linear: return nil
     }
   }
 

@@ -22,7 +22,7 @@ func modelingFile(for family: Family, isSliced: Bool = false, hasNarrowHeads: Bo
             self.prn_layers, self.prn_width, self.prn_heads = prn_layers or [], prn_width, prn_heads
 
 
-    \(family.isTransposed ? "" : linear)class NoAttention(nn.Module):
+    class NoAttention(nn.Module):
         # A block without attention units: only what its output bias adds, or a linear map for blocks that are gone.
         def __init__(self, old, bias, **maps):
             super().__init__()
@@ -60,10 +60,10 @@ private let surgery = """
               key, value = 2 * len(head["pairs"][0]) if head.get("pairs") else base, head.get("value", base)
               mixed = hidden if size.get("bridge") else size["heads"] * value
               maps = dict(
-                  q_proj=linear(size, "q_proj", hidden, size["heads"] * key, size["qkv_bias"]),
-                  k_proj=linear(size, "k_proj", hidden, size["kv_heads"] * key, size["qkv_bias"]),
-                  v_proj=linear(size, "v_proj", hidden, size["kv_heads"] * value, size["qkv_bias"]),
-                  o_proj=linear(size, "o_proj", mixed, hidden, size["o_bias"]))
+                  q_proj=nn.Linear(hidden, size["heads"] * key, bias=size["qkv_bias"]),
+                  k_proj=nn.Linear(hidden, size["kv_heads"] * key, bias=size["qkv_bias"]),
+                  v_proj=nn.Linear(hidden, size["kv_heads"] * value, bias=size["qkv_bias"]),
+                  o_proj=nn.Linear(mixed, hidden, bias=size["o_bias"]))
               if size["heads"] == 0:
                   adds = lambda self, x: self.o_proj.bias
                   if size.get("bridge"):
@@ -77,21 +77,9 @@ private let surgery = """
                   for name, value in maps.items():
                       setattr(attention, name, value)
               mlp.intermediate_size = size["ffn"]
-              mlp.gate_proj = linear(size, "gate_proj", hidden, size["ffn"], size["gate_up_bias"])
-              mlp.up_proj = linear(size, "up_proj", hidden, size["ffn"], size["gate_up_bias"])
-              mlp.down_proj = linear(size, "down_proj", size["ffn"], hidden, size["down_bias"])
-  """
-
-/// A linear map of a block.
-private let linear = """
-  def linear(size, name, inputs, outputs, bias):
-      # One matrix, or two of the block's rank for it.
-      rank = size.get("ranks", {}).get(name)
-      if rank is None:
-          return nn.Linear(inputs, outputs, bias=bias)
-      return nn.Sequential(nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs, bias=bias))
-
-
+              mlp.gate_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
+              mlp.up_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
+              mlp.down_proj = nn.Linear(size["ffn"], hidden, bias=size["down_bias"])
   """
 
 /// Attention of heads that have lost features.
@@ -179,7 +167,7 @@ private let slicing = """
           # A layer of transformers 4 returns a tuple, one of 5 the stream alone.
           returns_tuple = "layer_outputs" in inspect.getsource(type(self.model).forward)
           self.model.embed_tokens = nn.Embedding(config.vocab_size, hidden, config.pad_token_id)
-          mlp.down_proj = linear(size, "down_proj", size["ffn"], config.hidden_size, size["down_bias"])
+          mlp.down_proj = nn.Linear(size["ffn"], config.hidden_size, bias=size["down_bias"])
           for place, layer in enumerate(self.model.layers):
               leaving = config.hidden_size if place + 1 == len(self.model.layers) else hidden
               self.model.layers[place] = SlicedLayer(layer, config, leaving, returns_tuple)
