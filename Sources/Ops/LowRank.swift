@@ -140,33 +140,39 @@ struct LowRank: Op {
     guard $acts.isGiven == needsCapture else {
       throw Diagnostic(
         needsCapture
-          ? "how=\(method.rawValue) needs acts=, the capture to compute it from" : "how=plain looks at weights alone",
-        argument: needsCapture ? "how" : "acts", kind: .usage)
+          ? "\(asked.what) needs acts=, the capture to compute it from" : "how=plain looks at weights alone",
+        argument: needsCapture ? asked.argument : "acts", kind: .usage)
     }
     if method == .whiten {
-      try $acts.require(keep: [.gram], sites: .all(sites), grouped: false, by: "how=whiten", argument: "acts")
+      try $acts.require(keep: [.gram], sites: .all(sites), grouped: false, by: asked.what, argument: "acts")
     }
     return Model.Facts(layers: $model.facts?.layers)
   }
 
   private var method: How { how ?? of.how }
 
+  /// What needs a capture, by the parameter that says so.
+  private var asked: (what: String, argument: String?) {
+    if update == .stream, how != .whiten { return ("update=stream", "update") }
+    if let how { return ("how=\(how.rawValue)", "how") }
+    return of == .linears ? (name, nil) : ("of=\(of.rawValue)", "of")
+  }
+
   /// What of=rotary and of=values cannot do without, and what means nothing to them.
   private func checkHeads() throws -> Model.Facts {
     for (name, isGiven) in [("linears", !linears.isEmpty), ("update", update != .nothing)] where isGiven {
       throw Diagnostic("\(name)= belongs to of=linears", argument: name, kind: .usage)
     }
-    let consumer = "how=\(method.rawValue)"
     guard $acts.isGiven else {
       throw Diagnostic(
-        "\(consumer) needs acts=, the capture to compute it from", argument: how == nil ? "of" : "how", kind: .usage)
+        "\(asked.what) needs acts=, the capture to compute it from", argument: asked.argument, kind: .usage)
     }
     switch method {
     case .joint, .grouped:
-      try $acts.require(keep: [.gram], sites: .all([.attentionIn]), grouped: false, by: consumer, argument: "acts")
+      try $acts.require(keep: [.gram], sites: .all([.attentionIn]), grouped: false, by: asked.what, argument: "acts")
     case .attended, .attendedLs:
-      try $acts.require(keep: [.gram], sites: .all([.attentionHeads]), grouped: false, by: consumer, argument: "acts")
-    default: try $acts.require(keep: [.moments], sites: .all([.queries, .keys]), by: consumer, argument: "acts")
+      try $acts.require(keep: [.gram], sites: .all([.attentionHeads]), grouped: false, by: asked.what, argument: "acts")
+    default: try $acts.require(keep: [.moments], sites: .all([.queries, .keys]), by: asked.what, argument: "acts")
     }
     return Model.Facts(layers: $model.facts?.layers)
   }
@@ -261,8 +267,9 @@ extension Model {
     if of == .rotary, let obstacle = configuration.obstacleToPairs {
       throw Diagnostic("of=rotary cannot be done with \(obstacle.dropLast())", argument: "model")
     }
-    let lost = pruning.blocks.firstIndex { block in
-      (of == .rotary ? block.attention.heads.pairs == nil : block.attention.heads.values == nil) == false
+    let lost = (0..<network.layers).first { layer in
+      let narrowing = network.narrowing(layer: layer)
+      return of == .rotary ? narrowing.pairs : narrowing.values
     }
     if let lost {
       throw Diagnostic(
@@ -273,9 +280,9 @@ extension Model {
 
   /// - Throws: when heads have lost some of their features.
   func requireWholeHeads(by consumer: String, argument: String) throws {
-    guard let layer = pruning.blocks.firstIndex(where: { !$0.attention.heads.isWhole }) else { return }
+    guard let layer = (0..<network.layers).first(where: { network.headSizes(layer: $0) != nil }) else { return }
     throw Diagnostic(
-      "\(consumer) needs whole heads, and those of block \(layer) lost \(pruning.blocks[layer].attention.heads.pairs == nil ? "directions of their values" : "rotary pairs") already",
+      "\(consumer) needs whole heads, and those of block \(layer) lost \(network.narrowing(layer: layer).pairs ? "rotary pairs" : "directions of their values") already",
       hint: "\(consumer) first, then lowrank", argument: argument)
   }
 
@@ -295,7 +302,7 @@ extension Model {
 
   /// - Throws: when maps are two factors each, whose parameters do not go unit by unit.
   func requireSingleMaps(by consumer: String, argument: String) throws {
-    guard let layer = pruning.blocks.firstIndex(where: \.hasFactors) else { return }
+    guard let layer = (0..<network.layers).first(where: network.hasFactors) else { return }
     throw Diagnostic(
       "\(consumer) needs maps of one matrix each, and those of block \(layer) are two factors already",
       hint: "prune first, then lowrank", argument: argument)

@@ -98,7 +98,7 @@ struct Slice: Op {
 extension Model {
   /// - Throws: when a part of the residual stream is gone, and with it the basis in which the others count.
   func requireWholeStream(by consumer: String, argument: String) throws {
-    guard pruning.slicing != nil else { return }
+    guard network.slicedWidth != nil else { return }
     throw Diagnostic(
       "\(consumer) needs the whole residual stream, and that of this model is sliced", hint: "slice last",
       argument: argument)
@@ -107,7 +107,7 @@ extension Model {
   /// - Throws: when the stream has another basis in every block, so that what enters one and what leaves it cannot be
   ///   compared.
   func requireOneBasis(by consumer: String, argument: String) throws {
-    guard pruning.slicing?.isShared == false else { return }
+    guard network.isTurned else { return }
     throw Diagnostic(
       "\(consumer) compares what enters a block with what leaves it, and this model is sliced: the two stand in different bases",
       argument: argument)

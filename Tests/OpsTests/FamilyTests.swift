@@ -58,7 +58,7 @@ import Testing
     let model: Model = try bench.value("p", text)
     let (configuration, size) = (model.configuration, model.configuration.headSize)
     let kept = headFeatures(keeping: 0.5, of: size)
-    #expect(model.pruning.blocks[0].attention.headSizes(configuration) == HeadSizes(key: size, value: kept))
+    #expect(model.pruning.blocks[0].attention.headSizes(configuration, layer: 0) == HeadSizes(key: size, value: kept))
     let report: Report = try bench.value("e", text)
     #expect(report.measurements[0].value.isFinite)
     let rotary = text + "r = lowrank v acts=acts rate=50% of=rotary\nf = eval r cal length=16\n"
@@ -67,7 +67,7 @@ import Testing
       #expect(try bench.refusal(rotary) == "of=rotary cannot be done with \(obstacle.dropLast())")
     } else {
       let both: Model = try bench.value("r", rotary)
-      #expect(both.pruning.blocks[0].attention.headSizes(configuration) == HeadSizes(key: kept, value: kept))
+      #expect(both.pruning.blocks[0].attention.headSizes(configuration, layer: 0) == HeadSizes(key: kept, value: kept))
     }
     let isBiased = configuration.blocks[0].biases.contains(.value)
     let bias = "how=joint knows values by what their map reads, and in \(configuration.family.name) it adds a bias"

@@ -165,7 +165,7 @@ private let start = """
     #expect(abs(model.removedShare - 0.3) < 0.03)
     for (layer, block) in model.pruning.blocks.enumerated() {
       let kept = headFeatures(keeping: 1 - rates.rate[layer], of: model.configuration.headSize)
-      let head = block.attention.headSizes(model.configuration) ?? model.configuration.wholeHead
+      let head = block.attention.headSizes(model.configuration, layer: layer) ?? model.configuration.wholeHead
       #expect(head == HeadSizes(key: kept, value: kept))
       #expect(abs(block.ffn.keptShare - (1 - rates.rate[layer])) < 0.002)
     }
@@ -235,7 +235,7 @@ private let start = """
     let x: Model = try bench.value("x", text)
     let structure = Structure(x.network, model: "")
     let head = HeadSizes(key: 10, value: 12)
-    #expect(x.pruning.blocks.allSatisfy { $0.attention.headSizes(x.configuration) == head })
+    #expect((0..<x.network.layers).allSatisfy { x.network.headSizes(layer: $0) == head })
     #expect(structure.parametersPerUnit.attention[0] == x.configuration.parametersPerUnit(.attention, head: head))
     for (name, rate) in [("mk", 0.2), ("s", 0.2)] {
       let mask: Mask = try bench.value(name, text)
@@ -260,12 +260,18 @@ private let start = """
   }
 
   @Test(arguments: [
-    ("lowrank m rate=20% of=rotary", "of", "how=columns needs acts=, the capture to compute it from"),
-    ("lowrank m acts=g rate=20% of=rotary", "acts", "how=columns needs the moments of the activations"),
-    ("lowrank m acts=q rate=20% of=values", "acts", "how=attended needs the Gram matrix of the activations"),
+    ("lowrank m rate=20% of=rotary", "of", "of=rotary needs acts=, the capture to compute it from"),
+    ("lowrank m acts=g rate=20% of=rotary", "acts", "of=rotary needs the moments of the activations"),
+    ("lowrank m acts=q rate=20% of=values", "acts", "of=values needs the Gram matrix of the activations"),
     (
       "lowrank m acts=(capture m cal sites=attn.heads keep=gram) rate=20% of=values how=joint", "acts",
       "how=joint needs attn.in"
+    ),
+    ("lowrank m rate=20% of=values how=joint", "how", "how=joint needs acts=, the capture to compute it from"),
+    ("lowrank m rate=20% how=whiten", "how", "how=whiten needs acts=, the capture to compute it from"),
+    (
+      "lowrank m rate=20% how=plain update=stream", "update",
+      "update=stream needs acts=, the capture to compute it from"
     ),
     ("lowrank m acts=q rate=20% of=rotary how=whiten", "how", "how=whiten belongs to of=linears"),
     ("lowrank m acts=g rate=20% how=joint", "how", "how=joint belongs to of=values"),

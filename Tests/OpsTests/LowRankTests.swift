@@ -170,7 +170,8 @@ private let start = """
   @Test(arguments: [
     ("allocate (capture m cal sites=ffn.act keep=gram) rate=20% how=truncation", "evidence"),
     ("allocate g rate=20% how=truncation temperature=1", "temperature"),
-    ("lowrank m acts=g", nil), ("lowrank m rate=20%", "how"), ("lowrank m acts=g rate=20% how=plain", "acts"),
+    ("lowrank m acts=g", nil), ("lowrank m rate=20%", nil), ("lowrank m rate=20% how=whiten", "how"),
+    ("lowrank m acts=g rate=20% how=plain", "acts"),
     ("lowrank m acts=g rate=99.9%", "rate"), ("lowrank m acts=g rate=20% linears=q,q", "linears"),
     ("lowrank m acts=(capture m cal sites=ffn.act keep=gram) rate=20%", "acts"),
     ("lowrank (lowrank m acts=g rate=20%) rate=20% how=plain", "model"),

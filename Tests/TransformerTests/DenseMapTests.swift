@@ -99,7 +99,7 @@ func otherMaps(_ configuration: Configuration) -> Pruning {
     for layer in 0..<whole.layers {
       let branch = sliced.pruning.blocks[layer].ffn
       let widths = sliced.pruning.widths(.ffn, layer: layer, whole.configuration)
-      let gone = branch.removedParameters(of: .up, whole.configuration, widths)
+      let gone = branch.removedParameters(of: .up, whole.configuration, widths, layer: layer)
       #expect(gone == whole.configuration.size(.neurons, layer: layer) * d - neurons[layer] * d)
     }
     #expect(

@@ -254,9 +254,18 @@ import Testing
       let heads = narrowHeads(whole.configuration, pairs: hasPairs ? 1 : nil, values: 3)
       models.append(("heads", whole, heads.followed(by: somePruning(whole.configuration), whole.configuration)))
       models.append(("heads-alone", whole, heads))
+      let factors = twoFactors(whole)
+      models.append(("factors", whole, factors))
+      models.append(
+        (
+          "factors-units", whole,
+          factors.followed(by: somePruning(whole.configuration, compensated: true), whole.configuration)
+        ))
+      models.append(("factors-heads", whole, factors.followed(by: heads, whole.configuration)))
       if !whole.configuration.family.normsOutput {
         let turned = randomSlicing(whole.configuration, width: 12, isShared: false)
         models.append(("heads-turned", whole, Pruning(blocks: heads.blocks, slicing: turned.slicing)))
+        models.append(("factors-turned", whole, Pruning(blocks: factors.blocks, slicing: turned.slicing)))
       }
       if whole.configuration.queriesPerUnit > 1 {
         let queries = try fixture.model(.float32, .query)

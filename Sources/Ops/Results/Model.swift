@@ -70,10 +70,13 @@ public struct Model: Artifact, InputValue {
 
   /// What is gone of the features of the heads that are left.
   private var goneOfHeads: [String] {
-    let (sizes, whole) = (pruning.blocks.map { $0.attention.headSizes(configuration) }, configuration.headSize)
     func share(_ size: KeyPath<HeadSizes, Int>) -> Double {
-      let gone = sizes.reduce(0) { $0 + whole - ($1?[keyPath: size] ?? whole) }
-      return Double(gone) / Double(whole * max(1, sizes.count))
+      let sizes = pruning.blocks.indices.map { layer in
+        let whole = configuration.blocks[layer].heads?.size[keyPath: size] ?? configuration.headSize
+        return (whole: whole, left: network.headSizes(layer: layer)?[keyPath: size] ?? whole)
+      }
+      let sum = sizes.reduce((whole: 0, left: 0)) { ($0.whole + $1.whole, $0.left + $1.left) }
+      return 1 - Double(sum.left) / Double(max(1, sum.whole))
     }
     return [("rotary pairs", share(\.key)), ("directions of values", share(\.value))].compactMap { what, share in
       share > 0 ? "\(percent(share)) of the \(what)" : nil

@@ -47,13 +47,13 @@ public struct Structure: Sendable, Equatable {
     isLeft = PerModule { module in pruning.blocks.map { $0[module].keep } }
     // What is left of the stream at the ends of a unit; it is whole behind the last block.
     func left(_ parameters: Int) -> Int {
-      parameters / configuration.hiddenSize * (pruning.slicing?.width ?? configuration.hiddenSize)
+      parameters / configuration.hiddenSize * (network.slicedWidth ?? configuration.hiddenSize)
     }
     parametersPerUnit = PerModule { module in
-      pruning.blocks.map { left(configuration.parametersPerUnit(module, head: $0[module].headSizes(configuration))) }
+      layers.map { left(configuration.parametersPerUnit(module, head: network.headSizes(layer: $0))) }
     }
     sharedParameters = PerModule { module in
-      pruning.blocks.map { left(configuration.sharedParameters(module, head: $0[module].headSizes(configuration))) }
+      layers.map { left(configuration.sharedParameters(module, head: network.headSizes(layer: $0))) }
     }
     columnsPerUnit = PerModule { configuration.featuresPerUnit($0.output.columns) }
     blockParameters = layers.map {

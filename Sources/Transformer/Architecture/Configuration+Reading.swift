@@ -45,6 +45,8 @@ extension Configuration {
     self.attentionScales = try Self.attentionScales(fields, family, headSize: headSize, count: layers)
     // A window that holds the longest sequence shuts nothing out.
     self.windows = try Self.windows(fields, family, count: layers).map { $0.flatMap { $0 < positions ? $0 : nil } }
+    try readHeads(fields)
+    try readStreamWidth(fields)
     try family.checkKeys(fields)
   }
 
@@ -83,11 +85,82 @@ extension Configuration {
       var sizes = BlockSizes(
         units: PerModule(attention: units, ffn: try layer.natural("ffn")), biases: try biases(layer: layer))
       sizes.bridges = try layer.flag("bridge")
+      sizes.ranks = try ranks(layer, family, of: sizes)
       guard !sizes.bridges || units == 0 else {
         throw layer.error("bridge", "needs a block without heads")
       }
       return sizes
     }
+  }
+
+  /// Of the maps of a block that are two factors: how many numbers stand between them.
+  private static func ranks(_ layer: JSONFields, _ family: Family, of sizes: BlockSizes) throws -> [LinearRole: Int] {
+    guard let entry = try layer.optionalObject("ranks") else { return [:] }
+    var ranks: [LinearRole: Int] = [:]
+    for member in entry.members {
+      let name = member.key.description
+      guard let stored = family.linears.first(where: { $0.shortName == name }), stored.roles.count == 1 else {
+        throw entry.error(name, "is no linear map of a \(family.name) block that can be two factors")
+      }
+      let role = stored.roles[0]
+      guard sizes.units[role.module] > 0 else { throw entry.error(name, "is a map of units that are not there") }
+      ranks[role] = try entry.size([name])
+    }
+    return ranks
+  }
+
+  /// What is left of the features of the heads, block by block.
+  private mutating func readHeads(_ fields: JSONFields) throws {
+    let key = "prn_heads"
+    guard family.layerSizes != nil, let entries = try fields.optionalArray(key) else { return }
+    guard entries.count == layers else {
+      throw fields.error(key, "has \(entries.count) entries for \(layers) layers")
+    }
+    for (layer, entry) in entries.enumerated() where entry != .null {
+      let found = try JSONFields(entry, file: fields.file, path: "\(key)[\(layer)]")
+      guard units(.attention, layer: layer) > 0 else { throw found.error("value", "is of heads that are not there") }
+      let value = try found.size(["value"])
+      guard value <= headSize else { throw found.error("value", "is more than the \(headSize) features of a head") }
+      let pairs = try pairs(found, heads: keyValueHeads(layer: layer))
+      blocks[layer].heads = Heads(
+        size: HeadSizes(key: pairs.map { 2 * $0[0].count } ?? headSize, value: value), pairs: pairs)
+    }
+  }
+
+  /// The rotary pairs of every key-value head of a block.
+  private func pairs(_ fields: JSONFields, heads: Int) throws -> [[Int]]? {
+    guard let lists = try fields.optionalArray("pairs") else { return nil }
+    if let obstacle = obstacleToPairs { throw fields.error("pairs", "cannot be chosen with \(obstacle.dropLast())") }
+    let pairs = lists.map { list -> [Int] in
+      guard case .array(let numbers) = list else { return [] }
+      return numbers.compactMap {
+        if case .integer(let number) = $0, 0..<headSize / 2 ~= number { number } else { nil }
+      }
+    }
+    let areWhole = zip(lists, pairs).allSatisfy { list, own in
+      if case .array(let numbers) = list { numbers.count == own.count } else { false }
+    }
+    guard areWhole, pairs.count == heads, let first = pairs.first, !first.isEmpty,
+      pairs.allSatisfy({ $0.count == first.count && zip($0, $0.dropFirst()).allSatisfy { $0 < $1 } })
+    else {
+      throw fields.error(
+        "pairs", "must be \(heads) lists of as many rising numbers below \(headSize / 2), one for every key-value head")
+    }
+    return pairs
+  }
+
+  /// What is left of a stream that is turned around every branch.
+  private mutating func readStreamWidth(_ fields: JSONFields) throws {
+    let key = "prn_width"
+    guard family.layerSizes != nil, fields[key] != nil else { return }
+    let width = try fields.size([key])
+    guard width <= hiddenSize else { throw fields.error(key, "is more than the \(hiddenSize) of the whole stream") }
+    if isTied {
+      throw fields.error(
+        "tie_word_embeddings", "must be false: the head reads \(hiddenSize), embeddings are \(width) wide")
+    }
+    if family.normsOutput { throw fields.error(key, "cannot be with norms that come last, as in \(family.name)") }
+    streamWidth = width
   }
 
   private static func activation(_ fields: JSONFields, _ family: Family) throws -> Activation {

@@ -26,6 +26,21 @@ public struct HeadSizes: Sendable, Equatable {
   }
 }
 
+/// What is left of the heads of a block.
+public struct Heads: Sendable, Equatable {
+  public let size: HeadSizes
+  /// The rotary pairs of a whole head that each key-value head has, ascending; nil: all.
+  public let pairs: [[Int]]?
+
+  public init(size: HeadSizes, pairs: [[Int]]?) {
+    self.size = size
+    self.pairs = pairs
+  }
+
+  /// Whole heads.
+  init(_ configuration: Configuration) { self.init(size: configuration.wholeHead, pairs: nil) }
+}
+
 /// The sizes of one block.
 public struct BlockSizes: Sendable, Equatable {
   /// Structural units of each module: attention units and neurons.
@@ -35,7 +50,9 @@ public struct BlockSizes: Sendable, Equatable {
   /// Whether attention has no units and its output map reads the normalised stream, in the place of blocks that are gone.
   public var bridges = false
   /// Nil where heads are as large as everywhere in the model.
-  public var head: HeadSizes?
+  public var heads: Heads?
+  /// Of the linear maps that are two factors: how many numbers stand between them.
+  public var ranks: [LinearRole: Int] = [:]
 
   public init(units: PerModule<Int>, biases: Set<LinearRole> = []) {
     self.units = units
@@ -48,6 +65,8 @@ public struct Configuration: Sendable {
   public internal(set) var family: Family
   /// d, the width of the residual stream.
   public internal(set) var hiddenSize: Int
+  /// d', the width of a residual stream that is turned around every branch; nil where it stands as it is, d wide.
+  public internal(set) var streamWidth: Int?
   /// d_h, features per head.
   public let headSize: Int
   public let attentionUnit: AttentionUnit
@@ -87,9 +106,9 @@ public struct Configuration: Sendable {
   /// The span of the blocks that do not see everything before them; nil when all do.
   public var slidingWindow: Int? { windows.lazy.compactMap { $0 }.first }
 
+  /// The width of a space in a block of whole heads and the whole stream, in which columns have their names.
   public func size(_ space: Space, layer: Int) -> Int {
-    guard let module = space.module else { return hiddenSize }
-    return size(space, units: units(module, layer: layer), head: blocks[layer].head)
+    space.module.map { size(space, units: units($0, layer: layer)) } ?? hiddenSize
   }
 
   /// The width of a space, not the residual stream, in a block with so many units.
@@ -99,13 +118,8 @@ public struct Configuration: Sendable {
     units == 0 ? 0 : sharedFeatures(space, head) + units * featuresPerUnit(space, head: head)
   }
 
-  /// Heads of the unpruned model.
+  /// Heads that have lost nothing.
   var wholeHead: HeadSizes { HeadSizes(key: headSize, value: headSize) }
-
-  /// Inputs of a linear map of the unpruned model.
-  func columns(of role: LinearRole, layer: Int) -> Int {
-    role == .output && blocks[layer].bridges ? hiddenSize : size(role.columns, layer: layer)
-  }
 
   /// Features that one structural unit has in a space; 0 in the residual stream, which belongs to none, and of keys and
   /// values that all units share.
@@ -193,6 +207,33 @@ public struct Configuration: Sendable {
   }
 }
 
+// MARK: - What the checkpoint holds
+
+extension Configuration {
+  /// How wide the stream is at both ends of a branch.
+  func streamWidths(_ module: Module, layer: Int) -> StreamWidths {
+    streamWidth.map { StreamWidths(turnedTo: $0, module, layer: layer, self) } ?? StreamWidths(self)
+  }
+
+  /// Heads of a block.
+  func heads(layer: Int) -> Heads { blocks[layer].heads ?? Heads(self) }
+
+  /// Outputs of a linear map.
+  func rows(of role: LinearRole, layer: Int) -> Int {
+    role.rows == .model ? streamWidths(role.module, layer: layer).leaving : stored(role.rows, layer: layer)
+  }
+
+  /// Inputs of a linear map.
+  func columns(of role: LinearRole, layer: Int) -> Int {
+    let readsStream = role.columns == .model || role == .output && blocks[layer].bridges
+    return readsStream ? streamWidths(role.module, layer: layer).entering : stored(role.columns, layer: layer)
+  }
+
+  private func stored(_ space: Space, layer: Int) -> Int {
+    space.module.map { size(space, units: units($0, layer: layer), head: blocks[layer].heads?.size) } ?? hiddenSize
+  }
+}
+
 // MARK: - Parameter counts
 
 extension Configuration {
@@ -205,9 +246,17 @@ extension Configuration {
     }
   }
 
-  /// Weights of the linear maps of one block, biases left out: what the rates of FLAP and FANG refer to.
+  /// Weights of the linear maps of one block, biases left out, and of those that turn its stream: what the rates of FLAP
+  /// and FANG refer to.
   public func linearParameters(layer: Int) -> Int {
-    roles.reduce(0) { $0 + size($1.rows, layer: layer) * columns(of: $1, layer: layer) }
+    let turns = streamWidth == nil ? [] : Module.allCases.map { streamWidths($0, layer: layer) }
+    return roles.reduce(turns.reduce(0) { $0 + $1.entering * $1.leaving }) { $0 + parameters(of: $1, layer: layer) }
+  }
+
+  /// Weights of one linear map.
+  func parameters(of role: LinearRole, layer: Int) -> Int {
+    let (rows, columns) = (rows(of: role, layer: layer), columns(of: role, layer: layer))
+    return blocks[layer].ranks[role].map { $0 * (rows + columns) } ?? rows * columns
   }
 
   /// Weights of a block's linear maps that go with the last unit of a module only.

@@ -31,6 +31,7 @@ extension Family {
     }
     if readsRotation { keys.formUnion(["rope_scaling", "rope_parameters", "partial_rotary_factor"]) }
     keys.formUnion(scale.keys + [groupingKey, layerSizes].compactMap { $0 })
+    if layerSizes != nil, !isTransposed { keys.formUnion(["prn_heads", "prn_width"]) }
     return keys
   }
 

@@ -63,6 +63,9 @@ public struct StoredLinear: Sendable {
   /// The maps it holds, in storage order.
   public let roles: [LinearRole]
   public let bias: BiasRule
+
+  /// The name inside its module: `q_proj`.
+  var shortName: String { name.split(separator: ".").last.map(String.init) ?? name }
 }
 
 /// When a stored linear map has a bias.

@@ -7,7 +7,9 @@ extension LanguageModel {
   ///
   /// - Parameter states: tokens × d, overwritten.
   func embed(_ tokens: ArraySlice<Int32>, positions: [Int32], into states: Matrix<Float>) throws {
-    try gather(layout.embedding, rows: Array(tokens), into: states)
+    let width = configuration.streamWidth ?? states.columns
+    try gather(layout.embedding, rows: Array(tokens), into: states.columns(0..<width))
+    if width < states.columns { states.columns(width..<states.columns).clear() }
     if let table = layout.positionEmbedding {
       let added = Matrix<Float>(rows: states.rows, columns: states.columns)
       try gather(table, rows: positions, into: added)

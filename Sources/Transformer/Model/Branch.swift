@@ -73,6 +73,15 @@ public struct Branch: Sendable {
     role == module.output ? output.weight : input.weight.rows(rows(of: role))
   }
 
+  /// The factors of one linear map, nil where it is one matrix.
+  func factors(_ role: LinearRole) -> Factors? {
+    let (map, roles) = role == module.output ? (output, [role]) : (input, configuration.inputRoles(module))
+    guard map.parts.count == roles.count, let part = roles.firstIndex(of: role).map({ map.parts[$0] }) else {
+      return nil
+    }
+    return part.outer.map { Factors(outer: $0.weight, inner: part.inner.weight) }
+  }
+
   /// The bias of one linear map, nil when it has none.
   public func bias(_ role: LinearRole) -> [Float]? {
     if role == module.output { return output.bias }

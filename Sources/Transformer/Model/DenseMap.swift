@@ -121,7 +121,7 @@ extension LanguageModel {
   public var zeroLines: (rows: (gone: Int, all: Int), columns: (gone: Int, all: Int))? {
     guard pruning.blocks.contains(where: \.hasOtherMaps) else { return nil }
     var (rows, columns) = ((gone: 0, all: 0), (gone: 0, all: 0))
-    for (layer, block) in pruning.blocks.enumerated() {
+    for block in pruning.blocks {
       for role in configuration.roles where !block[role.module].kept.isEmpty {
         func count(_ space: Space, _ live: [Int]?, _ sum: inout (gone: Int, all: Int)) {
           let lines =

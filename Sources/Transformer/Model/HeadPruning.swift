@@ -24,21 +24,6 @@ public struct HeadPruning: Sendable {
   public var isWhole: Bool { pairs == nil && values == nil }
 }
 
-/// The heads of a branch as they are.
-struct Heads: Sendable {
-  let size: HeadSizes
-  /// The rotary pairs of the unpruned model that each key-value head has, ascending; nil: all.
-  let pairs: [[Int]]?
-
-  init(size: HeadSizes, pairs: [[Int]]?) {
-    self.size = size
-    self.pairs = pairs
-  }
-
-  /// Whole heads.
-  init(_ configuration: Configuration) { self.init(size: configuration.wholeHead, pairs: nil) }
-}
-
 extension Rotary {
   /// The features of a head that are those of some pairs, in the order in which a head of these pairs alone has them.
   public func features(of pairs: [Int]) -> [Int] {
@@ -156,11 +141,12 @@ extension Matrix<Float> {
 
 extension BranchPruning {
   /// What is left of each head; nil when all is.
-  public func headSizes(_ configuration: Configuration) -> HeadSizes? {
-    guard !heads.isWhole else { return nil }
+  public func headSizes(_ configuration: Configuration, layer: Int) -> HeadSizes? {
+    let stored = configuration.blocks[layer].heads?.size
+    guard !heads.isWhole else { return stored }
     return HeadSizes(
-      key: heads.pairs?.first.map { 2 * $0.count } ?? configuration.headSize,
-      value: heads.values?.first?.rank ?? configuration.headSize)
+      key: heads.pairs?.first.map { 2 * $0.count } ?? stored?.key ?? configuration.headSize,
+      value: heads.values?.first?.rank ?? stored?.value ?? configuration.headSize)
   }
 
   /// This pruning with its maps taken to what `values` leave of the values, zeros behind in every head.
@@ -186,11 +172,52 @@ extension BranchPruning {
   }
 }
 
+extension LanguageModel {
+  /// What is left of each head of a block; nil when all is.
+  public func headSizes(layer: Int) -> HeadSizes? {
+    guard let pruning = pruning[layer]?.attention else { return configuration.blocks[layer].heads?.size }
+    return pruning.headSizes(configuration, layer: layer)
+  }
+
+  /// Whether heads of a block lost rotary pairs, and whether they lost directions of their values.
+  public func narrowing(layer: Int) -> (pairs: Bool, values: Bool) {
+    let (heads, stored) = (pruning[layer]?.attention.heads, configuration.blocks[layer].heads)
+    let isNarrow = (stored?.size.value ?? configuration.headSize) < configuration.headSize
+    return (heads?.pairs != nil || stored?.pairs != nil, heads?.values != nil || isNarrow)
+  }
+
+  /// The heads that a block has left; nil where they are whole, or none is left.
+  func heads(_ layer: Int) -> Heads? {
+    guard !leftUnits(.attention, layer: layer).isEmpty else { return nil }
+    return headSizes(layer: layer).map { Heads(size: $0, pairs: leftPairs(layer: layer)) }
+  }
+
+  /// How many numbers stand between the factors of those maps of a block that are two.
+  public func ranks(_ layer: Int) -> [LinearRole: Int] {
+    let pruning = pruning[layer] ?? .keepingAll(configuration, layer: layer)
+    return configuration.roles.reduce(into: [:]) {
+      $0[$1] = pruning[$1.module].rank(of: $1, configuration, layer: layer)
+    }
+  }
+
+  /// Whether some maps of a block are two factors.
+  public func hasFactors(layer: Int) -> Bool { !ranks(layer).isEmpty }
+
+  /// The rotary pairs that each key-value head has, of those that a block has left; nil where they have all.
+  func leftPairs(layer: Int) -> [[Int]]? {
+    guard let pairs = pruning[layer]?.attention.heads.pairs ?? configuration.blocks[layer].heads?.pairs else {
+      return nil
+    }
+    return configuration.keyValueHeads(of: leftUnits(.attention, layer: layer)).map { pairs[$0] }
+  }
+}
+
 extension Pruning {
   /// Whether what is left of the heads fits, and no head loses features of one kind twice.
   func checkHeads(_ configuration: Configuration, after earlier: Pruning) throws {
     for (layer, block) in blocks.enumerated() {
       let (heads, before) = (block.attention.heads, earlier[layer]?.attention.heads ?? HeadPruning())
+      let stored = configuration.blocks[layer].heads
       let count = configuration.keyValueHeads(layer: layer)
       if !heads.isWhole, earlier[layer]?.attention.maps.isEmpty == false {
         throw ModelError.cannotFollow("other matrices for maps of block \(layer)", "narrow heads")
@@ -201,7 +228,7 @@ extension Pruning {
         }
       }
       if let pairs = heads.pairs {
-        if before.pairs != nil {
+        if before.pairs != nil || stored?.pairs != nil {
           throw ModelError.cannotFollow("a choice of rotary pairs in block \(layer)", "another")
         }
         if let obstacle = configuration.obstacleToPairs { throw ModelError.cannotFollow(obstacle, "a choice of pairs") }
@@ -217,7 +244,7 @@ extension Pruning {
         }
       }
       if let values = heads.values {
-        if before.values != nil {
+        if before.values != nil || (stored?.size.value ?? configuration.headSize) < configuration.headSize {
           throw ModelError.cannotFollow("a choice of directions of the values in block \(layer)", "another")
         }
         try require("pairs of factors of values", values.count, count)

@@ -14,7 +14,7 @@ extension LanguageModel {
         guard !isBiased || block[module].removesAll, let stored = configuration.family.linear(module.output) else {
           continue
         }
-        let weight = try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight"))
+        let weight = try checkpoint.info(ByteString(layout.tensors(stored, layer)[0]))
         bytes += weight.bytes(of: pruning.widths(module, layer: layer, configuration).leaving)
       }
     }
@@ -29,7 +29,7 @@ extension LanguageModel {
       // The first tokens see 1, 2, … keys, the others as many as the window has.
       let seen = Double(window) - Double(window * (window - 1)) / 2 / Double(length)
       let units = pruning[layer]?.attention.kept.count ?? configuration.units(.attention, layer: layer)
-      let head = pruning[layer]?.attention.headSizes(configuration)
+      let head = headSizes(layer: layer)
       let features = [Space.queries, .heads].reduce(0) { $0 + configuration.featuresPerUnit($1, head: head) }
       return sum + seen * Double(units * features)
     }

@@ -25,24 +25,24 @@ extension LanguageModel {
   }
 
   private func wholeBranch(_ module: Module, _ layer: Int) throws -> Branch {
-    let (input, output) = (configuration.inputRoles(module), [module.output])
+    let input = configuration.inputRoles(module)
     return Branch(
       configuration: configuration, module: module, units: Array(0..<configuration.units(module, layer: layer)),
-      heads: Heads(configuration), norm: try norm(layout.norm(module, layer)),
-      outputNorms: try outputNorms(input, layer),
-      input: LinearMap(try weights(input, layer), bias: try bias(input, layer), precision: precision),
-      output: LinearMap(try weights(output, layer), bias: try bias(output, layer), precision: precision), shortcut: nil
+      heads: module == .attention ? configuration.heads(layer: layer) : Heads(configuration),
+      norm: try norm(module, layer), outputNorms: try outputNorms(input, layer), input: try map(input, layer),
+      output: try map([module.output], layer), shortcut: try shortcut(module, layer)
     ).inOrderOfUnits()
   }
 
   /// A branch of which no unit is left: its weights need not be read.
   private func emptyBranch(_ module: Module, _ layer: Int) throws -> Branch {
-    let d = configuration.hiddenSize
+    let widths = configuration.streamWidths(module, layer: layer)
     return Branch(
       configuration: configuration, module: module, units: [], heads: Heads(configuration),
-      norm: try norm(layout.norm(module, layer)), outputNorms: [:],
-      input: LinearMap(Matrix(rows: 0, columns: d), bias: nil, precision: precision),
-      output: LinearMap(Matrix(rows: d, columns: 0), bias: nil, precision: precision), shortcut: nil)
+      norm: try norm(module, layer), outputNorms: [:],
+      input: LinearMap(Matrix(rows: 0, columns: widths.entering), bias: nil, precision: precision),
+      output: LinearMap(Matrix(rows: widths.leaving, columns: 0), bias: nil, precision: precision),
+      shortcut: try shortcut(module, layer))
   }
 
   /// The weights of the norms that some of the maps' outputs pass.
@@ -52,15 +52,52 @@ extension LanguageModel {
     return norms
   }
 
+  /// The norm of a branch; the maps that read a turned stream have its weight in them.
+  private func norm(_ module: Module, _ layer: Int) throws -> Norm {
+    guard configuration.streamWidth != nil else { return try norm(layout.norm(module, layer)) }
+    return Norm(weight: Array(repeating: 1, count: configuration.hiddenSize), bias: nil, isFolded: true)
+  }
+
+  /// The map that turns the stream on its way around a branch; nil where it passes as it is.
+  private func shortcut(_ module: Module, _ layer: Int) throws -> LinearMap? {
+    guard configuration.streamWidth != nil else { return nil }
+    return LinearMap(try matrix(layout.shortcut(module, layer)), bias: nil, precision: precision)
+  }
+
   func norm(_ name: String) throws -> Norm {
     Norm(
       weight: try vector(name + ".weight"),
       bias: configuration.family.normalization == .layer ? try vector(name + ".bias") : nil)
   }
 
+  /// `roles` stacked: one matrix, or a part each where some are two factors.
+  private func map(_ roles: [LinearRole], _ layer: Int) throws -> LinearMap {
+    let bias = try bias(roles, layer)
+    let ranks = configuration.blocks[layer].ranks
+    guard roles.contains(where: { ranks[$0] != nil }) else {
+      return LinearMap(try weights(roles, layer), bias: bias, precision: precision)
+    }
+    let parts = try roles.map { role in
+      guard ranks[role] != nil, let stored = configuration.family.linear(role) else {
+        return LinearMap.Part(inner: try weights([role], layer), precision: precision)
+      }
+      let (inner, outer) = (layout.tensors(stored, layer)[0], layout.tensors(stored, layer)[1])
+      return LinearMap.Part(outer: try matrix(outer), inner: try matrix(inner), precision: precision)
+    }
+    return LinearMap(parts, bias: bias, precision: precision)
+  }
+
+  /// A tensor of two axes.
+  private func matrix(_ name: String) throws -> Matrix<Float> {
+    let stored = try checkpoint.info(ByteString(name))
+    return try Matrix(rows: stored.rows, columns: stored.columns) {
+      try read(name, rows: 0..<stored.rows, columns: stored.columns, into: $0)
+    }
+  }
+
   /// `roles` stacked, outputs × inputs.
   private func weights(_ roles: [LinearRole], _ layer: Int) throws -> Matrix<Float> {
-    let sizes = roles.map { configuration.size($0.rows, layer: layer) }
+    let sizes = roles.map { configuration.rows(of: $0, layer: layer) }
     let columns = configuration.columns(of: roles[0], layer: layer)
     return try Matrix(rows: sizes.reduce(0, +), columns: columns) { buffer in
       var start = 0
@@ -68,7 +105,7 @@ extension LanguageModel {
         guard let stored = configuration.family.linear(role) else { continue }
         let part = UnsafeMutableBufferPointer(rebasing: buffer[start..<start + size * columns])
         try read(
-          layout.linear(stored, layer) + ".weight", rows: layout.rows(of: role, in: stored, layer: layer),
+          layout.tensors(stored, layer)[0], rows: layout.rows(of: role, in: stored, layer: layer),
           columns: columns, into: part)
         start += size * columns
       }
@@ -81,9 +118,9 @@ extension LanguageModel {
     guard roles.contains(where: biased.contains) else { return nil }
     return try roles.flatMap { role -> [Float] in
       guard biased.contains(role), let stored = configuration.family.linear(role) else {
-        return Array(repeating: 0, count: configuration.size(role.rows, layer: layer))
+        return Array(repeating: 0, count: configuration.rows(of: role, layer: layer))
       }
-      let all = try vector(layout.linear(stored, layer) + ".bias")
+      let all = try vector(layout.bias(stored, layer))
       return Array(all[layout.rows(of: role, in: stored, layer: layer)])
     }
   }

@@ -11,7 +11,7 @@ extension LanguageModel {
       let tensors = layout.slots.filter { $0.place?.layer == layer }.map { storedBytes($0.name) }
       let modules = Module.allCases.map { module in
         let left = leftUnits(module, layer: layer).count
-        let head = pruning[layer]?[module].headSizes(configuration)
+        let head = module == .attention ? headSizes(layer: layer) : nil
         let isWhole =
           left == configuration.units(module, layer: layer) && head == nil
           && pruning[layer]?[module].maps.isEmpty != false

@@ -101,17 +101,23 @@ public struct LanguageModel: Sendable {
     guard let place = slot.place else { return left(of: slot.content, whole) }
     guard let block = pruning[place.layer] else { return whole }
     let branch = block[place.module]
-    guard case .linear(let roles, let isBias) = slot.content else {
+    if slot.content == .shortcut { return whole }
+    guard case .linear(let roles, let part) = slot.content else {
       let isFolded = pruning.slicing != nil && slot.name.hasPrefix(layout.norm(place.module, place.layer) + ".")
       return block.isAbsent || isFolded ? 0 : whole
     }
     if branch.removesAll { return 0 }
     let widths = pruning.widths(place.module, layer: place.layer, configuration)
     return roles.reduce(whole) { left, role in
-      guard isBias else { return left - branch.removedParameters(of: role, configuration, widths) }
-      if role == place.module.output { return left - (configuration.hiddenSize - widths.leaving) }
-      return left - configuration.size(role.rows, units: branch.keep.count)
-        + configuration.size(role.rows, units: branch.kept.count, head: branch.headSizes(configuration))
+      let sizes = branch.sizes(of: role, configuration, widths, layer: place.layer)
+      let rank = branch.rank(of: role, configuration, layer: place.layer)
+      switch part {
+      case .weight: return left - branch.removedParameters(of: role, configuration, widths, layer: place.layer)
+      case .bias: return left - configuration.rows(of: role, layer: place.layer) + sizes.rows
+      case .inner: return rank.map { $0 * sizes.columns } ?? 0
+      // One matrix stands in the place of both.
+      case .outer: return sizes.rows * (rank ?? sizes.columns)
+      }
     }
   }
 
@@ -123,7 +129,7 @@ public struct LanguageModel: Sendable {
     case .embedding, .positionEmbedding: return whole / configuration.hiddenSize * slicing.width
     case .head: return whole / configuration.hiddenSize * headWidth
     case .norm: return slicing.isShared ? 0 : whole
-    case .linear: return whole
+    case .linear, .shortcut: return whole
     }
   }
 }

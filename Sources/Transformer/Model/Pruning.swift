@@ -52,7 +52,8 @@ public struct BranchPruning: Sendable {
   /// This pruning followed by `later`, whose compensation was found on the model that this one leaves.
   ///
   /// Kept is what both keep; added biases add up, unless `later` takes the last units and with them what was added; a
-  /// refit replaces an earlier one, which otherwise keeps the columns that are still there. Where `later` takes directions
+  /// refit replaces an earlier one, or two factors, and is replaced by these; otherwise it keeps the columns that are still
+  /// there. Where `later` takes directions
   /// of the values, earlier maps are taken to what is left of them. Another output map has refits and biases in it that
   /// were there before.
   func followed(by later: BranchPruning, _ module: Module, _ configuration: Configuration) -> BranchPruning {
@@ -62,11 +63,13 @@ public struct BranchPruning: Sendable {
     result.bridge = later.bridge ?? bridge
     result.heads = HeadPruning(pairs: later.heads.pairs ?? heads.pairs, values: later.heads.values ?? heads.values)
     result.factors = earlier.factors.merging(later.factors) { $1 }
+    if later.weight != nil { result.factors[module.output] = nil }
     result.maps = result.removesAll ? [:] : maps.merging(later.maps) { $1 }
     let startsAnew = !removesAll && (later.outputMap != nil || result.removesAll)
     result.bias = startsAnew ? later.bias : sum(bias, later.bias)
     let left = result.kept.features(of: width)
-    let refit = later.outputMap == nil ? earlier.weight : nil
+    let isReplaced = later.outputMap != nil || later.factors[module.output] != nil
+    let refit = isReplaced ? nil : earlier.weight
     result.weight =
       later.weight?.keeping(left, of: later.kept.features(of: width))
       ?? refit?.keeping(left, of: kept.features(of: width))
@@ -75,33 +78,50 @@ public struct BranchPruning: Sendable {
 }
 
 extension BranchPruning {
+  /// How many numbers stand between the two factors of a map; nil where it is one matrix.
+  func rank(of role: LinearRole, _ configuration: Configuration, layer: Int) -> Int? {
+    // A refit of the output map, or a map in its place, is one matrix.
+    let isReplaced = role == role.module.output && (weight != nil || bridge != nil) || maps[role] != nil
+    return removesAll || isReplaced ? nil : factors[role]?.rank ?? configuration.blocks[layer].ranks[role]
+  }
+
+  /// Rows and columns that are left of a linear map.
+  func sizes(
+    of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths, layer: Int
+  ) -> (rows: Int, columns: Int) {
+    let head = headSizes(configuration, layer: layer)
+    func size(_ space: Space, stream: Int) -> Int {
+      space.module == nil ? stream : configuration.size(space, units: kept.count, head: head)
+    }
+    return (size(role.rows, stream: widths.leaving), size(role.columns, stream: widths.entering))
+  }
+
   /// Weights of one linear map that are gone; negative when what stands for them has more.
   ///
   /// - Parameter widths: what is left of the stream at the ends of the branch.
-  func removedParameters(of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths) -> Int {
-    func size(_ space: Space, _ units: Int, _ head: HeadSizes?, stream: Int) -> Int {
-      space.module == nil ? stream : configuration.size(space, units: units, head: head)
-    }
-    let (d, head) = (configuration.hiddenSize, headSizes(configuration))
-    let whole = size(role.rows, keep.count, nil, stream: d) * size(role.columns, keep.count, nil, stream: d)
+  func removedParameters(
+    of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths, layer: Int
+  ) -> Int {
+    let whole = configuration.parameters(of: role, layer: layer)
+    // Without units there is at most a map in their place.
+    if keep.isEmpty && bridge == nil { return 0 }
+    if keep.isEmpty || removesAll { return whole }
     // A refit of the output map has columns of its own.
     if let map = maps[role], role != role.module.output || weight == nil {
       return whole - map.parameters(role, of: kept, keep.count, configuration, widths)
     }
-    let left = (
-      size(role.rows, kept.count, head, stream: widths.leaving),
-      size(role.columns, kept.count, head, stream: widths.entering)
-    )
-    return whole - (factors[role].map { $0.rank * (left.0 + left.1) } ?? left.0 * left.1)
+    let left = sizes(of: role, configuration, widths, layer: layer)
+    return whole
+      - (rank(of: role, configuration, layer: layer).map { $0 * (left.rows + left.columns) } ?? left.rows * left.columns)
   }
 }
 
 extension Configuration {
   /// Weights of one linear map that are left of it in a block whose stream is whole.
   public func keptParameters(of role: LinearRole, _ pruning: Pruning, layer: Int) -> Int {
-    let whole = size(role.rows, layer: layer) * size(role.columns, layer: layer)
+    let whole = parameters(of: role, layer: layer)
     guard let branch = pruning[layer]?[role.module] else { return whole }
-    return whole - branch.removedParameters(of: role, self, StreamWidths(self))
+    return whole - branch.removedParameters(of: role, self, StreamWidths(self), layer: layer)
   }
 }
 
@@ -185,7 +205,7 @@ public struct Pruning: Sendable {
       let (branch, widths) = (blocks[layer][module], widths(module))
       let roles = configuration.roles.filter { $0.module == module }
       return roles.reduce(sum - (branch.bridge?.parameters ?? 0) - widths.shortcut) {
-        $0 + branch.removedParameters(of: $1, configuration, widths)
+        $0 + branch.removedParameters(of: $1, configuration, widths, layer: layer)
       }
     }
   }
@@ -222,10 +242,16 @@ public struct Pruning: Sendable {
           try require("\(role.rawValue) rows", map?.weight.rows, configuration.size(role.rows, layer: layer))
           try require("\(role.rawValue) columns", map?.weight.columns, configuration.size(role.columns, layer: layer))
           let before = earlier[layer]?[module]
-          if map != nil, factors != nil || before?.factors[role] != nil {
+          let stored = configuration.blocks[layer]
+          if factors != nil, stored.ranks[role] != nil {
+            throw ModelError.cannotFollow("two factors", "others for the \(role.rawValue) of block \(layer)")
+          }
+          if map != nil, factors != nil || before?.factors[role] != nil || stored.ranks[role] != nil {
             throw ModelError.cannotFollow("two factors", "another matrix for the \(role.rawValue) of block \(layer)")
           }
-          if map != nil, !branch.heads.isWhole || before?.heads.isWhole == false {
+          if map != nil, module == .attention,
+            !branch.heads.isWhole || before?.heads.isWhole == false || stored.heads != nil
+          {
             throw ModelError.cannotFollow("narrow heads", "another matrix for the \(role.rawValue) of block \(layer)")
           }
           if factors != nil, before?.maps[role] != nil {

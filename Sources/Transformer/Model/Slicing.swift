@@ -45,7 +45,7 @@ public struct Slicing: Sendable {
 struct StreamWidths {
   let entering: Int
   let leaving: Int
-  /// Whether the stream is turned on its way around the branch.
+  /// Whether slicing turns the stream on its way around the branch.
   let isTurned: Bool
   /// Whether it stands in the directions of the unpruned model.
   let isWhole: Bool
@@ -65,6 +65,13 @@ struct StreamWidths {
     isWhole = false
   }
 
+  /// Of a stream that the checkpoint's own maps turn.
+  init(turnedTo width: Int, _ module: Module, layer: Int, _ configuration: Configuration) {
+    let turned = StreamWidths(width, isShared: false, module, layer: layer, configuration)
+    (entering, leaving) = (turned.entering, turned.leaving)
+    (isTurned, isWhole) = (false, false)
+  }
+
   /// Parameters of the map that turns it.
   var shortcut: Int { isTurned ? entering * leaving : 0 }
 }
@@ -72,11 +79,17 @@ struct StreamWidths {
 extension Pruning {
   func widths(_ module: Module, layer: Int, _ configuration: Configuration) -> StreamWidths {
     slicing.map { StreamWidths($0.width, isShared: $0.isShared, module, layer: layer, configuration) }
-      ?? StreamWidths(configuration)
+      ?? configuration.streamWidths(module, layer: layer)
   }
 }
 
 extension LanguageModel {
+  /// d', what is left of the residual stream; nil when all is.
+  public var slicedWidth: Int? { pruning.slicing?.width ?? configuration.streamWidth }
+
+  /// Whether the stream has another basis in every branch.
+  public var isTurned: Bool { configuration.streamWidth != nil || pruning.slicing?.isShared == false }
+
   /// Linear parameters that the blocks would have with so much of the residual stream, the maps that turn it included.
   public func blockParameters(slicedTo width: Int, isShared: Bool) -> Int {
     let pruning = pruning.blocks.isEmpty ? Pruning.keepingAll(configuration) : pruning
@@ -92,7 +105,7 @@ extension LanguageModel {
 extension Pruning {
   /// Whether the bases fit, and nothing follows a slicing that is made of the whole stream.
   func checkSlicing(_ configuration: Configuration, after earlier: Pruning) throws {
-    if earlier.slicing != nil {
+    if earlier.slicing != nil || configuration.streamWidth != nil {
       if slicing != nil { throw ModelError.cannotFollow("a slicing of the residual stream", "another") }
       for (layer, block) in blocks.enumerated() {
         let whats = [

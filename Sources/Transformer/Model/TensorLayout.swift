@@ -3,8 +3,19 @@ struct TensorSlot: Sendable, Equatable {
   enum Content: Sendable, Equatable {
     case embedding, positionEmbedding, head
     case norm
-    /// The linear maps stacked in it; a bias has one axis.
-    case linear(roles: [LinearRole], isBias: Bool)
+    /// The linear maps stacked in it.
+    case linear(roles: [LinearRole], LinearPart)
+    /// The map that turns the stream on its way around a branch.
+    case shortcut
+  }
+
+  /// What of a linear map stands in a tensor.
+  enum LinearPart: Sendable, Equatable {
+    case weight
+    /// One axis.
+    case bias
+    /// A and B of W = B A.
+    case inner, outer
   }
 
   /// The branch that a tensor belongs to.
@@ -52,6 +63,22 @@ struct TensorLayout: Sendable {
   func norm(_ role: LinearRole, _ layer: Int) -> String? { family.norm(role).map { layerPrefix(layer) + $0 } }
   func linear(_ stored: StoredLinear, _ layer: Int) -> String { layerPrefix(layer) + stored.name }
 
+  /// The matrices of a linear map: one, or those of its two factors, the inner one first, as `export as=hf` calls them.
+  func tensors(_ stored: StoredLinear, _ layer: Int) -> [String] {
+    let name = linear(stored, layer)
+    return isFactored(stored, layer) ? [name + ".0.weight", name + ".1.weight"] : [name + ".weight"]
+  }
+
+  func bias(_ stored: StoredLinear, _ layer: Int) -> String {
+    linear(stored, layer) + (isFactored(stored, layer) ? ".1.bias" : ".bias")
+  }
+
+  private func isFactored(_ stored: StoredLinear, _ layer: Int) -> Bool { rank(stored, layer) != nil }
+
+  private func rank(_ stored: StoredLinear, _ layer: Int) -> Int? {
+    stored.roles.first.flatMap { configuration.blocks[layer].ranks[$0] }
+  }
+
   /// The map that turns a sliced stream on its way around a branch, as `export as=hf` calls it.
   func shortcut(_ module: Module, _ layer: Int) -> String {
     layerPrefix(layer) + "\(module.rawValue)_shortcut.weight"
@@ -67,7 +94,7 @@ struct TensorLayout: Sendable {
   func rows(of role: LinearRole, in stored: StoredLinear, layer: Int) -> Range<Int> {
     var start = 0
     for other in stored.roles {
-      let size = configuration.size(other.rows, layer: layer)
+      let size = configuration.rows(of: other, layer: layer)
       if other == role { return start..<start + size }
       start += size
     }
@@ -78,7 +105,8 @@ struct TensorLayout: Sendable {
   var slots: [TensorSlot] {
     let d = configuration.hiddenSize
     var slots = [
-      TensorSlot(name: embedding, shape: [configuration.vocabularySize, d], content: .embedding)
+      TensorSlot(
+        name: embedding, shape: [configuration.vocabularySize, configuration.streamWidth ?? d], content: .embedding)
     ]
     if let positionEmbedding {
       slots.append(
@@ -93,28 +121,41 @@ struct TensorLayout: Sendable {
   }
 
   private func blockSlots(_ layer: Int) -> [TensorSlot] {
-    var slots = Module.allCases.flatMap { norm(norm($0, layer), of: TensorSlot.Place(layer: layer, module: $0)) }
+    var slots = Module.allCases.flatMap { module in
+      let place = TensorSlot.Place(layer: layer, module: module)
+      if configuration.streamWidth == nil { return norm(norm(module, layer), of: place) }
+      // The maps that read a turned stream have its norm in them.
+      let widths = configuration.streamWidths(module, layer: layer)
+      return [
+        TensorSlot(
+          name: shortcut(module, layer), shape: [widths.leaving, widths.entering], content: .shortcut, place: place)
+      ]
+    }
     for role in configuration.roles {
       guard let name = norm(role, layer) else { continue }
       let width =
-        family.queryKeyNorm == .perHead ? configuration.headSize : configuration.size(role.rows, layer: layer)
+        family.queryKeyNorm == .perHead ? configuration.headSize : configuration.rows(of: role, layer: layer)
       slots.append(
         TensorSlot(
           name: name + ".weight", shape: [width], content: .norm, place: .init(layer: layer, module: role.module)))
     }
     for stored in family.linears {
-      let name = linear(stored, layer)
-      let rows = stored.roles.reduce(0) { $0 + configuration.size($1.rows, layer: layer) }
+      let rows = stored.roles.reduce(0) { $0 + configuration.rows(of: $1, layer: layer) }
       let columns = stored.roles.first.map { configuration.columns(of: $0, layer: layer) } ?? 0
       let place = stored.roles.first.map { TensorSlot.Place(layer: layer, module: $0.module) }
-      slots.append(
-        TensorSlot(
-          name: name + ".weight", shape: family.isTransposed ? [columns, rows] : [rows, columns],
-          content: .linear(roles: stored.roles, isBias: false), place: place))
-      if stored.roles.contains(where: configuration.blocks[layer].biases.contains) {
+      func add(_ name: String, _ shape: [Int], _ part: TensorSlot.LinearPart) {
         slots.append(
-          TensorSlot(
-            name: name + ".bias", shape: [rows], content: .linear(roles: stored.roles, isBias: true), place: place))
+          TensorSlot(name: name, shape: shape, content: .linear(roles: stored.roles, part), place: place))
+      }
+      let names = tensors(stored, layer)
+      if let rank = rank(stored, layer) {
+        add(names[0], [rank, columns], .inner)
+        add(names[1], [rows, rank], .outer)
+      } else {
+        add(names[0], family.isTransposed ? [columns, rows] : [rows, columns], .weight)
+      }
+      if stored.roles.contains(where: configuration.blocks[layer].biases.contains) {
+        add(bias(stored, layer), [rows], .bias)
       }
     }
     return slots

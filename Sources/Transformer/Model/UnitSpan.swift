@@ -39,15 +39,15 @@ extension LanguageModel {
 
   /// A linear map narrows where its rows or its columns are made of units; its bias goes with its rows.
   private func spans(of role: LinearRole, in stored: StoredLinear, _ layer: Int) -> [UnitSpan] {
-    let name = layout.linear(stored, layer)
+    let (tensors, head) = (layout.tensors(stored, layer), configuration.blocks[layer].heads?.size)
     func span(_ tensor: String, _ space: Space, axis: Int, start: Int) -> [UnitSpan] {
       let isOfQueries = space == .queries || space == .heads
       let groups = isOfQueries && configuration.attentionUnit == .query ? configuration.queriesPerUnit : 1
-      let width = configuration.featuresPerUnit(space) / groups
+      let width = configuration.featuresPerUnit(space, head: head) / groups
       guard width > 0 else { return [] }
       return (0..<groups).map { group in
         UnitSpan(
-          layer: layer, module: role.module, tensor: name + tensor, axis: axis,
+          layer: layer, module: role.module, tensor: tensor, axis: axis,
           start: start + group * configuration.units(role.module, layer: layer) * width, width: width)
       }
     }
@@ -55,9 +55,10 @@ extension LanguageModel {
     let first = layout.rows(of: role, in: stored, layer: layer).lowerBound
     let hasBias = stored.roles.contains(where: configuration.blocks[layer].biases.contains)
     return [
-      span(".weight", role.rows, axis: isTransposed ? 1 : 0, start: first),
-      span(".weight", role.columns, axis: isTransposed ? 0 : 1, start: 0),
-      hasBias ? span(".bias", role.rows, axis: 0, start: first) : [],
+      // The outer factor of two makes the outputs, the inner one reads the inputs.
+      span(tensors[tensors.count - 1], role.rows, axis: isTransposed ? 1 : 0, start: first),
+      span(tensors[0], role.columns, axis: isTransposed ? 0 : 1, start: 0),
+      hasBias ? span(layout.bias(stored, layer), role.rows, axis: 0, start: first) : [],
     ].flatMap { $0 }
   }
 }

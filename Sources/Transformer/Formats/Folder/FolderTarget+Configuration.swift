@@ -15,7 +15,7 @@ extension FolderTarget {
     members["architectures"] = members["architectures"] ?? .array([.text(configuration.family.className)])
     keepRotation(&members)
     if let slicing { takeWidth(slicing, &members) }
-    if hasNarrowHeads { members["prn_heads"] = heads(of: model) }
+    members["prn_heads"] = hasNarrowHeads ? .array(configuration.blocks.map(\.heads.json)) : nil
     if layers.count < model.layers { keepLayers(&members, of: model) }
     if keepsFamily && configuration.blocks == layers.map({ model.configuration.blocks[$0] }) { return members.json }
     let family = configuration.family
@@ -29,7 +29,7 @@ extension FolderTarget {
     }
     if let key = family.layerSizes {
       let heads = configuration.blocks.map { configuration.heads(units: $0.units.attention) }
-      let sizes = Family.sizes(configuration.blocks, heads: heads, key: key)
+      let sizes = family.sizes(configuration.blocks, heads: heads, key: key)
       for member in sizes { members[member.key.text] = member.value }
     } else if let block = configuration.blocks.first, widths != .whole {
       let heads = configuration.heads(units: block.units.attention)
@@ -54,19 +54,6 @@ extension FolderTarget {
     if let key = keys[.hiddenSize]?.first { members[key] = .integer(slicing.width) }
     if let key = keys[.headSize]?.first { members[key] = .integer(configuration.headSize) }
     if let key = keys[.epsilon]?.first { members[key] = .number(Double(configuration.epsilon)) }
-  }
-
-  /// What is left of the heads of each block, key-value head by key-value head; null where all is.
-  private func heads(of model: LanguageModel) -> JSON {
-    .array(
-      zip(layers, configuration.blocks).map { layer, sizes in
-        guard let head = sizes.head, let attention = model.pruning[layer]?.attention else { return .null }
-        let numbers = model.configuration.keyValueHeads(of: attention.kept)
-        let lists = attention.heads.pairs.map { pairs in
-          JSON.array(numbers.map { number in .array(pairs[number].map { .integer($0) }) })
-        }
-        return .object([JSON.Member("value", .integer(head.value)), JSON.Member("pairs", lists ?? .null)])
-      })
   }
 
   /// Fewer blocks, and what config.json says of single ones goes with them; `prn_kept_layers` has their old numbers.
@@ -111,11 +98,23 @@ extension FolderTarget {
   }
 }
 
+extension Heads? {
+  /// What is left of the heads of a block, key-value head by key-value head; null where all is.
+  fileprivate var json: JSON {
+    guard let self else { return .null }
+    let lists = self.pairs.map { JSON.array($0.map { .array($0.map { .integer($0) }) }) }
+    return .object([JSON.Member("value", .integer(self.size.value)), JSON.Member("pairs", lists ?? .null)])
+  }
+}
+
 extension Family {
   /// What config.json of the class with sizes per block says of them, and where the class is.
-  static func sizes(_ blocks: [BlockSizes], heads: [HeadCounts], key: String) -> [JSON.Member] {
+  func sizes(_ blocks: [BlockSizes], heads: [HeadCounts], key: String) -> [JSON.Member] {
     let entries = zip(blocks, heads).map { block, heads in
       let bridge = block.bridges ? [JSON.Member("bridge", .bool(true))] : []
+      let ranks = linears.compactMap { stored in
+        stored.roles.first.flatMap { block.ranks[$0] }.map { JSON.Member(ByteString(stored.shortName), .integer($0)) }
+      }
       return JSON.object(
         [
           JSON.Member("heads", .integer(heads.queries)), JSON.Member("kv_heads", .integer(heads.keyValues)),
@@ -124,7 +123,7 @@ extension Family {
           JSON.Member("o_bias", .bool(block.biases.contains(.output))),
           JSON.Member("gate_up_bias", .bool(block.biases.contains(.up))),
           JSON.Member("down_bias", .bool(block.biases.contains(.down))),
-        ] + bridge)
+        ] + bridge + (ranks.isEmpty ? [] : [JSON.Member("ranks", .object(ranks))]))
     }
     let classes = JSON.object([
       JSON.Member("AutoConfig", .text("modeling_prn.PrnConfig")),

@@ -22,27 +22,24 @@ struct FolderTarget {
   let slicing: Slicing?
 
   /// Whether heads of some block have fewer features than the model's.
-  var hasNarrowHeads: Bool { configuration.blocks.contains { $0.head != nil } }
+  var hasNarrowHeads: Bool { configuration.blocks.contains { $0.heads != nil } }
 
   /// - Throws: `ModelError.cannotExport` when no class holds the model.
   init(_ model: LanguageModel, _ widths: Widths) throws {
     self.widths = widths
-    if widths == .own, let block = model.pruning.blocks.firstIndex(where: \.hasFactors) {
-      throw ModelError.cannotExport(
-        reason:
-          "as=hf has no class for the two factors of block \(block)'s maps; as=masked and as=gguf multiply them out")
-    }
     slicing = model.pruning.slicing
-    if let slicing, widths == .whole || !slicing.isShared && widths != .own {
+    if let width = model.slicedWidth, widths == .whole || model.isTurned && widths != .own {
       throw ModelError.cannotExport(
-        reason: "only as=hf has a place for a sliced stream, which is \(slicing.width) wide before block 0")
+        reason: "only as=hf has a place for a sliced stream, which is \(width) wide before block 0")
     }
     let layers = widths == .whole ? Array(0..<model.layers) : try model.presentBlocks()
     self.layers = layers
     let source = model.configuration.keeping(layers).sliced(slicing)
     let blocks = Self.sizes(model, layers, widths)
     var obstacles: [String] = []
-    let isWhole = zip(blocks, source.blocks).allSatisfy { $0.units == $1.units && $0.head == nil }
+    let isWhole = zip(blocks, source.blocks).allSatisfy {
+      $0.units == $1.units && $0.heads == nil && $0.ranks.isEmpty
+    }
     let classes = Self.classes(for: source, widths, isWhole: isWhole, slicing)
     // A class that scales its scores by the number of the block would scale those of renumbered blocks otherwise.
     if let lost = (0..<model.layers).first(where: { !layers.contains($0) }), Set(source.attentionScales).count > 1 {
@@ -68,14 +65,13 @@ struct FolderTarget {
   private static func sizes(_ model: LanguageModel, _ layers: [Int], _ widths: Widths) -> [BlockSizes] {
     var blocks = layers.map { model.configuration.blocks[$0] }
     for (place, layer) in layers.enumerated() {
+      blocks[place].heads = widths == .own ? model.heads(layer) : nil
+      blocks[place].ranks = widths == .own ? model.ranks(layer) : [:]
       for module in Module.allCases {
         guard let pruning = model.pruning[layer]?[module] else { continue }
         if pruning.removesAll { blocks[place].biases.subtract(module.roles) }
         if pruning.hasAddedBias { blocks[place].biases.insert(module.output) }
         if widths != .whole { blocks[place].units[module] = pruning.kept.count }
-        if widths == .own, !pruning.removesAll, let head = pruning.headSizes(model.configuration) {
-          blocks[place].head = head
-        }
         if pruning.bridge != nil {
           blocks[place].biases.insert(module.output)
           blocks[place].bridges = true
@@ -131,11 +127,11 @@ struct FolderTarget {
   }
 
   /// Whether a tensor of the block holds numbers that are not in the checkpoint.
-  func isChanged(_ roles: [LinearRole], isBias: Bool, _ pruning: BlockPruning?) -> Bool {
+  func isChanged(_ roles: [LinearRole], _ part: TensorSlot.LinearPart, _ pruning: BlockPruning?) -> Bool {
     guard let pruning else { return false }
     return roles.contains { role in
       let branch = pruning[role.module]
-      guard isBias else { return branch.changes(role) }
+      guard part == .bias else { return branch.changes(role) }
       if role == .value, branch.heads.values != nil || branch.maps[role]?.bias != nil { return true }
       return branch.maps[role]?.bias != nil
         || role == role.module.output && (branch.bridge != nil || branch.bias != nil)
@@ -171,7 +167,11 @@ private struct Place {
     if let place = blocks.firstIndex(where: \.bridges), family.layerSizes == nil || family.isTransposed {
       return "no class but as=hf's has a place for the linear map that stands for blocks, here block \(place)"
     }
-    if let place = blocks.firstIndex(where: { $0.head != nil }), family.layerSizes == nil || family.isTransposed {
+    if let place = blocks.firstIndex(where: { !$0.ranks.isEmpty }), family.layerSizes == nil || family.isTransposed {
+      return
+        "no class of \(name) models has a place for the two factors of a map, here in block \(place); as=masked multiplies them out"
+    }
+    if let place = blocks.firstIndex(where: { $0.heads != nil }), family.layerSizes == nil || family.isTransposed {
       return
         "no class of \(name) models has a place for heads that lost rotary pairs or directions of their values, here in block \(place); as=masked has"
     }
@@ -278,7 +278,10 @@ extension Configuration {
     guard let slicing else { return self }
     var result = self
     result.isTied = false
-    guard slicing.isShared else { return result }
+    guard slicing.isShared else {
+      result.streamWidth = slicing.width
+      return result
+    }
     result.hiddenSize = slicing.width
     result.epsilon = epsilon * Float(hiddenSize) / Float(slicing.width)
     return result

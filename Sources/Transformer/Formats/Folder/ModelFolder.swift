@@ -48,14 +48,14 @@ extension LanguageModel {
             JSON.Member("kv_heads", .array(heads.keyValues.map { .integer($0) })),
             JSON.Member("heads", .array(heads.queries.map { .integer($0) })),
             JSON.Member("neurons", .array(leftUnits(.ffn, layer: layer).map { .integer($0) })),
-          ] + leftPairs(layer, heads.keyValues))
+          ] + pairs(layer))
       })
   }
 
   /// The rotary pairs that each of these key-value heads has left, where some are gone.
-  private func leftPairs(_ layer: Int, _ heads: [Int]) -> [JSON.Member] {
-    guard let pairs = pruning[layer]?.attention.heads.pairs else { return [] }
-    return [JSON.Member("rotary_pairs", .array(heads.map { .array(pairs[$0].map { .integer($0) }) }))]
+  private func pairs(_ layer: Int) -> [JSON.Member] {
+    guard let pairs = leftPairs(layer: layer) else { return [] }
+    return [JSON.Member("rotary_pairs", .array(pairs.map { .array($0.map { .integer($0) }) }))]
   }
 
   /// The heads of the unpruned model that a block has left, in the order of its tensors.
@@ -105,62 +105,57 @@ extension LanguageModel {
   private func tensorSources(_ target: FolderTarget, pulse: @escaping () throws -> Void) throws -> [TensorSource] {
     let layout = TensorLayout(target.configuration, contains: { checkpoint.contains(ByteString($0)) })
     let cache = BlockCache { try target.block($0, of: self) }
-    let turns = target.slicing.map { slicing in
-      slicing.isShared ? [] : target.layers.indices.flatMap { shortcutSources($0, layout, target, cache, pulse: pulse) }
-    }
-    let slots = layout.slots.filter { !isFolded($0, target, layout) }
-    return try (turns ?? [])
-      + slots.map { slot in
-        let layer = slot.place.map { target.layers[$0.layer] } ?? 0
-        let source = ByteString(layout.name(slot, ofLayer: layer))
-        if let sliced = try target.slicing.flatMap({ try slicedSource(slot, layer: layer, $0, layout, pulse: pulse) }) {
-          return sliced
-        }
-        guard case .linear(let roles, let isBias) = slot.content else {
-          return TensorSource(
-            ByteString(slot.name), type: try checkpoint.info(source).type, shape: slot.shape
-          ) { sink in
-            try pulse()
-            try checkpoint.append(source, to: sink)
-          }
-        }
-        let isChanged = pruning.slicing != nil || target.isChanged(roles, isBias: isBias, pruning[layer])
-        let type = try isChanged ? .f32 : type(of: source, roles, layer)
-        let shape = shape(of: slot, roles, layer)
-        return TensorSource(ByteString(slot.name), type: type, shape: shape) { sink in
+    return try layout.slots.map { slot in
+      let layer = slot.place.map { target.layers[$0.layer] } ?? 0
+      let source = ByteString(layout.name(slot, ofLayer: layer))
+      if let sliced = try target.slicing.flatMap({
+        try slicedSource(slot, layer: layer, $0, layout, cache, pulse: pulse)
+      }) {
+        return sliced
+      }
+      guard case .linear(let roles, let part) = slot.content else {
+        return TensorSource(
+          ByteString(slot.name), type: try checkpoint.info(source).type, shape: slot.shape
+        ) { sink in
           try pulse()
-          let block = try cache.block(layer)
-          if isBias {
-            for role in roles {
-              try sink.append(block[role].bias(role) ?? Array(repeating: 0, count: block[role].weight(role).rows))
-            }
-          } else if target.configuration.family.isTransposed {
-            try sink.append(stacked(roles.map { block[$0].weight($0) }).T.values)
-          } else {
-            for role in roles { try sink.append(block[role].weight(role).values) }
-          }
+          try checkpoint.append(source, to: sink)
         }
       }
-  }
-
-  /// What a linear map is written as: the class's shape, but for what is left of a stream that is turned.
-  private func shape(of slot: TensorSlot, _ roles: [LinearRole], _ layer: Int) -> [Int] {
-    guard pruning.slicing?.isShared == false, let role = roles.first else { return slot.shape }
-    let widths = pruning.widths(role.module, layer: layer, configuration)
-    if role == role.module.output { return [widths.leaving] + slot.shape.dropFirst() }
-    return slot.shape.count == 1 ? slot.shape : [slot.shape[0], widths.entering]
+      let isChanged = pruning.slicing != nil || target.isChanged(roles, part, pruning[layer])
+      let type = try isChanged ? .f32 : type(of: source, roles, layer)
+      return TensorSource(ByteString(slot.name), type: type, shape: slot.shape) { sink in
+        try pulse()
+        let block = try cache.block(layer)
+        if part == .weight, target.configuration.family.isTransposed {
+          return try sink.append(stacked(roles.map { block[$0].weight($0) }).T.values)
+        }
+        for role in roles { try sink.append(block[role].values(role, part)) }
+      }
+    }
   }
 
   /// The checkpoint's type for the tensor; for a bias it does not have, that of the weights beside it.
   private func type(of source: ByteString, _ roles: [LinearRole], _ layer: Int) throws -> TensorType {
     if checkpoint.contains(source) { return try checkpoint.info(source).type }
     guard let stored = roles.first.flatMap(configuration.family.linear) else { return .f32 }
-    return try checkpoint.info(ByteString(layout.linear(stored, layer) + ".weight")).type
+    return try checkpoint.info(ByteString(layout.tensors(stored, layer)[0])).type
   }
 
   private func stacked(_ parts: [Matrix<Float>]) -> Matrix<Float> {
     Matrix(
       rows: parts.reduce(0) { $0 + $1.rows }, columns: parts.first?.columns ?? 0, values: parts.flatMap(\.values))
+  }
+}
+
+extension Branch {
+  /// What stands in a tensor of a linear map.
+  fileprivate func values(_ role: LinearRole, _ part: TensorSlot.LinearPart) -> [Float] {
+    switch part {
+    case .weight: weight(role).values
+    case .bias: bias(role) ?? Array(repeating: 0, count: weight(role).rows)
+    case .inner: factors(role)?.inner.values ?? []
+    case .outer: factors(role)?.outer.values ?? []
+    }
   }
 }
 

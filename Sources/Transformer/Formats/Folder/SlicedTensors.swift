@@ -4,19 +4,16 @@ import Numerics
 // the stream, norms without weights of their own, and the maps that turn the stream.
 
 extension LanguageModel {
-  /// Whether a tensor is not written, because it is the weight of a norm and stands in the maps that read it.
-  func isFolded(_ slot: TensorSlot, _ target: FolderTarget, _ layout: TensorLayout) -> Bool {
-    target.slicing?.isShared == false && slot.place != nil && isOfStream(slot, layout)
-  }
-
   /// How a tensor is written that stands in the sliced stream; nil for those that slicing leaves to others. All are single
   /// precision, as the maps are.
   ///
   /// - Parameters:
   ///   - slot: of the folder.
   ///   - layer: its block in the source.
+  ///   - cache: the block as it is written.
   func slicedSource(
-    _ slot: TensorSlot, layer: Int, _ slicing: Slicing, _ layout: TensorLayout, pulse: @escaping () throws -> Void
+    _ slot: TensorSlot, layer: Int, _ slicing: Slicing, _ layout: TensorLayout, _ cache: BlockCache,
+    pulse: @escaping () throws -> Void
   ) throws -> TensorSource? {
     let name = ByteString(slot.name)
     switch slot.content {
@@ -41,26 +38,13 @@ extension LanguageModel {
         try pulse()
         try sink.append(try checkpoint.read(source) as [Float])
       }
-    case .positionEmbedding, .linear: return nil
-    }
-  }
-
-  /// The maps that turn the stream on its way around the branches of a block.
-  ///
-  /// - Parameter place: the block's number in the folder.
-  func shortcutSources(
-    _ place: Int, _ layout: TensorLayout, _ target: FolderTarget, _ cache: BlockCache,
-    pulse: @escaping () throws -> Void
-  ) -> [TensorSource] {
-    let layer = target.layers[place]
-    return Module.allCases.map { module in
-      let widths = pruning.widths(module, layer: layer, configuration)
-      return TensorSource(
-        ByteString(layout.shortcut(module, place)), type: .f32, shape: [widths.leaving, widths.entering]
-      ) { sink in
+    case .shortcut:
+      return TensorSource(name, type: .f32, shape: slot.shape) { sink in
         try pulse()
+        guard let module = slot.place?.module else { return }
         try sink.append(try cache.block(layer)[module].shortcut?.weight.values ?? [])
       }
+    case .positionEmbedding, .linear: return nil
     }
   }
 

@@ -100,7 +100,7 @@ struct GGUFConfiguration {
     }
     if let key = family.layerSizes {
       let counts = (0..<layers).map { HeadCounts(queries: heads[$0], keyValues: groups[$0]) }
-      members += Family.sizes(blocks, heads: counts, key: key)
+      members += family.sizes(blocks, heads: counts, key: key)
     }
     for (role, key) in [("bos", "bos"), ("eos", "eos")] {
       if let id = try header.integer("tokenizer.ggml.\(key)_token_id") { add("\(role)_token_id", .integer(id)) }

@@ -28,7 +28,7 @@ struct GGUFTarget {
       throw ModelError.cannotExport(
         reason: "as=gguf cannot write this model: a linear map stands for the blocks from \(block) on")
     }
-    if model.pruning.slicing != nil {
+    if model.slicedWidth != nil {
       throw ModelError.cannotExport(reason: "as=gguf cannot write this model: its stream is sliced; as=hf can")
     }
     let layers = try model.presentBlocks()
@@ -196,7 +196,7 @@ struct GGUFTarget {
     let pruning = model.pruning[layer]?[role.module]
     let isRefitted = pruning?.changes(role) == true
     let stored = configuration.family.linear(role).flatMap {
-      try? model.checkpoint.info(ByteString(model.layout.linear($0, layer) + ".weight"))
+      try? model.checkpoint.info(ByteString(model.layout.tensors($0, layer)[0]))
     }
     let type = type ?? (isRefitted ? .f32 : GGUFType(stored))
     let order = architecture.rowOrder(of: role, rows: rows, headSize: configuration.headSize, rotary)

@@ -10,7 +10,7 @@ extension ModelFormat {
       try OutputFile.write(
         Array(
           modelingFile(
-            for: family, isSliced: target.slicing?.isShared == false, hasNarrowHeads: target.hasNarrowHeads
+            for: family, isSliced: target.configuration.streamWidth != nil, hasNarrowHeads: target.hasNarrowHeads
           ).utf8),
         to: folder + "/modeling_prn.py")
     }

@@ -40,7 +40,7 @@ func modelingFile(for family: Family, isSliced: Bool = false, hasNarrowHeads: Bo
             result, bias = torch.zeros_like(hidden_states), self.bias(self, hidden_states)
             return (result if bias is None else result + bias), None
 
-    \(hasNarrowHeads ? narrowAttention : "")\(isSliced ? slicedLayer : "")
+    \(family.isTransposed ? "" : linearMap)\(hasNarrowHeads ? narrowAttention : "")\(isSliced ? slicedLayer : "")
     class PrnForCausalLM(\(base)):
         config_class = PrnConfig\(hasNarrowHeads ? "\n    _supports_flash_attn = _supports_flash_attn_2 = False" : "")
 
@@ -52,6 +52,20 @@ func modelingFile(for family: Family, isSliced: Bool = false, hasNarrowHeads: Bo
     """
 }
 
+/// A linear map of a block.
+private let linearMap = """
+
+  def linear(name, inputs, outputs, size):
+      # A linear map, or W = B A as two: A, then B with the bias.
+      part = {"o_proj": "o", "down_proj": "down"}.get(name, "qkv" if name[0] in "qkv" else "gate_up")
+      bias, rank = size[part + "_bias"], size.get("ranks", {}).get(name)
+      if rank is None:
+          return nn.Linear(inputs, outputs, bias=bias)
+      return nn.Sequential(nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs, bias=bias))
+
+
+  """
+
 private let surgery = """
           hidden, base = config.prn_width or config.hidden_size, self.model.layers[0].self_attn.head_dim
           for place, (layer, size) in enumerate(zip(self.model.layers, config.prn_layers)):
@@ -60,10 +74,10 @@ private let surgery = """
               key, value = 2 * len(head["pairs"][0]) if head.get("pairs") else base, head.get("value", base)
               mixed = hidden if size.get("bridge") else size["heads"] * value
               maps = dict(
-                  q_proj=nn.Linear(hidden, size["heads"] * key, bias=size["qkv_bias"]),
-                  k_proj=nn.Linear(hidden, size["kv_heads"] * key, bias=size["qkv_bias"]),
-                  v_proj=nn.Linear(hidden, size["kv_heads"] * value, bias=size["qkv_bias"]),
-                  o_proj=nn.Linear(mixed, hidden, bias=size["o_bias"]))
+                  q_proj=linear("q_proj", hidden, size["heads"] * key, size),
+                  k_proj=linear("k_proj", hidden, size["kv_heads"] * key, size),
+                  v_proj=linear("v_proj", hidden, size["kv_heads"] * value, size),
+                  o_proj=linear("o_proj", mixed, hidden, size))
               if size["heads"] == 0:
                   adds = lambda self, x: self.o_proj.bias
                   if size.get("bridge"):
@@ -77,9 +91,9 @@ private let surgery = """
                   for name, value in maps.items():
                       setattr(attention, name, value)
               mlp.intermediate_size = size["ffn"]
-              mlp.gate_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
-              mlp.up_proj = nn.Linear(hidden, size["ffn"], bias=size["gate_up_bias"])
-              mlp.down_proj = nn.Linear(size["ffn"], hidden, bias=size["down_bias"])
+              mlp.gate_proj = linear("gate_proj", hidden, size["ffn"], size)
+              mlp.up_proj = linear("up_proj", hidden, size["ffn"], size)
+              mlp.down_proj = linear("down_proj", size["ffn"], hidden, size)
   """
 
 /// Attention of heads that have lost features.
@@ -167,7 +181,7 @@ private let slicing = """
           # A layer of transformers 4 returns a tuple, one of 5 the stream alone.
           returns_tuple = "layer_outputs" in inspect.getsource(type(self.model).forward)
           self.model.embed_tokens = nn.Embedding(config.vocab_size, hidden, config.pad_token_id)
-          mlp.down_proj = nn.Linear(size["ffn"], config.hidden_size, bias=size["down_bias"])
+          mlp.down_proj = linear("down_proj", size["ffn"], config.hidden_size, size)
           for place, layer in enumerate(self.model.layers):
               leaving = config.hidden_size if place + 1 == len(self.model.layers) else hidden
               self.model.layers[place] = SlicedLayer(layer, config, leaving, returns_tuple)

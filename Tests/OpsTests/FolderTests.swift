@@ -1,0 +1,97 @@
+import Foundation
+import Kernel
+import Testing
+
+@testable import Ops
+@testable import Transformer
+
+/// Folders of `as=hf` whose heads are narrow, whose stream is turned, whose maps are two factors: read back, the ops take
+/// them as they took the model that was written.
+@Suite(.serialized) struct FolderTests {
+  private let bench = ScriptBench()
+  private let start = """
+    m = load \(ScriptBench.data)/tiny-llama
+    cal = text \(ScriptBench.data)/calibration.txt model=m samples=4 length=64 take=order
+    g = capture m cal sites=attn.in,attn.heads,ffn.in,ffn.act keep=gram
+    q = capture m cal sites=attn.q,attn.k
+
+    """
+
+  /// What a call makes of the bundled model, as a folder.
+  private func folder(of call: String) throws -> String {
+    let model: Model = try bench.value("p", start + "p = " + call)
+    let folder = bench.folder + "/out"
+    try? FileManager.default.removeItem(atPath: folder)
+    try model.network.export(to: folder, as: .huggingFace)
+    return folder
+  }
+
+  @Test(arguments: [
+    "lowrank m acts=q rate=50% of=rotary", "lowrank m acts=g rate=50% of=values", "slice m cal slicing=20%",
+    "slice (lowrank m acts=g rate=50% of=values) cal slicing=20%",
+  ])
+  func whatIsReadBackIsScoredAndPrunedAlike(_ call: String) throws {
+    func text(_ model: String) -> String {
+      start + """
+        x = \(model)
+        acts = capture x cal sites=attn.heads,ffn.act keep=moments,gram
+        mk = mask (flap acts) rate=20%
+        a = eval x cal length=64
+        b = eval (prune x mk comp=bias acts=acts) cal length=64
+        c = eval (prune x mk comp=ls acts=acts) cal length=64
+        d = eval (cascade x cal rate=20%) cal length=64
+        s = saliency x cal how=param_first
+
+        """
+    }
+    let (written, read) = (text(call), text("load " + (try folder(of: call))))
+    for name in ["a", "b", "c", "d"] {
+      let (before, after): (Report, Report) = (try bench.value(name, written), try bench.value(name, read))
+      let ratio = after.measurements[0].value / before.measurements[0].value
+      #expect(abs(ratio - 1) < 2e-3, "\(name)")
+      if name == "a" { #expect(abs(ratio - 1) < 1e-5) }
+    }
+    let (before, after): (Mask, Mask) = (try bench.value("mk", written), try bench.value("mk", read))
+    #expect(before.structure.parametersPerUnit == after.structure.parametersPerUnit)
+    #expect(before.structure.blockParameters == after.structure.blockParameters)
+    #expect(before.structure.totalParameters == after.structure.totalParameters)
+    let (old, new): (Scores, Scores) = (try bench.value("s", written), try bench.value("s", read))
+    let pairs = zip(old.score.ffn?.joined().map { $0 } ?? [], new.score.ffn?.joined().map { $0 } ?? [])
+    #expect(pairs.allSatisfy { abs($0 - $1) <= 1e-3 * abs($0) + 1e-6 })
+  }
+
+  @Test(arguments: [
+    ("lowrank m acts=g rate=20%", "lowrank x rate=20% how=plain", "needs maps of one matrix each"),
+    ("lowrank m acts=g rate=20%", "cascade x cal rate=20%", "needs maps of one matrix each"),
+    ("lowrank m acts=q rate=50% of=rotary", "surgeon x cal rate=20%", "lost rotary pairs already"),
+    (
+      "lowrank m acts=q rate=50% of=rotary",
+      "lowrank x acts=(capture x cal sites=attn.q,attn.k) rate=20% of=rotary", "lost rotary pairs already"
+    ),
+    (
+      "lowrank m acts=g rate=50% of=values",
+      "lowrank x acts=(capture x cal sites=attn.heads keep=gram) rate=20% of=values",
+      "lost directions of their values already"
+    ),
+    ("slice m cal slicing=20%", "slice x cal slicing=20%", "needs the whole residual stream"),
+    (
+      "slice m cal slicing=20%", "score (capture x cal sites=block.in,block.out) how=block_influence", "different bases"
+    ),
+  ])
+  func whatIsGoneIsNotTakenTwice(_ call: String, _ again: String, _ sentence: String) throws {
+    let outcome = try bench.run(start + "x = load \(try folder(of: call))\ne = eval x cal length=64\ny = \(again)")
+    #expect(
+      outcome.diagnostics.count == 1 && outcome.diagnostics[0].summary.contains(sentence), "\(outcome.diagnostics)")
+  }
+
+  /// Factors are as good as the model that was written, and so small.
+  @Test func twoFactorsAreEvaluated() throws {
+    let call = "lowrank m acts=g rate=20%"
+    let path = try folder(of: call)
+    let text = start + "p = \(call)\nx = load \(path)\na = eval p cal length=64\nb = eval x cal length=64"
+    let (p, x): (Model, Model) = (try bench.value("p", text), try bench.value("x", text))
+    #expect(p.network.totalParameters == x.network.totalParameters && x.removed == nil)
+    let (a, b): (Report, Report) = (try bench.value("a", text), try bench.value("b", text))
+    #expect(a.measurements[0].value == b.measurements[0].value)
+  }
+}
