@@ -177,7 +177,7 @@ struct MakeMask: Op {
 
   func estimate(within limit: Int) throws -> Resources {
     // Every unit with its score, size and place, and all of them in order.
-    let structure = try scores?.structure ?? model.map { Structure($0.network, model: "") }
+    let structure = scores?.structure ?? model.map { Structure($0.network, model: "") }
     return Resources(memory: 128 * (structure?.unitCount ?? 0))
   }
 
