@@ -1,12 +1,12 @@
 /// Makes the value of one step whose inputs are there: found in the store, or computed and published.
 final class StepRunner: StepObserver {
-  private let session: Session
-  private let node: PlanNode
-  private let step: PlanStep
-  private var info: StepInfo
+  let session: Session
+  let node: PlanNode
+  let step: PlanStep
+  var info: StepInfo
   private let place: String?
   /// The steps that this run makes later.
-  private let later: () -> any Sequence<StepRunner>
+  let later: () -> any Sequence<StepRunner>
   private var externals: [(name: String, files: [ExternalFile])] = []
 
   init(
@@ -86,52 +86,8 @@ final class StepRunner: StepObserver {
     try record(status: "finished", entry)
   }
 
-  private func load() throws { for input in step.bound.inputs.values { try input.load() } }
-  private func unload() { for input in step.bound.inputs.values { input.unload() } }
-
-  // MARK: what one step does for later ones
-
-  /// The most steps whose work is done together.
-  private static let most = 16
-
-  /// Later steps whose work this one can do on its way, as far as memory and disk allow, their inputs read.
-  /// - Parameter estimate: what the step needs; grows by what they need.
-  private func companions(
-    of recipe: StepRecipe, _ estimate: inout Resources
-  ) throws -> [(runner: StepRunner, recipe: StepRecipe)] {
-    guard step.bound.joins else { return [] }
-    var taken: [(runner: StepRunner, recipe: StepRecipe)] = []
-    for other in later() where taken.count + 1 < StepRunner.most {
-      guard let own = try other.joining(step.bound),
-        !([recipe] + taken.map(\.recipe)).contains(where: { $0.key == own.key })
-      else { continue }
-      guard (try? other.load()) != nil, let whole = try? wholeEstimate(with: taken.map(\.runner) + [other]),
-        (try? requireRoom(whole)) != nil
-      else {
-        other.unload()
-        break
-      }
-      taken.append((other, own))
-      estimate = whole
-    }
-    // How much memory is left, others may see otherwise.
-    let agreed = try session.store.agreed(taken.map(\.recipe.key))
-    return taken.filter { agreed.contains($0.recipe.key) }
-  }
-
-  /// Its recipe, if `first` can do its work: its inputs are there, its value is not, and nothing is wrong with it.
-  private func joining(_ first: BoundOp) throws -> StepRecipe? {
-    guard node.handle == nil, node.failure == nil, node.needs.allSatisfy({ $0.handle != nil }) else { return nil }
-    step.fillInputs()
-    guard step.bound.canJoin(first), isWanted, let recipe = try? prepared() else { return nil }
-    return try !recipe.isFresh && session.store.find(recipe.key) == nil ? recipe : nil
-  }
-
-  /// Remembers who did whose work.
-  private func served(_ other: StepRunner) {
-    other.node.servedBy = info
-    info.with.append(other.info)
-  }
+  func load() throws { for input in step.bound.inputs.values { try input.load() } }
+  func unload() { for input in step.bound.inputs.values { input.unload() } }
 
   /// What running would need; its inputs are looked at, and its value is not made.
   func estimate() throws -> Resources {
@@ -145,7 +101,7 @@ final class StepRunner: StepObserver {
 
   /// What running will need now that the inputs are there. Memory is that of the whole process: what it holds already,
   /// and what the op says, with a sixteenth more for what is rounded up.
-  private func wholeEstimate(with companions: [StepRunner] = []) throws -> Resources {
+  func wholeEstimate(with companions: [StepRunner] = []) throws -> Resources {
     var estimate = try step.bound.estimate(
       within: session.store.memoryLimit, with: companions.map(\.step.bound))
     ProcessMemory.release()
@@ -180,7 +136,7 @@ final class StepRunner: StepObserver {
     )
   }
 
-  private var isWanted: Bool { session.options.steps?.contains(info.index) ?? true }
+  var isWanted: Bool { session.options.steps?.contains(info.index) ?? true }
 
   private var isFresh: Bool {
     if !isWanted { return false }
@@ -296,7 +252,7 @@ final class StepRunner: StepObserver {
   }
 
   /// - Throws: `Diagnostic` of kind `refused` when memory or disk would not suffice.
-  private func requireRoom(_ need: Resources) throws {
+  func requireRoom(_ need: Resources) throws {
     let limit = session.store.memoryLimit
     if need.memory > limit {
       throw Diagnostic(

@@ -24,8 +24,8 @@ public protocol StepStore: AnyObject {
   /// Appends one entry to the journal of this process (the store adds time, host and process).
   func record(_ entry: [String: JSONValue]) throws
 
-  /// What all who compute the step do, where they might come to different ends by themselves.
-  func agreed(_ words: [String]) throws -> [String]
+  /// The smallest of the numbers that those have who compute the step together.
+  func agreed(_ number: Int) throws -> Int
 
   /// Bytes of memory a step may use.
   var memoryLimit: Int { get }
@@ -34,7 +34,7 @@ public protocol StepStore: AnyObject {
 }
 
 extension StepStore {
-  public func agreed(_ words: [String]) throws -> [String] { words }
+  public func agreed(_ number: Int) throws -> Int { number }
 }
 
 /// A finished step as the store knows it without reading the payload.

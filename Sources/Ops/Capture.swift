@@ -84,27 +84,34 @@ struct Capture: Joining {
 
   func estimate(within limit: Int, with companions: [Capture]) throws -> Resources {
     if !walks { return Resources() }
-    let network = model.network
-    let kept = ([self] + companions).map { $0.keptBytes(network.configuration) }
+    let (network, tokens) = (model.network, corpus.tokens.count)
+    let parts = Set(([self] + companions).flatMap(\.parts))
+    let kept = (0..<network.layers).map { layer in
+      parts.reduce(0) { $0 + $1.bytes(width: $1.site.width(network.configuration, layer: layer), tokens: tokens) }
+    }
     return Resources(
-      memory: network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest)
-        + kept.reduce(0) { $0 + $1.memory },
-      disk: kept.reduce(0) { $0 + $1.disk })
+      memory: network.walkBytes(tokens: tokens, longest: corpus.sequences.longest) + (kept.max() ?? 0) / 8 * 9,
+      disk: kept.reduce(0, +))
   }
 
-  /// What is kept: in memory of the largest layer, on disk of all.
-  private func keptBytes(_ configuration: Configuration) -> Resources {
-    let tokens = corpus.tokens.count
-    func bytes(of statistic: Statistic, _ bytes: (Int) -> Int) -> [Int] {
-      let sites = facts.sites(keeping: [statistic])
-      return (0..<configuration.layers).map { layer in
-        sites.reduce(0) { $0 + bytes($1.width(configuration, layer: layer)) }
-      }
+  /// What is kept of a site, as far as captures of one model and text can differ there.
+  private struct Part: Hashable {
+    let site: Site
+    let keep: Set<Statistic>
+    let isWithBlockIn: Bool
+    let division: [ArtifactReference]
+
+    func bytes(width: Int, tokens: Int) -> Int {
+      (keep.contains(.values) ? width * tokens * 4 : 0) + (keep.contains(.gram) ? width * width * 8 : 0)
     }
-    let values = bytes(of: .values) { $0 * tokens * 4 }
-    let grams = bytes(of: .gram) { $0 * $0 * 8 }
-    let kept = zip(values, grams).map { $0 + $1 }
-    return Resources(memory: (kept.max() ?? 0) / 8 * 9, disk: kept.reduce(0, +))
+  }
+
+  private var parts: [Part] {
+    sites.map { site in
+      Part(
+        site: site, keep: Set(facts.kept(of: site)), isWithBlockIn: sites.contains(.blockIn),
+        division: $by.references + $groups.references)
+    }
   }
 
   func run(_ context: any RunContext, with companions: [Companion<Capture>]) throws -> Activations {

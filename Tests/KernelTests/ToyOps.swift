@@ -94,7 +94,8 @@ struct Text: ToyOp {
   }
 }
 
-struct Capture: ToyOp {
+struct Capture: Joining {
+  typealias Output = ToyActivations
   static let name = "capture"
   static let summary = "Keep what a model shows."
   static let example = "acts = capture m cal sites=ffn.act"
@@ -106,8 +107,19 @@ struct Capture: ToyOp {
   @Param("what to keep") var keep: [Keep] = [.moments]
   @Param("which layers") var layers = Positions()
   func check() throws -> ToyActivations.Facts { .init(keep: keep) }
-  func run(_ context: any RunContext) throws -> ToyActivations {
-    ToyActivations(text: "capture \(corpus.text) \(sites)")
+  func canJoin(_ first: Capture) -> Bool { $corpus.references == first.$corpus.references }
+  func estimate(within limit: Int) throws -> Resources { Resources(memory: 0) }
+  /// Each of the others needs a tebibyte.
+  func estimate(within limit: Int, with companions: [Capture]) throws -> Resources {
+    Resources(memory: companions.count << 40)
+  }
+  func run(_ context: any RunContext, with companions: [Companion<Capture>]) throws -> ToyActivations {
+    for companion in companions {
+      try companion.attempt(writing: true) {
+        if companion.call.sites == [.gate] { throw Diagnostic("there is no gate") }
+      }
+    }
+    return ToyActivations(text: "capture \(corpus.text) \(sites)")
   }
 }
 

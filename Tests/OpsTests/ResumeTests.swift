@@ -32,6 +32,10 @@ private let networks =
 
   static let stops = [
     Stop(op: "capture", done: 3, text: start + "x = capture m few sites=attn.heads,ffn.act keep=moments,gram"),
+    Stop(
+      op: "capture", done: 3,
+      text: start + "x = capture m few sites=attn.heads layers=0..3\ny = capture m few sites=block.in,block.out,ffn.act"
+    ),
     Stop(op: "eval", done: 40, text: start + "x = eval m cal length=128"),
     Stop(
       op: "eval", done: 300, text: start + "p = text DATA/calibration.txt model=m join=pages\nx = eval m p length=128"),

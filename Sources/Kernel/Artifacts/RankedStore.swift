@@ -86,10 +86,8 @@ public final class RankedStore: StepStore {
     return file
   }
 
-  /// What rank 0 finds.
-  public func agreed(_ words: [String]) throws -> [String] {
-    let text = try ranks.share(ranks.isFirst ? words.joined(separator: " ") : "", from: 0)
-    return text.split(separator: " ").map(String.init)
+  public func agreed(_ number: Int) throws -> Int {
+    try ranks.all(String(number)).compactMap { Int($0) }.reduce(number, min)
   }
 
   // A script sees no names but its own.

@@ -24,6 +24,8 @@ final class ScriptBench: SessionObserver, MetaHandler {
   private(set) var warnings: [String] = []
   private(set) var computed: [String] = []
   private(set) var resumed: [String] = []
+  /// With which others each named step was computed.
+  private(set) var company: [String: [String]] = [:]
   /// Stops the work when an op reports that so many units are done.
   var stop: (op: String, done: Int)?
   /// Stops the work when this op starts, once its check and its estimate are over.
@@ -37,7 +39,9 @@ final class ScriptBench: SessionObserver, MetaHandler {
   func handle(_ event: SessionEvent) {
     switch event {
     case .warned(_, let sentence): warnings.append(sentence)
-    case .finished(let info, _, _, _): computed.append(info.op)
+    case .finished(let info, _, _, _):
+      computed.append(info.op)
+      if let name = info.name, !info.with.isEmpty { company[name] = info.with.map { $0.name ?? $0.op } }
     case .resumed(let info, let done, let total, let unit): resumed.append("\(info.op) \(done)/\(total) \(unit)")
     case .started(let info): if info.op == stopsAtStart { isCancelled = true }
     case .progress(let info, let done, let total, _):
@@ -84,6 +88,16 @@ final class ScriptBench: SessionObserver, MetaHandler {
     Parallel.threads = threads
     let bench = ScriptBench()
     if let first = try bench.run(text).diagnostics.first { throw first }
+    return try bench.objects()
+  }
+
+  /// The same, one statement a run, so that no step knows of later ones.
+  static func objects(ofEachIn text: String) throws -> [String: Data] {
+    let bench = ScriptBench()
+    let lines = text.split(separator: "\n")
+    for count in lines.indices {
+      if let first = try bench.run(lines[...count].joined(separator: "\n")).diagnostics.first { throw first }
+    }
     return try bench.objects()
   }
 

@@ -13,6 +13,7 @@ import Testing
     cl = kmeans (capture m cal sites=ffn.in keep=stream) k=3 pca=8
     gr = assign (taylor m cal by=cl)
     acts = capture m cal sites=attn.heads,ffn.act keep=moments,gram by=cl groups=gr
+    ends = capture m cal sites=block.in,block.out keep=moments
     p = prune m (mask (obc acts) rate=20% scope=layer within=gr) comp=ls acts=acts
     c = cascade m cal by=flap rate=20%
     runs = for length in 64,128 { eval c cal length=length }
