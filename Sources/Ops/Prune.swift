@@ -129,10 +129,14 @@ struct Prune: Op {
         memory: network.blockBytes + Compensation.refittedBytes(network)
           + Compensation.refitBytes(d: d, n: widest, removed: removed.max() ?? 0))
     case .linear:
-      // What enters, what it becomes and both of its ends; the products of these with the inverse; and the maps.
-      let states = network.statesBytes(acts?.tokens ?? 0)
+      // What enters blocks and what they add, with the block that norms it; then that, too, with products of these and the
+      // inverse; and the maps.
+      let (states, structure) = (network.statesBytes(acts?.tokens ?? 0), Structure(network, model: ""))
+      let gone = masks.reduce(0) { sum, mask in
+        sum + structure.removedBlocks { mask.dropped($0, layer: $1).count }.count
+      }
       return Resources(
-        memory: 3 * states + max(network.blockBytes, 5 * 8 * d * d) + 4 * d * d * configuration.layers)
+        memory: 2 * states + max(network.blockBytes, states + 5 * 8 * d * d) + 4 * d * d * gone)
     }
   }
 

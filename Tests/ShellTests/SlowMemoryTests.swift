@@ -77,8 +77,8 @@ import Testing
 
   private static let models = """
     m    = load ./model
-    cal  = text \(data)/calibration.txt model=m samples=4 length=512
-    held = text \(data)/test.txt model=m samples=4 length=512
+    cal  = text \(data)/calibration.txt model=m samples=4 length=256
+    held = text \(data)/test.txt model=m samples=4 length=256
     ends = capture m cal sites=block.in,block.out keep=values
     depth = score ends how=block_influence span=2
     pairs = lowrank m acts=(capture m cal sites=attn.q,attn.k) rate=20% of=rotary
