@@ -22,10 +22,14 @@ struct BlockTrials {
   /// has half its weights, or with the head.
   static func bytes(_ network: LanguageModel, _ sequences: Sequences, candidates: Int, half: Module?) -> Int {
     let tokens = min(sequences.tokens.count, max(chunkTokens, sequences.longest))
-    let other = half == nil ? 0 : network.blockBytes
+    let configuration = network.configuration
+    let other = half.map { half in
+      network.blockBytes - configuration.units(half, layer: 0) * configuration.parametersPerUnit(half)
+        * network.precision.bytesPerWeight
+    }
     return candidates * network.statesBytes(tokens)
       + network.walkBytes(tokens: tokens, longest: sequences.longest) - network.blockBytes
-      + max(network.blockBytes + other, network.headBytes(tokens: tokens))
+      + max(network.blockBytes + (other ?? 0), network.headBytes(tokens: tokens))
   }
 
   /// The mean of −log p over all targets, in nats, without each candidate.
