@@ -68,7 +68,8 @@ struct Autoencode: Op {
     let code = 4 * longest * (3 * directions + 3 * components) + 16 * directions * (components + DeepCode<Float>.hidden)
     let peak = NetworkSearch.bytes(
       run: (longest, min(longest, max(1024, corpus.sequences.longest))), signals: widest,
-      perUnit: source.signalCount(configuration), heads: source.headFeatures(configuration), directions: directions, components: components, between: code)
+      perUnit: source.signalCount(configuration), heads: source.headFeatures(configuration), directions: directions,
+      components: components, between: code)
     return Resources(
       memory: states + peak + maps(widest, 1),
       disk: maps(all, signals.count))

@@ -133,7 +133,8 @@ struct CanICA: Op {
     let peak =
       NetworkSearch.bytes(
         run: (longest, min(longest, max(1024, corpus.sequences.longest))), signals: widest,
-        perUnit: perUnit, heads: source.headFeatures(model.configuration), directions: components, components: components) + kept
+        perUnit: perUnit, heads: source.headFeatures(model.configuration), directions: components,
+        components: components) + kept
     return Resources(memory: walk + peak, disk: maps(all, signals.count))
   }
 

@@ -111,14 +111,24 @@ struct Cascade: Op {
   func estimate(within limit: Int) throws -> Resources {
     let network = model.network
     let configuration = network.configuration
-    let widest =
-      (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), configuration.hiddenSize) }.max() ?? 0
-    let square = 8 * widest * widest
-    let grams = by == .obc || comp == .ls ? 4 * square + 20 * widest * configuration.hiddenSize : 0
-    let tokens = corpus.tokens.count
-    let dense = target == .dense ? network.statesBytes(tokens) + 2 * square : 0
+    let (d, tokens, longest) = (configuration.hiddenSize, corpus.tokens.count, corpus.sequences.longest)
+    let walk = network.walkBytes(tokens: tokens, longest: longest)
+    guard by == .obc || compensation == .ls else { return Resources(memory: walk + network.blockBytes) }
+    let n = (0..<configuration.layers).map { max(configuration.units(.ffn, layer: $0), d) }.max() ?? 0
+    // All that goes of a block may be neurons.
+    let share = rates?.rate.max() ?? rate?.value ?? 1
+    let neurons = share * Double(configuration.linearParameters(layer: 0))
+    let removed = Int(neurons / Double(max(1, configuration.parametersPerUnit(.ffn)))) + 1
+    // A greedy search changes a copy of the inverse. Refits to dense outputs add a walk, and what both walks show together,
+    // as it is and damped; then the columns and rows that stay.
+    var refit = Compensation.refitBytes(d: d, n: n, removed: removed)
+    if how == .greedy { refit = max(refit, 8 * n * (4 * n + d)) }
+    if target == .dense { refit = walk - network.blockBytes + 8 * n * (6 * n + d) }
+    // Attention is pruned when neurons are judged; then all of the block is.
+    let attention = configuration.units(.attention, layer: 0) * configuration.parametersPerUnit(.attention)
     return Resources(
-      memory: network.walkBytes(tokens: tokens, longest: corpus.sequences.longest) + network.blockBytes + grams + dense)
+      memory: walk + Compensation.refittedBytes(network)
+        + max(network.blockBytes, attention * network.precision.bytesPerWeight + refit))
   }
 
   func run(_ context: any RunContext) throws -> Model {

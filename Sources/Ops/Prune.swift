@@ -101,14 +101,43 @@ struct Prune: Op {
   }
 
   func estimate(within limit: Int) throws -> Resources {
-    guard comp != .none else { return Resources() }
-    let widest =
-      (0..<model.configuration.layers).map { layer in
-        Module.allCases.map { model.configuration.size($0.output.columns, layer: layer) }.max() ?? 0
-      }.max() ?? 0
-    let weights = widest * model.configuration.hiddenSize
-    return Resources(
-      memory: model.network.blockBytes + (comp == .ls ? 28 * weights + 4 * 8 * widest * widest : 2 * weights))
+    let (network, configuration) = (model.network, model.configuration)
+    let d = configuration.hiddenSize
+    let columns = (0..<configuration.layers).flatMap { layer in
+      Module.allCases.map { configuration.size($0.output.columns, layer: layer) }
+    }
+    let widest = columns.max() ?? 0
+    switch comp {
+    case .none: return Resources(memory: 0)
+    case .bias:
+      let weights = 2 * widest * d
+      guard isStreamed, let corpus = try acts?.loadCorpus() else {
+        return Resources(memory: network.blockBytes + weights)
+      }
+      // Every block as it is, and pruned.
+      return Resources(
+        memory: network.walkBytes(tokens: corpus.tokens.count, longest: corpus.sequences.longest)
+          + network.blockBytes + weights)
+    case .ls:
+      let structure = Structure(network, model: "")
+      let removed = masks.flatMap { mask in
+        (0..<configuration.layers).flatMap { layer in
+          Module.allCases.map { structure.columnsPerUnit[$0] * mask.dropped($0, layer: layer).count }
+        }
+      }
+      return Resources(
+        memory: network.blockBytes + Compensation.refittedBytes(network)
+          + Compensation.refitBytes(d: d, n: widest, removed: removed.max() ?? 0))
+    case .linear:
+      // What enters blocks and what they add, with the block that norms it; then that, too, with products of these and the
+      // inverse; and the maps.
+      let (states, structure) = (network.statesBytes(acts?.tokens ?? 0), Structure(network, model: ""))
+      let gone = masks.reduce(0) { sum, mask in
+        sum + structure.removedBlocks { mask.dropped($0, layer: $1).count }.count
+      }
+      return Resources(
+        memory: 2 * states + max(network.blockBytes, states + 5 * 8 * d * d) + 4 * d * d * gone)
+    }
   }
 
   func run(_ context: any RunContext) throws -> Model {
@@ -128,8 +157,6 @@ struct Prune: Op {
     if pruning.removedParameters(model.configuration) == 0, masks.contains(where: { $0.requested != 0 }) {
       context.warn("the masks remove nothing of this model")
     }
-    let keepsMoments = acts?.sites(keeping: [.moments]).isEmpty == false
-    let isStreamed = comp == .bias && (stream ?? (keepsMoments ? .dense : .pruned)) == .pruned
     if comp != .none { pruning = try compensated(pruning, isStreamed: isStreamed, context) }
     let combined = model.pruning.followed(by: pruning, model.configuration)
     return Model(
@@ -137,6 +164,12 @@ struct Prune: Op {
       calibration: merged(model.calibration, masks.reduce(acts?.calibration ?? []) { merged($0, $1.calibration) }),
       compensation: (comp == .bias ? "bias, means of the \(isStreamed ? "pruned" : "dense") stream" : comp.rawValue)
         + statisticsOfEarlier(acts, content))
+  }
+
+  /// Whether means are those of the pruned stream.
+  private var isStreamed: Bool {
+    let keepsMoments = acts?.sites(keeping: [.moments]).isEmpty == false
+    return comp == .bias && (stream ?? (keepsMoments ? .dense : .pruned)) == .pruned
   }
 
   private func compensated(

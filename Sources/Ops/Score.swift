@@ -106,7 +106,8 @@ struct Score: Op {
 
   func estimate(within limit: Int) throws -> Resources {
     switch (how, measured) {
-    case (.count, .networks(let networks)) where threshold != nil: return Resources(memory: try NetworkScores.bytes(networks))
+    case (.count, .networks(let networks)) where threshold != nil:
+      return Resources(memory: try NetworkScores.bytes(networks))
     // What networks say of their units is there, as is how far a block turns the stream.
     case (_, .networks): return Resources(memory: 0)
     case (.blockInfluence, .activations(let captures)):

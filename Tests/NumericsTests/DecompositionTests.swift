@@ -27,6 +27,7 @@ struct DecompositionTests {
     let A: Matrix<Double> = positive(40)
     let (values, V) = try topEigen(A, 3)
     let all = try symmetricEigen(A).values
+    #expect(zip(try symmetricEigenvalues(A), all).allSatisfy { abs($0 - $1) < 1e-12 })
     #expect(zip(values, all.reversed()).allSatisfy { abs($0 - $1) < 1e-12 })
     #expect(distance(A * V, V * .diagonal(values)) < 1e-12)
     #expect(distance(V.T * V, .identity(3)) < 1e-12)
@@ -56,6 +57,7 @@ struct DecompositionTests {
     let X: Matrix<Double> = noise.matrix(n, 5)
     #expect(distance(factor.solve(A * X), X) < 1e-11)
     #expect(distance(factor.solve((A * X).T.copy().T), X) < 1e-11)
+    #expect(distance(factor.L.T * factor.solveBack(X), X) < 1e-11)
     let inverse = factor.inverse()
     #expect(distance(inverse * A, .identity(n)) < 1e-11)
     #expect(distance(inverse, inverse.T) == 0)

@@ -61,6 +61,8 @@ struct ProductTests {
     #expect(distance(G, X.T * X) < 1e-12)
     #expect(distance(G, G.T) == 0)
     let wide = X.T.gram
+    let product = symmetricProduct(X.T, X.copy())
+    #expect(distance(product, G) < 1e-11 && distance(product, product.T) == 0)
     #expect(distance(wide, X * X.T) < 1e-11)
     let H = Matrix<Double>(rows: size, columns: size)
     let rounded = Matrix<Float>(X)

@@ -46,6 +46,21 @@ private let start = """
     }
   }
 
+  /// Where a tall map has fewer independent columns than columns, too.
+  @Test func aTallMapMayHaveColumnsThatSayTheSame() throws {
+    let (W, X) = (random(9, 6, "W"), random(6, 40, "X"))
+    W.columns(4..<5).assign(W.columns(1..<2))
+    W.columns(5..<6).scale(by: 0)
+    let H = X * X.T
+    let (_, s, _) = try svd(W * X)
+    for k in 1...5 {
+      let (B, A) = try lowRankFactors(W, gram: H, rank: k)
+      let tail = s[k...].reduce(0) { $0 + $1 * $1 }
+      #expect(abs(loss(W, B * A, X) - tail) < 1e-9 * s.reduce(0) { $0 + $1 * $1 })
+      #expect(abs(try truncationLoss(W, gram: H, rank: k) - tail.squareRoot()) < 1e-6)
+    }
+  }
+
   /// Of a wide map it is the projection of W on its outputs' leading directions: B A = U Uᵀ W.
   @Test func theProductIsAProjectionOfTheOutputs() throws {
     let (W, X) = (random(5, 8, "W"), random(8, 30, "X"))

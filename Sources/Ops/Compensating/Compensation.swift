@@ -24,6 +24,23 @@ enum Compensation: String, Choice {
   }
 }
 
+extension Compensation {
+  /// Bytes at the peak of a refit of a d×n map: the Gram matrix with its factor and its inverse, and the map in double
+  /// precision; then rows of the inverse, and the map with what goes and what stays of it.
+  static func refitBytes(d: Int, n: Int, removed: Int) -> Int {
+    let (square, map, M) = (8 * n * n, 8 * d * n, min(removed, n / 2))
+    return max(3 * square + map, 2 * square + 4 * map + 16 * n * M + 8 * M * M)
+  }
+
+  /// Bytes of refitted maps, of which all are kept until the end.
+  static func refittedBytes(_ network: LanguageModel) -> Int {
+    network.configuration.hiddenSize * 4
+      * (0..<network.layers).reduce(0) { sum, layer in
+        Module.allCases.reduce(sum) { $0 + network.size(of: $1.output, layer: layer).columns }
+      }
+  }
+}
+
 extension BranchPruning {
   /// Adds the compensation for what this pruning removes of a module. Where no unit stays there is nothing to refit, and
   /// the bias of the output map, which goes too, is a part of what the module added.

@@ -63,14 +63,14 @@ extension Factoring {
       let together = atWork.sorted(by: >).prefix(Parallel.threads).reduce(0, +)
       most = max(most, moments + directions + max(together, factors + found))
       if updates {
-        // The Gram matrices of the stream, and what an outer factor is solved from.
+        // The Gram matrices of the stream, and what an outer factor is solved from; small directions may not be given back.
         let grams = Set(maps.map(\.role.site)).reduce(0) { sum, site in
           let width = site.width(network.configuration, layer: layer)
           return sum + 8 * width * width
         }
         var solving = 0
         for (map, k) in ranked { solving = max(solving, map.m * map.n + 2 * k * (map.m + map.n) + 4 * k * k) }
-        most = max(most, found + grams + 8 * solving)
+        most = max(most, found + directions + grams + 8 * solving)
       }
       peak = max(peak, kept + most)
       kept += found

@@ -18,15 +18,18 @@ struct BlockTrials {
   /// Tokens of the windows that pass together, in every trial.
   private static let chunkTokens = 4096
 
-  /// Bytes at the peak, with so many candidates: the streams of all trials, and a walk with another block that has half its
-  /// weights, or the head.
+  /// Bytes at the peak, with so many candidates: the streams of all trials, and what walks share, with a block and another that
+  /// has half its weights, or with the head.
   static func bytes(_ network: LanguageModel, _ sequences: Sequences, candidates: Int, half: Module?) -> Int {
     let tokens = min(sequences.tokens.count, max(chunkTokens, sequences.longest))
-    let other = half == nil ? 0 : network.blockBytes
+    let configuration = network.configuration
+    let other = half.map { half in
+      network.blockBytes - configuration.units(half, layer: 0) * configuration.parametersPerUnit(half)
+        * network.precision.bytesPerWeight
+    }
     return candidates * network.statesBytes(tokens)
-      + max(
-        network.walkBytes(tokens: tokens, longest: sequences.longest) + other,
-        network.statesBytes(tokens) + network.headBytes(tokens: tokens))
+      + network.walkBytes(tokens: tokens, longest: sequences.longest) - network.blockBytes
+      + max(network.blockBytes + (other ?? 0), network.headBytes(tokens: tokens))
   }
 
   /// The mean of −log p over all targets, in nats, without each candidate.
