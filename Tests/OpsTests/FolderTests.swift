@@ -91,6 +91,7 @@ import Testing
     let text = start + "p = \(call)\nx = load \(path)\na = eval p cal length=64\nb = eval x cal length=64"
     let (p, x): (Model, Model) = (try bench.value("p", text), try bench.value("x", text))
     #expect(p.network.totalParameters == x.network.totalParameters && x.removed == nil)
+    #expect(x.removedInOwnTerms == "nothing" && p.removedInOwnTerms == "42 maps in two factors")
     let (a, b): (Report, Report) = (try bench.value("a", text), try bench.value("b", text))
     #expect(a.measurements[0].value == b.measurements[0].value)
   }

@@ -102,9 +102,9 @@ private let start = """
     #expect(try none.network.logits(sequences).values == none.network.original.logits(sequences).values)
   }
 
-  /// Written out as one matrix each the model is the same, and so it is when some units had gone before.
+  /// Written out as one matrix each or as two the model is the same, and so it is when some units had gone before.
   @Test(arguments: ["m", "(prune m (mask (flap (capture m cal sites=attn.heads,ffn.act)) rate=20%))"])
-  func multipliedOutItIsTheSame(_ source: String) throws {
+  func writtenOutItIsTheSame(_ source: String) throws {
     let text =
       start + """
         s = \(source)
@@ -123,7 +123,11 @@ private let start = """
     let (found, expected) = (try back.logits(sequences), try model.network.logits(sequences))
     let scale = expected.values.map(abs).max() ?? 0
     #expect(zip(found.values, expected.values).allSatisfy { abs($0 - $1) < 1e-4 * scale })
-    #expect(throws: ModelError.self) { try model.network.export(to: folder + "2", as: .huggingFace) }
+    // As two they are in a folder of their own.
+    try model.network.export(to: folder + "2", as: .huggingFace)
+    let factored = try LanguageModel(folder + "2")
+    #expect(try factored.logits(sequences).values == expected.values)
+    #expect(factored.totalParameters == model.network.totalParameters)
     // Backwards through two factors, too.
     var (two, one): ([Double], [Double]) = ([], [])
     try model.network.branchGradients(sequences, look: { two += columnProducts($0.normalized, $0.norm.gradient) })

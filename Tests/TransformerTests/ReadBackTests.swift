@@ -137,6 +137,20 @@ private enum Change: String, CaseIterable {
     #expect(g.count == h.count && zip(g, h).allSatisfy { abs($0 - $1) <= 1e-4 * scale })
   }
 
+  /// Units of a query head per group leave the same heads in a folder, which is loaded with `gqa=query` again.
+  @Test("query heads as units", arguments: ["gqa-tied", "llama3", "wide-groups"], changes)
+  private func queryHeadsAsUnits(_ name: String, _ change: Change) throws {
+    let fixture = ModelFixture(name: name)
+    let whole = try fixture.model(.float32, .query)
+    let model = try #require(try change.model(whole)).pruned(by: somePruning(whole.configuration))
+    let folder = try TemporaryFolder()
+    try model.export(to: folder.path + "/out", as: .huggingFace)
+    let back = try LanguageModel(folder.path + "/out", attentionUnit: .query)
+    let sequences = try fixture.sequences()
+    #expect(relativeError(try back.logits(sequences), try model.logits(sequences)) < 1e-5)
+    #expect(back.totalParameters == model.totalParameters)
+  }
+
   @Test func theUnitsOfAFolderStandInItsTensors() throws {
     let whole = try ModelFixture(name: "gqa-tied").model()
     let back = try written(

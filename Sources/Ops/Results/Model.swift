@@ -76,7 +76,7 @@ public struct Model: Artifact, InputValue {
         return (whole: whole, left: network.headSizes(layer: layer)?[keyPath: size] ?? whole)
       }
       let sum = sizes.reduce((whole: 0, left: 0)) { ($0.whole + $1.whole, $0.left + $1.left) }
-      return 1 - Double(sum.left) / Double(max(1, sum.whole))
+      return Double(sum.whole - sum.left) / Double(max(1, sum.whole))
     }
     return [("rotary pairs", share(\.key)), ("directions of values", share(\.value))].compactMap { what, share in
       share > 0 ? "\(percent(share)) of the \(what)" : nil
