@@ -109,10 +109,11 @@ extension LanguageModel {
   /// The largest tensor as it is stored.
   public var largestStoredBytes: Int { layout.slots.map { storedBytes($0.name) }.max() ?? 0 }
 
-  /// A tokenizer that is being read, from the size of its file.
+  /// A tokenizer that is being read, from the size of its file: some 200 bytes for each token and each merge, of which
+  /// a `tokenizer.json` has up to 50 in a kilobyte (Llama 3), besides the file itself; the others are lists of short words.
   public var tokenizerBytes: Int {
-    let sizes = ["tokenizer.json", "tokenizer.model", "vocab.json"].compactMap { checkpoint.files.size(of: $0) }
-    return 24 * (sizes.max() ?? 0)
+    func size(_ name: String) -> Int { checkpoint.files.size(of: name) ?? 0 }
+    return max(12 * size("tokenizer.json"), 24 * max(size("tokenizer.model"), size("vocab.json")))
   }
 
   private func storedBytes(_ name: String) -> Int {
