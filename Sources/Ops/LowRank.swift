@@ -4,7 +4,7 @@ import Transformer
 
 struct LowRank: Op {
   static let name = "lowrank"
-  static let revision = 2
+  static let revision = 3
   static let summary = "Write the linear maps of the blocks as products of two smaller ones, or narrow their heads."
   static let reference: String? = "SVD-LLM (Wang et al. 2025); MoDeGPT (Lin et al. 2025) for of=rotary and of=values"
   static let example = """
