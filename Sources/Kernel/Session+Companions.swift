@@ -37,7 +37,7 @@ extension StepRunner {
       node.needs.allSatisfy({ $0.handle != nil })
     else { return nil }
     step.fillInputs()
-    guard step.bound.canJoin(first), isWanted, let recipe = try? prepared() else { return nil }
+    guard step.bound.canJoin(first), let recipe = try? prepared() else { return nil }
     return try !recipe.isFresh && session.store.find(recipe.key) == nil ? recipe : nil
   }
 

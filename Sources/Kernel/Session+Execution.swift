@@ -198,21 +198,23 @@ final class Execution {
     {
       [self] in
       // Calls of the same op, made only as far as they are looked at.
-      ahead.lazy.filter { $0.handle == nil && $0 !== node && $0.op == info.op }.compactMap { [self] other in
+      (ahead[info.op] ?? []).lazy.filter { $0.handle == nil && $0 !== node }.compactMap { [self] other in
         other.step.map { runner(other, $0) }
       }
     }
   }
 
-  /// The steps that this run is to make, in order.
-  private lazy var ahead: [PlanNode] = {
+  /// The steps that this run is to make, in order, by their op.
+  private lazy var ahead = Dictionary(grouping: wanted, by: \.op)
+
+  private var wanted: [PlanNode] {
     if let wanted = session.options.steps { return wanted.sorted().map { plan.steps[$0 - 1] } }
     if session.options.cells == nil { return plan.steps }
     var needed: Set<ObjectIdentifier> = []
     func need(_ node: PlanNode) { if needed.insert(ObjectIdentifier(node)).inserted { node.needs.forEach(need) } }
     for statement in selected { statement.values.flatMap(\.nodes).forEach(need) }
     return plan.steps.filter { needed.contains(ObjectIdentifier($0)) }
-  }()
+  }
 }
 
 extension Duration {

@@ -136,7 +136,7 @@ final class StepRunner: StepObserver {
     )
   }
 
-  var isWanted: Bool { session.options.steps?.contains(info.index) ?? true }
+  private var isWanted: Bool { session.options.steps?.contains(info.index) ?? true }
 
   private var isFresh: Bool {
     if !isWanted { return false }

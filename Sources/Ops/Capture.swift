@@ -80,12 +80,13 @@ struct Capture: Joining {
   /// Whether something is kept that must be looked for.
   private var walks: Bool { !facts.sites(keeping: Statistic.something).isEmpty }
 
-  func estimate(within limit: Int) throws -> Resources { try estimate(within: limit, with: []) }
-
   func estimate(within limit: Int, with companions: [Capture]) throws -> Resources {
     if !walks { return Resources() }
     let (network, tokens) = (model.network, corpus.tokens.count)
-    let parts = Set(([self] + companions).flatMap(\.parts))
+    let parts = Set(
+      ([self] + companions).flatMap { capture in
+        capture.sites.map { CapturedPart(capture.facts, $0, origin: capture.origin) }
+      })
     let kept = (0..<network.layers).map { layer in
       parts.reduce(0) { $0 + $1.bytes(width: $1.site.width(network.configuration, layer: layer), tokens: tokens) }
     }
@@ -94,24 +95,12 @@ struct Capture: Joining {
       disk: kept.reduce(0, +))
   }
 
-  /// What is kept of a site, as far as captures of one model and text can differ there.
-  private struct Part: Hashable {
-    let site: Site
-    let keep: Set<Statistic>
-    let isWithBlockIn: Bool
-    let division: [ArtifactReference]
-
-    func bytes(width: Int, tokens: Int) -> Int {
-      (keep.contains(.values) ? width * tokens * 4 : 0) + (keep.contains(.gram) ? width * width * 8 : 0)
-    }
-  }
-
-  private var parts: [Part] {
-    sites.map { site in
-      Part(
-        site: site, keep: Set(facts.kept(of: site)), isWithBlockIn: sites.contains(.blockIn),
-        division: $by.references + $groups.references)
-    }
+  /// Content hashes of what it is made from, by the names of the inputs.
+  private var origin: [String: JSONValue] {
+    let inputs = [
+      "model": $model.references, "corpus": $corpus.references, "by": $by.references, "groups": $groups.references,
+    ]
+    return inputs.mapValues { .string($0.first?.content ?? "") }
   }
 
   func run(_ context: any RunContext, with companions: [Companion<Capture>]) throws -> Activations {
@@ -140,25 +129,20 @@ struct Capture: Joining {
     try corpus.requireWindows(of: model)
     let count = model.configuration.layers
     let chosen = try layers.layersOrAll(of: count, for: "layers")
-    let structure = Structure(model.network, model: $model.references[0].content)
-    if let by { try checkBelonging(by.corpus, by.model, structure) }
+    if let by { try checkBelonging(by.corpus, by.model) }
     if let groups, groups.clusters.content != $by.references.first?.content {
       throw Diagnostic("the groups were made from other clusters than by= gives", argument: "groups")
     }
-    let origin = [$model.references, $corpus.references, $by.references, $groups.references].map { references in
-      JSONValue.string(references.first?.content ?? "")
-    }
     return LayerCapture(
       network: model.network, sequences: corpus.sequences, sites: sites, keep: keep, clusters: by, groups: groups,
-      layers: chosen, origin: Dictionary(uniqueKeysWithValues: zip(["model", "corpus", "by", "groups"], origin)),
-      context: context)
+      layers: chosen, origin: origin, context: context)
   }
 
-  private func checkBelonging(_ corpusContent: String, _ modelContent: String, _ structure: Structure) throws {
+  private func checkBelonging(_ corpusContent: String, _ modelContent: String) throws {
     guard corpusContent == $corpus.references[0].content else {
       throw Diagnostic("the clusters label the tokens of another corpus", argument: "by")
     }
-    guard modelContent == structure.model else {
+    guard modelContent == $model.references[0].content else {
       throw Diagnostic("the clusters were made on another model", argument: "by")
     }
   }

@@ -108,7 +108,6 @@ struct Capture: Joining {
   @Param("which layers") var layers = Positions()
   func check() throws -> ToyActivations.Facts { .init(keep: keep) }
   func canJoin(_ first: Capture) -> Bool { $corpus.references == first.$corpus.references }
-  func estimate(within limit: Int) throws -> Resources { Resources(memory: 0) }
   /// Each of the others needs a tebibyte.
   func estimate(within limit: Int, with companions: [Capture]) throws -> Resources {
     Resources(memory: companions.count << 40)

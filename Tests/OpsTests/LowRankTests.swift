@@ -16,10 +16,11 @@ private let start = """
 @Suite(.serialized) struct LowRankTests {
   let bench = ScriptBench()
 
-  private func random(_ rows: Int, _ columns: Int, _ name: String) -> Matrix<Double> {
-    var stream = RandomStream(seed: 5, name: name)
-    return Matrix(
-      rows: rows, columns: columns, values: (0..<rows * columns).map { _ in Double.random(in: -1...1, using: &stream) })
+  private func lowRankFactors(
+    _ W: Matrix<Double>, gram: Matrix<Double>?, rank k: Int
+  ) throws -> (B: Matrix<Double>, A: Matrix<Double>) {
+    let moments = OutputMoments(of: W, gram: gram)
+    return moments.factors(of: W, try moments.principal(k))
   }
 
   private func loss(_ W: Matrix<Double>, _ other: Matrix<Double>, _ X: Matrix<Double>) -> Double {
@@ -29,7 +30,7 @@ private let start = """
   /// ‖(W − BA) X‖² is the tail of W X's squared singular values, for wide and for tall maps; all of the rank is W itself;
   /// and the plain decomposition is never better on X.
   @Test(arguments: [(6, 9), (9, 6), (7, 7)]) func theLossIsTheTail(_ rows: Int, _ columns: Int) throws {
-    let (W, X) = (random(rows, columns, "W"), random(columns, 40, "X"))
+    let (W, X) = (randomMatrix(rows, columns, "W"), randomMatrix(columns, 40, "X"))
     X.scaleRows(by: (0..<columns).map { 0.2 + Double($0) })
     let H = X * X.T
     let (_, s, _) = try svd(W * X)
@@ -48,7 +49,7 @@ private let start = """
 
   /// Where a tall map has fewer independent columns than columns, too.
   @Test func aTallMapMayHaveColumnsThatSayTheSame() throws {
-    let (W, X) = (random(9, 6, "W"), random(6, 40, "X"))
+    let (W, X) = (randomMatrix(9, 6, "W"), randomMatrix(6, 40, "X"))
     W.columns(4..<5).assign(W.columns(1..<2))
     W.columns(5..<6).scale(by: 0)
     let H = X * X.T
@@ -63,7 +64,7 @@ private let start = """
 
   /// Of a wide map it is the projection of W on its outputs' leading directions: B A = U Uᵀ W.
   @Test func theProductIsAProjectionOfTheOutputs() throws {
-    let (W, X) = (random(5, 8, "W"), random(8, 30, "X"))
+    let (W, X) = (randomMatrix(5, 8, "W"), randomMatrix(8, 30, "X"))
     let H = X * X.T
     let (_, U) = try topEigen(W * H * W.T, 3)
     let (B, A) = try lowRankFactors(W, gram: H, rank: 3)
@@ -74,12 +75,12 @@ private let start = """
   }
 
   @Test func theUpdateChangesNothingOnTheSameInputs() throws {
-    let (W, X) = (random(6, 9, "W"), random(9, 50, "X"))
+    let (W, X) = (randomMatrix(6, 9, "W"), randomMatrix(9, 50, "X"))
     let H = X * X.T
     let (B, A) = try lowRankFactors(W, gram: H, rank: 4)
     let again = try outerFactor(W, inner: A, gram: H)
     #expect((B - again).values.allSatisfy { abs($0) < 1e-7 })
-    let other = random(9, 50, "other")
+    let other = randomMatrix(9, 50, "other")
     let fitted = try outerFactor(W, inner: A, gram: other * other.T)
     #expect(loss(W, fitted * A, other) <= loss(W, B * A, other) + 1e-9)
   }
@@ -138,9 +139,9 @@ private let start = """
 
   /// SVD-LLM V2: every kind of map loses the rate on average, more of it where its loss is small; a loss below e counts as e.
   @Test func ratesPerMapFollowTheLosses() throws {
-    let W = random(6, 9, "W")
-    let X = random(9, 50, "X")
-    for (W, X) in [(W, X), (W.T.copy(), random(6, 50, "Y"))] {
+    let W = randomMatrix(6, 9, "W")
+    let X = randomMatrix(9, 50, "X")
+    for (W, X) in [(W, X), (W.T.copy(), randomMatrix(6, 50, "Y"))] {
       let (_, s, _) = try svd(W * X)
       let found = try truncationLoss(W, gram: X * X.T, rank: 2)
       let tail: Double = s[2...].reduce(0) { $0 + $1 * $1 }

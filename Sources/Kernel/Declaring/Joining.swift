@@ -16,6 +16,7 @@ public protocol Joining: Op {
 }
 
 extension Joining {
+  public func estimate(within limit: Int) throws -> Resources { try estimate(within: limit, with: []) }
   public func run(_ context: any RunContext) throws -> Output { try run(context, with: []) }
 }
 

@@ -41,10 +41,10 @@ struct LayerCapture: SiteKeeping {
     try walk.visit((own + pending.flatMap(\.layers)).uniqued.sorted(), of: all, pulse: pulse) { walk in
       let layer = walk.layer
       // A part that several need is made once.
-      var taken: Set<String> = []
+      var taken: Set<CapturedPart> = []
       func look(_ capture: LayerCapture, _ known: [Site: ArtifactReference]?) throws -> LayerLook {
         let lacking = capture.recorded.filter { site in
-          known?[site] == nil && taken.insert(JSONValue.object(capture.parameters(layer, site)).canonical).inserted
+          known?[site] == nil && taken.insert(capture.part(site)).inserted
         }
         return try LayerLook(capture, layer, lacking)
       }
@@ -77,7 +77,7 @@ struct LayerCapture: SiteKeeping {
     for layer in layers {
       for site in recorded {
         found[layer, default: [:]][site] = try context.existingChild(
-          part: "layer", parameters: parameters(layer, site))
+          part: "layer", parameters: part(site).parameters(layer: layer))
       }
     }
     return found
@@ -91,15 +91,7 @@ struct LayerCapture: SiteKeeping {
   /// The sites that keep more than the stream, which stores nothing.
   fileprivate var recorded: [Site] { sites(keeping: Statistic.something) }
 
-  /// Parameters that decide what a part holds; which other layers were asked for is not among them.
-  fileprivate func parameters(_ layer: Int, _ site: Site) -> [String: JSONValue] {
-    let own: [String: JSONValue] = [
-      "layer": .integer(layer), "site": .string(site.rawValue),
-      "keep": .array(kept(of: site).map { .string($0.rawValue) }.sorted { $0.canonical < $1.canonical }),
-      "with_block_in": .bool(sites.contains(.blockIn)),
-    ]
-    return own.merging(origin) { own, _ in own }
-  }
+  fileprivate func part(_ site: Site) -> CapturedPart { CapturedPart(self, site, origin: origin) }
 }
 
 /// What one capture keeps of the layer that is walked through.
@@ -146,7 +138,7 @@ private final class LayerLook {
     for site in capture.sites {
       guard let collector = collectors[site] else { continue }
       published[site] = try capture.context.child(
-        LayerActivations.self, part: "layer", parameters: capture.parameters(layer, site)
+        LayerActivations.self, part: "layer", parameters: capture.part(site).parameters(layer: layer)
       ) {
         try collector.result(cosine: turns && site == .blockOut ? influence.value.map { 1 - $0 } : nil)
       }

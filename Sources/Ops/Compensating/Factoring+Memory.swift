@@ -4,19 +4,20 @@ import Transformer
 /// The sizes of a map as it is left in a block.
 struct MapSizes {
   let role: LinearRole
-  /// Rows, columns, and the smaller of the two.
+  /// Rows, and columns.
   let m: Int
   let n: Int
-  let s: Int
   /// What is seen of its inputs in the unpruned model.
   let seen: Int
+
+  /// The smaller of its sides.
+  var s: Int { min(m, n) }
 
   /// The maps of a block of which something is left, the one with the most inputs first.
   static func widestFirst(_ roles: [LinearRole], _ network: LanguageModel, layer: Int) -> [MapSizes] {
     let sizes = roles.filter { !network.leftUnits($0.module, layer: layer).isEmpty }.map { role in
       let (m, n) = network.size(of: role, layer: layer)
-      return MapSizes(
-        role: role, m: m, n: n, s: min(m, n), seen: network.configuration.size(role.columns, layer: layer))
+      return MapSizes(role: role, m: m, n: n, seen: network.configuration.size(role.columns, layer: layer))
     }
     return sizes.indices.sorted { (-sizes[$0].n, $0) < (-sizes[$1].n, $1) }.map { sizes[$0] }
   }

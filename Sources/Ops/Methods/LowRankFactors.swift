@@ -30,19 +30,6 @@ package func rankKeeping(_ kept: Double, rows m: Int, columns n: Int) throws -> 
   return k
 }
 
-/// B = U_k Σ_k^½ and A = Σ_k^(-½) U_kᵀ W, with ‖(W − B A) X‖² = Σ_{i>k} σ_i².
-///
-/// - Parameters:
-///   - W: m×n.
-///   - gram: n×n, H up to a factor; nil for the plain singular value decomposition, H = I.
-///   - k: at most min(m, n).
-package func lowRankFactors(
-  _ W: Matrix<Double>, gram: Matrix<Double>?, rank k: Int
-) throws(DecompositionFailure) -> (B: Matrix<Double>, A: Matrix<Double>) {
-  let moments = OutputMoments(of: W, gram: gram)
-  return moments.factors(of: W, try moments.principal(k))
-}
-
 /// ‖(W − B A) X‖ for the best factors of rank k, H = X Xᵀ: √ Σ_{i>k} σ_i².
 package func truncationLoss(
   _ W: Matrix<Double>, gram H: Matrix<Double>, rank k: Int
@@ -71,7 +58,7 @@ package struct OutputMoments: Sendable {
 
   /// - Parameters:
   ///   - W: m×n.
-  ///   - gram: n×n, H; nil for H = I.
+  ///   - gram: n×n, H up to a factor; nil for the plain singular value decomposition, H = I.
   package init(of W: Matrix<Double>, gram: Matrix<Double>?) {
     func seen(through M: Matrix<Double>) -> Matrix<Double> { symmetricProduct(gram.map { M * $0 } ?? M, M.T) }
     if W.rows <= W.columns {
@@ -95,7 +82,8 @@ package struct OutputMoments: Sendable {
     return (squares, directions)
   }
 
-  /// The factors of W, the map they are of. A direction in which no output varies is left out.
+  /// B = U_k Σ_k^½ and A = Σ_k^(-½) U_kᵀ W, with ‖(W − B A) X‖² = Σ_{i>k} σ_i², where W is the map that these are of. A
+  /// direction in which no output varies is left out.
   package func factors(
     of W: Matrix<Double>, _ principal: (squares: [Double], directions: Matrix<Double>)
   ) -> (B: Matrix<Double>, A: Matrix<Double>) {

@@ -240,34 +240,34 @@ final class Console: SessionObserver, @unchecked Sendable {
     switch sessionEvent {
     case .statement(let span): reached(span)
     case .started(let step):
-      progress.begin(Console.title(step))
-      event("started", members(step))
+      progress.begin(step.title)
+      event("started", step.members())
     case .progress(let step, let done, let total, let unit):
       progress.update(done, of: total, unit)
       if voice != .text, progressEvents.allows(step.index, done == total) {
-        event("progress", members(step, ["done": .integer(done), "total": .integer(total), "unit": .string(unit)]))
+        event("progress", step.members(["done": .integer(done), "total": .integer(total), "unit": .string(unit)]))
       }
     case .resumed(let step, let done, let total, let unit):
       resumedAt[step.key ?? ""] = (done, total)
-      event("resumed", members(step, ["done": .integer(done), "total": .integer(total), "unit": .string(unit)]))
-      remark("\(Console.title(step))  resumed at \(unit) \(done)/\(total)")
+      event("resumed", step.members(["done": .integer(done), "total": .integer(total), "unit": .string(unit)]))
+      remark("\(step.title)  resumed at \(unit) \(done)/\(total)")
     case .warned(_, let sentence): warn(sentence)
     case .waiting(let step, let process):
-      event("waiting", members(step, ["process": .integer(process)]))
+      event("waiting", step.members(["process": .integer(process)]))
       remark(
-        "\(Console.title(step))  waits for process \(process), which is computing the same step (Ctrl-C stops waiting)")
+        "\(step.title)  waits for process \(process), which is computing the same step (Ctrl-C stops waiting)")
     case .cached(let step, let stored): finished(step, stored, .cached, seconds: stored.seconds, hasChanged: nil)
     case .finished(let step, let stored, let seconds, let hasChanged):
       let status = resumedAt[step.key ?? ""] == nil ? StepStatus.run : .resumed
       finished(step, stored, status, seconds: seconds, hasChanged: hasChanged)
     case .failed(let step, let problem):
       progress.clear()
-      event("step", members(step, ["status": "failed", "text": .string(problem.summary)]))
+      event("step", step.members(["status": "failed", "text": .string(problem.summary)]))
       note(step, nil, .failed, seconds: 0)
     case .cancelled(let step):
       progress.clear()
-      event("step", members(step, ["status": "cancelled"]))
-      remark("\(Console.title(step))  stopped; what is finished is kept")
+      event("step", step.members(["status": "cancelled"]))
+      remark("\(step.title)  stopped; what is finished is kept")
     case .bound(let name, let value): bound(name, value)
     case .asserted: break
     case .value(let value, let span): shownValue?(value, span)
@@ -315,7 +315,7 @@ final class Console: SessionObserver, @unchecked Sendable {
       "summary": .string(stored.summary), "content": .string(stored.handle.reference.content),
     ]
     more["changed"] = hasChanged.map(JSONValue.bool)
-    event("step", members(step, more))
+    event("step", step.members(more))
     guard !isQuiet else { return }
     var tail = NumberText.duration(seconds)
     switch status {
@@ -324,15 +324,15 @@ final class Console: SessionObserver, @unchecked Sendable {
       if let (done, total) = resumedAt[step.key ?? ""] { tail += ", resumed at \(done)/\(total)" }
     case .run, .failed: break
     }
-    if !step.with.isEmpty, status != .cached { tail += ", with \(Console.company(step.with))" }
+    if !step.with.isEmpty, status != .cached { tail += ", with \(StepInfo.company(step.with))" }
     if let hasChanged { tail += hasChanged ? ", content changed" : ", content unchanged" }
-    say(stepLine(Console.title(step), "\(stored.handle.type.name) \(stored.summary)", stored.bytes, tail))
+    say(stepLine(step.title, "\(stored.handle.type.name) \(stored.summary)", stored.bytes, tail))
   }
 
   private func note(_ step: StepInfo, _ stored: StoredStep?, _ status: StepStatus, seconds: Double) {
     record.steps.append(
       RunRecord.Step(
-        name: Console.title(step), op: step.op, type: step.type.name, summary: stored?.summary ?? "",
+        name: step.title, op: step.op, type: step.type.name, summary: stored?.summary ?? "",
         key: step.key ?? "",
         content: stored?.handle.reference.content ?? "", inputs: [], status: status, seconds: seconds,
         bytes: stored?.bytes ?? 0,
@@ -374,32 +374,6 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   /// Fills in what only the end of a run knows.
   func complete(_ change: (inout RunRecord) -> Void) { change(&record) }
-
-  private func members(_ step: StepInfo, _ more: [String: JSONValue] = [:]) -> [String: JSONValue] {
-    var out: [String: JSONValue] = [
-      "op": .string(step.op), "type": .string(step.type.name), "index": .integer(step.index),
-      "total": .integer(step.total),
-    ]
-    out["name"] = step.name.map(JSONValue.string)
-    out["key"] = step.key.map(JSONValue.string)
-    if !step.with.isEmpty { out["with"] = .array(step.with.map { .string(Console.title($0)) }) }
-    if !step.coordinates.isEmpty {
-      out["cell"] = .object(
-        Dictionary(step.coordinates.map { ($0.name, $0.value.canonical) }, uniquingKeysWith: { $1 }))
-    }
-    return out.merging(more) { $1 }
-  }
-
-  /// The variable, else the op, with the cell of the sweep: `mk[rate=20%]`.
-  static func title(_ step: StepInfo) -> String {
-    let cell = step.coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
-    return (step.name ?? step.op) + (cell.isEmpty ? "" : "[\(cell.printable)]")
-  }
-
-  /// The steps that were computed in one go with another, by name; of many, how many.
-  private static func company(_ steps: [StepInfo]) -> String {
-    steps.count > 4 ? "\(steps.count) others" : steps.map(title).joined(separator: ", ")
-  }
 
   /// A time in events, to a thousandth.
   static func milliseconds(_ seconds: Double) -> JSONValue { .number((seconds * 1000).rounded() / 1000) }

@@ -84,15 +84,6 @@ extension LanguageModel {
       + (layers + 4) * statesBytes(tokens) + 2 * scoreBytes(longest)
   }
 
-  /// Rows and columns of a map as it is left.
-  public func size(of role: LinearRole, layer: Int) -> (rows: Int, columns: Int) {
-    let units = leftUnits(role.module, layer: layer).count
-    func size(_ space: Space) -> Int {
-      space.module == nil ? configuration.hiddenSize : configuration.size(space, units: units)
-    }
-    return (size(role.rows), size(role.columns))
-  }
-
   /// Gram matrices, in double precision, of what the maps of a module read and of what each of them gives.
   public func mapGramBytes(layer: Int) -> PerModule<Int> {
     PerModule { module in

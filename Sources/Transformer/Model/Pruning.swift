@@ -116,6 +116,15 @@ extension BranchPruning {
   }
 }
 
+extension LanguageModel {
+  /// Rows and columns that are left of a linear map.
+  public func size(of role: LinearRole, layer: Int) -> (rows: Int, columns: Int) {
+    let branch = (pruning[layer] ?? .keepingAll(configuration, layer: layer))[role.module]
+    return branch.sizes(
+      of: role, configuration, pruning.widths(role.module, layer: layer, configuration), layer: layer)
+  }
+}
+
 extension Configuration {
   /// Weights of one linear map that are left of it in a block whose stream is whole.
   public func keptParameters(of role: LinearRole, _ pruning: Pruning, layer: Int) -> Int {

@@ -1,0 +1,30 @@
+import Kernel
+
+// A step as lines and events name it.
+
+extension StepInfo {
+  /// The variable, else the op, with the cell of the sweep: `mk[rate=20%]`.
+  var title: String {
+    let cell = coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
+    return (name ?? op) + (cell.isEmpty ? "" : "[\(cell.printable)]")
+  }
+
+  /// The steps that were computed in one go with another, by name; of many, how many.
+  static func company(_ steps: [StepInfo]) -> String {
+    steps.count > 4 ? "\(steps.count) others" : steps.map(\.title).joined(separator: ", ")
+  }
+
+  /// What an event says of it, and more.
+  func members(_ more: [String: JSONValue] = [:]) -> [String: JSONValue] {
+    var out: [String: JSONValue] = [
+      "op": .string(op), "type": .string(type.name), "index": .integer(index), "total": .integer(total),
+    ]
+    out["name"] = name.map(JSONValue.string)
+    out["key"] = key.map(JSONValue.string)
+    if !with.isEmpty { out["with"] = .array(with.map { .string($0.title) }) }
+    if !coordinates.isEmpty {
+      out["cell"] = .object(Dictionary(coordinates.map { ($0.name, $0.value.canonical) }, uniquingKeysWith: { $1 }))
+    }
+    return out.merging(more) { $1 }
+  }
+}
