@@ -59,7 +59,7 @@ import Testing
     let (configuration, size) = (model.configuration, model.configuration.headSize)
     let kept = headFeatures(keeping: 0.5, of: size)
     #expect(model.pruning.blocks[0].attention.headSizes(configuration, layer: 0) == HeadSizes(key: size, value: kept))
-    let report: Report = try bench.value("e", text)
+    let report: Report = try bench.value("e")
     #expect(report.measurements[0].value.isFinite)
     let rotary = text + "r = lowrank v acts=acts rate=50% of=rotary\nf = eval r cal length=16\n"
     let joint = text + "j = lowrank m acts=acts rate=50% of=values how=joint\n"
@@ -104,7 +104,7 @@ import Testing
       """ + (0..<7).map { "e\($0) = eval p\($0) held length=16\n" }.joined()
     let dense: Report = try bench.value("dense", text)
     for number in 0..<7 {
-      let (model, report): (Model, Report) = (try bench.value("p\(number)", text), try bench.value("e\(number)", text))
+      let (model, report): (Model, Report) = (try bench.value("p\(number)"), try bench.value("e\(number)"))
       // Random models predict chance, pruned or not; a wrong graph would not.
       #expect(abs(report.measurements[0].value / dense.measurements[0].value - 1) < 0.5, "p\(number)")
       // Rows and columns of zeros are still there.

@@ -4,9 +4,17 @@ import Numerics
 
 @testable import Ops
 
-/// Runs statements of the language on the bundled model, in a workspace of its own that goes away with it.
-final class ScriptBench: SessionObserver, MetaHandler {
-  let folder = NSTemporaryDirectory() + "prn-ops-\(UUID().uuidString)"
+/// Runs statements of the language on the bundled model, in a workspace of its own that goes away with it; one test at a
+/// time. A suite whose tests all begin with the same statements keeps one in a static constant.
+final class ScriptBench: SessionObserver, MetaHandler, @unchecked Sendable {
+  private static let root = NSTemporaryDirectory() + "prn-ops-\(ProcessInfo.processInfo.processIdentifier)"
+  /// What a static bench leaves goes when the process ends.
+  private static let cleaning: Void = { atexit { try? FileManager.default.removeItem(atPath: ScriptBench.root) } }()
+
+  let folder = ScriptBench.root + "/" + UUID().uuidString
+
+  init() { ScriptBench.cleaning }
+
   /// The last component is the project's data folder.
   static let data = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("data").path
@@ -69,6 +77,11 @@ final class ScriptBench: SessionObserver, MetaHandler {
   func value<A: Artifact>(_ name: String, _ text: String, as type: A.Type = A.self) throws -> A {
     let outcome = try run(text)
     if let first = outcome.diagnostics.first { throw first }
+    return try value(name)
+  }
+
+  /// The value of a name that is bound already.
+  func value<A: Artifact>(_ name: String, as type: A.Type = A.self) throws -> A {
     guard let value = try store().value(named: name, back: 0)?.load() as? A else {
       throw Diagnostic("\(name) is no value of type \(A.type.name)")
     }

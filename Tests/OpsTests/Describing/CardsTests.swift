@@ -15,7 +15,8 @@ private let start =
     """
 
 @Suite(.serialized) struct CardsTests {
-  let bench = ScriptBench()
+  private static let bench = ScriptBench()
+  private var bench: ScriptBench { Self.bench }
 
   @Test func aCardHoldsWhatDescriptionLesionAndGraphSay() throws {
     let cards: Cards = try bench.value("c", start + "c = cards d lesions=x graph=g")

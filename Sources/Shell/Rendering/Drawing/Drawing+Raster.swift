@@ -74,10 +74,14 @@ private struct Raster {
 
   private mutating func blend(_ x: Int, _ y: Int, _ colour: Colour, _ share: Double) {
     let place = (y * width + x) * 3
-    for (offset, part) in [colour.red, colour.green, colour.blue].enumerated() {
-      let old = Double(pixels[place + offset])
-      pixels[place + offset] = UInt8((old + (Double(part) - old) * min(share, 1)).rounded())
-    }
+    let share = min(share, 1)
+    pixels[place] = Raster.mixed(pixels[place], colour.red, share)
+    pixels[place + 1] = Raster.mixed(pixels[place + 1], colour.green, share)
+    pixels[place + 2] = Raster.mixed(pixels[place + 2], colour.blue, share)
+  }
+
+  private static func mixed(_ old: UInt8, _ new: UInt8, _ share: Double) -> UInt8 {
+    share == 1 ? new : UInt8((Double(old) + (Double(new) - Double(old)) * share).rounded())
   }
 
   // MARK: - Outlines
