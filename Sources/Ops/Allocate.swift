@@ -9,7 +9,7 @@ struct Allocate: Op {
   static let summary = "Decide how much each block loses: complex blocks lose less."
   static let reference: String? =
     "FANG eq. 8; OWL (Yin et al. 2024) for how=owl; MoDeGPT (Lin et al. 2025) for how=softmax; SVD-LLM V2 (Wang et al. 2025) for how=truncation"
-  static let revision = 3
+  static let revision = 4
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128

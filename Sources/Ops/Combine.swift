@@ -70,20 +70,8 @@ struct Combine: Op {
     let mask = Mask(
       structure: first.structure, keep: keep, requested: nil, grouping: grouping,
       calibration: masks.reduce([]) { merged($0, $1.calibration) })
-    warnOfEmptiedLayers(mask, context)
+    mask.warnOfEmptiedLayers(context)
     return mask
-  }
-
-  private func warnOfEmptiedLayers(_ mask: Mask, _ context: any RunContext) {
-    for module in mask.keep.modules() {
-      let emptied = (0..<mask.structure.layers).filter { layer in
-        let left = mask.structure.left(module, layer: layer)
-        return !left.isEmpty && mask.dropped(module, layer: layer) == left
-      }
-      if emptied.isEmpty { continue }
-      let layers = "layer\(emptied.count == 1 ? "" : "s") \(emptied.map(String.init).joined(separator: ", "))"
-      context.warn("the mask keeps nothing of \(module.site.rawValue) in \(layers)")
-    }
   }
 
   private func combined(_ a: Bool, _ b: Bool) -> Bool {

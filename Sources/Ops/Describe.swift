@@ -55,6 +55,12 @@ struct Describe: Op {
 
   func check() throws -> NoFacts {
     try layers.check(among: $model.facts?.layers, for: "layers")
+    let texts = [("text", $text.facts(of: Corpus.self)), ("test", $test.facts(of: Corpus.self))]
+    for (argument, facts) in texts {
+      if let windows = facts.first??.windows {
+        try DescribedText.require(windows: windows, isWhole: false, argument: argument)
+      }
+    }
     try Networks.require(
       $networks.givenType, for: ["run": run != 0, "course": course != .regression, "key": $key.isGiven])
     if $networks.givenType?.name == Clusters.type.name, $test.isGiven {

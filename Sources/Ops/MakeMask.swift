@@ -25,7 +25,8 @@ struct MakeMask: Op {
 
     var meaning: String {
       switch self {
-      case .global: "all layers and modules compete, scores that need it standardised per layer first"
+      case .global:
+        "all layers and modules compete, scores that need it standardised per layer first; where heads and neurons do not compare, each module by itself"
       case .layer: "every layer loses the same share"
       }
     }
@@ -189,12 +190,22 @@ struct MakeMask: Op {
       path: file.path, dataset: dataset, structure: structure, headsPerUnit: model.configuration.queriesPerUnit)
     if isRanking {
       let scores = try units.values(.score).mapUnits(Float.init)
+      for module in scores.modules() {
+        let unscored = (scores[module] ?? []).indices.filter { layer in
+          structure.left(module, layer: layer).contains { scores[module]?[layer][$0].isNaN == true }
+        }
+        if unscored.isEmpty { continue }
+        context.warn(
+          "\(units.name) has no scores for the \(module.unitName)s of \(layerList(unscored)), which lose nothing")
+      }
       return try ranked(
         Scores(structure: structure, score: scores, method: units.name, calibration: model.calibration), context)
     }
-    return Mask(
+    let mask = Mask(
       structure: structure, keep: try units.values(.keep).mapUnits { $0 == 1 }, requested: nil,
       grouping: .plain, calibration: model.calibration)
+    mask.warnOfEmptiedLayers(context)
+    return mask
   }
 
   /// The mask that takes out whole blocks.

@@ -208,6 +208,10 @@ struct Prune: Op {
       var numbers = numbers[...]
       for module in Module.allCases { result.blocks[layer][module].takeCompensation(from: &numbers) }
     }
+    let branches = result.blocks.flatMap { block in Module.allCases.map { block[$0] } }
+    if comp == .ls, branches.contains(where: \.removesAll), !branches.contains(where: { $0.weight != nil }) {
+      context.warn("comp=ls refits what stays of a branch, and here they go as a whole; comp=bias makes up for them")
+    }
     return result
   }
 

@@ -63,7 +63,7 @@ struct Text: Op {
       try refuse("seed", seed != 0 && take == .order, "windows in order have no random starts")
       try refuse("join", join == .pages, "pages stay whole, and samples= cuts windows")
     }
-    return Corpus.Facts(whole: samples == nil, pages: join == .pages)
+    return Corpus.Facts(whole: samples == nil, pages: join == .pages, windows: samples)
   }
 
   var idleParameters: Set<String> { samples == nil ? ["length", "take", "seed"] : [] }

@@ -27,6 +27,15 @@ private let start = """
     #expect(mask.summary.contains("blocks "))
   }
 
+  @Test func aRefitOfWholeBlocksIsWarnedOf() throws {
+    let text = start + "g = capture m cal sites=attn.heads,ffn.act keep=gram\n"
+    try bench.run(text + "p = prune m (mask (ablate m cal) count=2) comp=ls acts=g")
+    #expect(
+      bench.warnings == [
+        "comp=ls refits what stays of a branch, and here they go as a whole; comp=bias makes up for them"
+      ])
+  }
+
   /// Shortened LLaMA's perplexity is that of the model without the block; SLEB's first choice is its lowest.
   @Test func ablationIsThePerplexityOfTheModelWithoutTheBlock() throws {
     let text =

@@ -86,6 +86,29 @@ import Testing
       outcome.diagnostics.count == 1 && outcome.diagnostics[0].summary.contains(sentence), "\(outcome.diagnostics)")
   }
 
+  /// A map in the place of a block acts on what slicing leaves of the stream: it is counted so, and goes backwards.
+  @Test func aSlicedModelWithAMapInTheWayIsWhatItsFolderIs() throws {
+    let bridge =
+      "prune m (mask (ablate m cal) count=1) comp=linear acts=(capture m cal sites=block.in,block.out keep=values)"
+    let again = start + "b = load \(try folder(of: bridge))\nx = slice b cal slicing=25%"
+    let sliced: Model = try bench.value("x", again)
+    let call = "slice (\(bridge)) cal slicing=25%"
+    let text = start + "p = \(call)\nx = load \(try folder(of: call))\n"
+    let scores: Scores = try bench.value("s", text + "s = saliency p cal how=param_first")
+    let read: Scores = try bench.value("s", text + "s = saliency x cal how=param_first")
+    let (p, x): (Model, Model) = (try bench.value("p"), try bench.value("x"))
+    for other in [x, sliced] {
+      #expect(p.network.blockParameters == other.network.blockParameters)
+      // What was fitted as compensation here is a bias of the model there.
+      #expect(p.network.totalParameters + 96 == other.network.totalParameters)
+    }
+    // The block that is gone has neurons without scores here, and none there.
+    let (own, others) = (scores.score.ffn ?? [], read.score.ffn ?? [])
+    #expect(own.joined().count { !$0.isNaN } == others.joined().count)
+    let pairs = zip(own.joined().filter { !$0.isNaN }, others.joined())
+    #expect(pairs.allSatisfy { abs($0 - $1) <= 1e-3 * abs($0) + 1e-6 })
+  }
+
   /// Factors are as good as the model that was written, and so small.
   @Test func twoFactorsAreEvaluated() throws {
     let call = "lowrank m acts=g rate=20%"

@@ -87,6 +87,19 @@ private let start = """
     #expect(mask.keep.ffn?[0][5] == false && mask.keep.ffn?[2][17] == false && mask.keep.attention == nil)
   }
 
+  /// What a file does not say, or says of everything, is no surprise.
+  @Test func layersThatLoseNothingOrAllAreWarnedOf() throws {
+    var scores = (0..<6 * 384).map { Float($0 % 101) }
+    for layer in [1, 4] { for unit in 0..<384 { scores[layer * 384 + unit] = .nan } }
+    let ranked = try file("s.npy", NumPyArray.bytes(of: scores, rows: 6, columns: 384))
+    let mask = try mask("x = mask \(ranked) model=m rate=20%")
+    #expect(mask.dropped(.ffn, layer: 1).isEmpty && !mask.dropped(.ffn, layer: 0).isEmpty)
+    #expect(bench.warnings == ["s.npy has no scores for the neurons of layers 1, 4, which lose nothing"])
+    let gone = try file("gone.csv", "layer,neuron\n" + (0..<384).map { "3,\($0)\n" }.joined())
+    _ = try self.mask("x = mask \(gone) model=m")
+    #expect(bench.warnings.last == "the mask keeps nothing of ffn.act in layer 3")
+  }
+
   @Test func whatAMaskSparesStaysAndTheRateIsStillMet() throws {
     let plain = try mask("x = mask s rate=20% scope=layer")
     let gone = (plain.keep.ffn?[3] ?? []).indices.filter { plain.keep.ffn?[3][$0] == false }
@@ -137,6 +150,10 @@ private let start = """
     #expect(
       try refused("k.csv", "layer,neuron,keep\n0,5,2\n")
         == "k.csv has 2 for neuron 5 of layer 0, and a mask holds 0 and 1")
+    #expect(
+      try refused("l.csv", "layer,neuron,kept\n0,5,1\n0,6,0\n")
+        == "l.csv lists what goes, as it has no column `keep`, and its column `kept` holds 0 and 1")
+    #expect(try refused("m.csv", "layer,neuron\n0,5,7\n") == "m.csv line 2 has 3 cells, and the header names 2")
     let narrow = try file("n.npy", NumPyArray.bytes(of: [Float](repeating: 1, count: 600), rows: 6, columns: 100))
     #expect(
       refusal("x = mask \(narrow) model=m") == "n.npy is 6 x 100, and the model has 6 layers x (4 units, 384 neurons)")

@@ -175,7 +175,7 @@ private let start = """
     let influence = [0.6, 0.1, 0.05, 0.04, 0.08, 0.3]
     let sizes = [10, 10, 20, 10, 10, 10]
     func mean(_ rates: [Double]) -> Double { zip(rates, sizes).reduce(0) { $0 + $1.0 * Double($1.1) } / 70 }
-    for temperature in [0.01, 0.1, 1e6] {
+    for temperature in [1e-300, 1e-5, 0.01, 0.1, 1e6] {
       let found = try allocate(
         .softmax, complexity: influence, parameters: sizes, sp: 0.3, caps: influence.map { _ in 0.8 },
         temperature: temperature)

@@ -156,6 +156,8 @@ import Testing
       String(decoding: bytes[row * width..<(row + 1) * width].filter { $0 != 0 }, as: UTF8.self)
     }
     #expect(lines.map { $0.split(separator: " ")[2] } == ["load", "text", "capture", "canica"])
+    // In one way, and as the statement says it.
+    #expect(lines.last?.hasSuffix(" = " + call) == true)
     // Every value is named as the steps after it name their inputs.
     for (line, next) in zip(lines, lines.dropFirst()) { #expect(next.contains(line.prefix(8)), "\(lines)") }
     // The maps lie in files of their own, one a layer.
@@ -194,6 +196,8 @@ import Testing
       let axes = try #require(try file.attribute("axes", of: "preview").arrayValue?.compactMap(\.stringValue))
       let shape = try file.describe("preview/signal").shape
       #expect(try axes.map { try file.describe("preview/" + $0).shape } == shape.map { [$0] }, "\(name)")
+      // xarray takes dimensions of one name for one: what is cut short has names of its own.
+      #expect(axes.allSatisfy { $0.hasPrefix("shown_") })
     }
   }
 

@@ -3,22 +3,13 @@ public struct Ancestor: Sendable, Equatable {
   public let key: String
   public let content: String
   public let step: JSONValue
+  /// The op with its inputs and parameters, values by the beginning of their hashes: `mask 4babe4ef rate=20%`.
+  public let call: String
   /// The ancestors whose values it used.
   public let inputs: [String]
 
-  /// The op with its inputs and parameters, values by the beginning of their hashes: `mask 4babe4ef rate=20%`.
-  public var call: String { Ancestor.call(of: step) }
-
-  public static func call(of step: JSONValue) -> String {
-    let inputs = (step["inputs"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
-      .flatMap { Ancestor.contents($0.value) ?? [] }.map { String($0.prefix(8)) }
-    let parameters = (step["parameters"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
-      .compactMap { name, value in value == .null ? nil : "\(name)=\(value.asWritten)" }
-    return ([step["op"]?.stringValue ?? ""] + inputs + parameters).joined(separator: " ")
-  }
-
   /// The steps of a lineage, each after those it used; that of `key` is last.
-  /// - Parameter lineage: content and step by key.
+  /// - Parameter lineage: content, step and call by key.
   static func ordered(_ lineage: [String: JSONValue], to key: String) -> [Ancestor] {
     var keys: [String: String] = [:]
     for (key, entry) in lineage { keys[entry["content"]?.stringValue ?? ""] = key }
@@ -29,7 +20,11 @@ public struct Ancestor: Sendable, Equatable {
       let inputs = (step["inputs"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
         .flatMap { contents($0.value) ?? [] }.compactMap { keys[$0] }
       inputs.forEach(visit)
-      ordered.append(Ancestor(key: key, content: entry["content"]?.stringValue ?? "", step: step, inputs: inputs))
+      ordered.append(
+        Ancestor(
+          key: key, content: entry["content"]?.stringValue ?? "", step: step,
+          // Files of earlier builds have no calls of ancestors.
+          call: entry["call"]?.stringValue ?? step["op"]?.stringValue ?? "", inputs: inputs))
     }
     visit(key)
     return ordered

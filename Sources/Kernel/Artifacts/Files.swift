@@ -34,7 +34,6 @@ enum Files {
 
     var isFolder: Bool { mode & S_IFMT == S_IFDIR }
     var isRegular: Bool { mode & S_IFMT == S_IFREG }
-    var isLink: Bool { mode & S_IFMT == S_IFLNK }
   }
 
   /// Nil when there is nothing at `path`. Links are followed unless `link` asks for the link itself.

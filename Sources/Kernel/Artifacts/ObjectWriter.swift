@@ -107,18 +107,20 @@ final class ObjectWriter: ArtifactWriter {
       try values.withUnsafeBytes { try file.write(path, $0, type: .float32, shape: shape, compression: compression) }
     }
     try put("preview/signal", signal, shape)
-    for (dimension, axis) in axes.enumerated() {
-      let path = "preview/" + plain(axis.name)
+    // A preview may be shorter than the value, and xarray wants dimensions of one name to have one length.
+    let names = axes.map { "shown_" + plain($0.name) }
+    for (dimension, (name, axis)) in zip(names, axes).enumerated() {
+      let path = "preview/" + name
       if try !file.has(path) {
         try put(path, axis.values, [axis.values.count])
-        try file.makeScale(path, axis: plain(axis.name))
+        try file.makeScale(path, axis: name)
         try file.setAttribute("long_name", .string(axis.name), of: path)
       }
-      try file.attach("preview/signal", dimension: dimension, axis: axis.name, scale: path)
+      try file.attach("preview/signal", dimension: dimension, axis: name, scale: path)
     }
     for (name, value) in [
       ("NX_class", "NXdata"), ("signal", "signal"), ("title", .string(title)),
-      ("axes", .array(axes.map { .string(plain($0.name)) })),
+      ("axes", .array(names.map(JSONValue.string))),
     ] as [(String, JSONValue)] {
       try file.setAttribute(name, value, of: "preview")
     }
@@ -131,8 +133,9 @@ final class ObjectWriter: ArtifactWriter {
     try finishPayload()
     let table = JSONValue.object(payload).canonical
     let content = SHA256.hex(of: table)
+    let call = record.call.utf8.count <= 2000 ? record.call : String(record.call.prefix(1997)) + "..."
     var lineage = record.lineage
-    lineage[record.key] = ["content": .string(content), "step": record.step]
+    lineage[record.key] = ["content": .string(content), "step": record.step, "call": .string(call)]
     for (name, text) in [
       ("step", record.step.canonical), ("facts", JSONValue.object(record.facts).canonical),
       ("lineage", JSONValue.object(lineage).canonical), ("payload", table),
@@ -146,7 +149,6 @@ final class ObjectWriter: ArtifactWriter {
     try bytes.withUnsafeBytes {
       try file.write("provenance/calls", $0, type: .string, width: width, shape: [steps.count])
     }
-    let call = record.call.utf8.count <= 2000 ? record.call : String(record.call.prefix(1997)) + "..."
     for (name, value) in [
       ("prn_format", .string(ObjectWriter.format)),
       ("prn_schema", .string("\(ObjectWriter.schema.major).\(ObjectWriter.schema.minor)")),

@@ -20,17 +20,21 @@ struct DescribedText {
   /// Fewer windows than this tell nothing.
   static let fewestWindows = 16
 
+  /// - Throws: where a text has too few windows.
+  static func require(windows: Int, isWhole: Bool, argument: String) throws {
+    guard windows < fewestWindows else { return }
+    throw Diagnostic(
+      "\(windows) \(windows == 1 ? "window" : "windows") of text are too few; there must be \(fewestWindows)",
+      hint: isWhole ? "cut it with `text … samples= length=`" : nil, argument: argument)
+  }
+
   /// - Parameters:
   ///   - labels: kinds of the tokens of every text, or none.
   ///   - references: of the corpora, by which labels find theirs.
   init(_ corpora: [Corpus], _ references: [ArtifactReference], labels: [Clusters], _ model: Model) throws {
     for (index, corpus) in corpora.enumerated() {
       let argument = index == 0 ? "text" : "test"
-      guard corpus.windows >= DescribedText.fewestWindows else {
-        throw Diagnostic(
-          "\(corpus.windows) windows of text are too few; there must be \(DescribedText.fewestWindows)",
-          hint: corpus.isWhole ? "cut it with `text … samples= length=`" : nil, argument: argument)
-      }
+      try DescribedText.require(windows: corpus.windows, isWhole: corpus.isWhole, argument: argument)
       try corpus.requireWindows(of: model, argument: argument)
     }
     // Rows of the windows, the described ones first.

@@ -108,7 +108,9 @@ struct ReportComparison {
 extension Report {
   /// Whether it holds the same evidence, so that a baseline that is among the rows is not shown twice.
   fileprivate func isSame(as other: Report) -> Bool {
-    measurements == other.measurements && conditions == other.conditions
+    // Of a single sample the error is not a number, which equals nothing.
+    conditions == other.conditions
+      && measurements.elementsEqual(other.measurements) { $0.name == $1.name && $0.value == $1.value }
   }
 
   /// Its figures, without those of the subjects of a task.

@@ -37,13 +37,14 @@ public struct Samples: Sendable, Equatable {
     Samples(indices.map { values[$0] }, weights: indices.map { weights[$0] })
   }
 
-  /// The standard error of `ratio`, by linearisation (Cochran 1977, section 6.3); 0 where one sample shows no spread.
+  /// The standard error of `ratio`, by linearisation (Cochran 1977, section 6.3); NaN where a stratum has a single sample
+  /// with any weight, which shows no spread.
   ///
   ///     se² = Σ_strata  var(values − ratio · weights) n / (Σ weights)²,  var with ddof 1
   public var standardError: Double {
     let total = weights.reduce(0, +)
     let squares = parts.map { part -> Double in
-      guard part.count > 1 else { return 0 }
+      guard part.weights.count(where: { $0 != 0 }) > 1 else { return .nan }
       let (ratio, center, n) = (part.ratio, mean(part.weights), Double(part.count))
       // A constant added to every residual leaves the spread as it is; with equal weights the values stay themselves.
       let residuals = zip(part.values, part.weights).map { $0 - ratio * ($1 - center) }

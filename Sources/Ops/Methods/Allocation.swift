@@ -51,9 +51,9 @@ package enum AllocationError: Error, Equatable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .rateOutOfRange(let rate): "a mean rate lies between 0% and 100%, not at \(rate * 100)%"
+    case .rateOutOfRange(let rate): "a mean rate lies between 0% and 100%, not at \(percent(rate))"
     case .capsTooLow(let rate, let largest):
-      "the blocks cannot lose \(rate * 100)% on average; their limits allow \(largest * 100)%"
+      "the blocks cannot lose \(percent(rate)) on average; their limits allow \(percent(largest))"
     case .notFinite(let layer): "the complexity of block \(layer) is not a finite number"
     }
   }
@@ -90,10 +90,13 @@ package func allocate(
     let free = u.map { sp * $0 + shift }
     s = zip(free, cap).allSatisfy(<=) ? free : try waterLevel(free, from: 0, to: cap, P, mean: sp)
   case (.softmax, .some):
-    let least = FC.min() ?? 0
-    s = try proportional(FC.map { exp((least - $0) / temperature) }, upTo: cap, P, mean: sp)
+    // Against the least complex of those that can still lose: else the others' weights vanish where softness is small.
+    s = try proportional(upTo: cap, P, mean: sp) { free in
+      let least = free.map { FC[$0] }.min() ?? 0
+      return free.map { exp((least - FC[$0]) / temperature) }
+    }
   case (.truncation, .some):
-    s = try proportional(FC.map { 1 / log(max($0, exp(1))) }, upTo: cap, P, mean: sp)
+    s = try proportional(upTo: cap, P, mean: sp) { $0.map { 1 / log(max(FC[$0], exp(1))) } }
   case (.minmax, let u?):
     s = zip(u, cap).map { min(sp * (0.5 + $0), $1) }
   }
@@ -130,21 +133,27 @@ private func waterLevel(
 }
 
 /// c w_l, or the cap where that is less, with c such that the weighted mean is `mean`.
+///
+/// - Parameter weights: w of the blocks that have not reached their caps, up to a common factor.
 private func proportional(
-  _ w: [Double], upTo cap: [Double], _ P: [Double], mean: Double
+  upTo cap: [Double], _ P: [Double], mean: Double, weights: (_ free: [Int]) -> [Double]
 ) throws -> [Double] {
   let largest = weightedMean(cap, P)
   guard mean <= largest * (1 + 1e-12) else { throw AllocationError.capsTooLow(rate: mean, largest: largest) }
-  var capped: Set<Int> = []
-  while true {
-    let free = w.indices.filter { !capped.contains($0) && w[$0] > 0 }
-    let rest = mean * P.reduce(0, +) - capped.reduce(0) { $0 + P[$1] * cap[$1] }
-    let weight = free.reduce(0) { $0 + P[$1] * w[$1] }
-    let c = weight > 0 ? max(rest, 0) / weight : 0
-    let over = free.filter { c * w[$0] > cap[$0] }
-    if over.isEmpty { return w.indices.map { capped.contains($0) ? cap[$0] : c * w[$0] } }
-    capped.formUnion(over)
+  var s = cap.map { _ in 0.0 }
+  // Of a block that has nothing, nothing can go.
+  var free = cap.indices.filter { P[$0] > 0 }
+  var rest = mean * P.reduce(0, +)
+  while !free.isEmpty {
+    let w = weights(free)
+    let c = max(rest, 0) / zip(free, w).reduce(0) { $0 + P[$1.0] * $1.1 }
+    for (l, w) in zip(free, w) { s[l] = min(c * w, cap[l]) }
+    let over = zip(free, w).filter { c * $1 > cap[$0] }.map(\.0)
+    if over.isEmpty { break }
+    rest -= over.reduce(0) { $0 + P[$1] * cap[$1] }
+    free.removeAll(where: over.contains)
   }
+  return s
 }
 
 /// Min-max into [0, 1], nil when all are equal.

@@ -17,7 +17,6 @@ package struct FitAndTest: Sendable {
   }
 
   package var fitWindows: [Range<Int>] { windows.filter { $0.upperBound <= fit.upperBound } }
-  package var testWindows: [Range<Int>] { windows.filter { $0.lowerBound >= test.lowerBound } }
 
   /// For each of `count` turned texts an offset for every window.
   package func shifts(_ count: Int, using stream: inout RandomStream) -> [[Int]] {

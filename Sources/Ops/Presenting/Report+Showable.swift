@@ -39,7 +39,7 @@ extension Report: Showable {
       rows: items.subtasks.enumerated().map { place, subtask in
         let figures = metrics.flatMap { metric -> [TableData.Cell] in
           let found = measurements.first { $0.name == "\(subtask.name).\(metric.name)" }
-          return [found.map { .number($0.value) } ?? .missing, found.map { .number($0.standardError) } ?? .missing]
+          return [found?.value, found?.standardError].map { $0.map { $0.isNaN ? .missing : .number($0) } ?? .missing }
         }
         return [.text(subtask.name), .integer(items.items.count { $0.subtask == place })] + figures
       })

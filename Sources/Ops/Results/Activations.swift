@@ -205,7 +205,7 @@ public struct LayerActivations: Artifact {
     }
     if let moments {
       try writer.attribute("n", .integer(moments.count))
-      try writer.vector("mean", moments.mean, axis: axis)
+      try writer.vector("mean", moments.mean, axis: axis, meaning: "mean over tokens")
       try writer.vector("var", moments.variance(ddof: 0), axis: axis, meaning: "variance, ddof 0")
       try writer.vector("m2", moments.m2, axis: axis, meaning: "sum of squared deviations from the mean")
       if values == nil {
@@ -221,14 +221,18 @@ public struct LayerActivations: Artifact {
       let shape = [clusterMoments.count, clusterMoments.first?.mean.count ?? 0]
       try writer.vector(
         "cluster/count", clusterMoments.map { Int64($0.count) }, axis: "cluster", meaning: "tokens in the cluster")
-      try writer.array("cluster/mean", clusterMoments.flatMap(\.mean), shape: shape, axes: ["cluster", axis])
-      try writer.array("cluster/m2", clusterMoments.flatMap(\.m2), shape: shape, axes: ["cluster", axis])
+      try writer.array(
+        "cluster/mean", clusterMoments.flatMap(\.mean), shape: shape, axes: ["cluster", axis],
+        meaning: "mean over the cluster's tokens")
+      try writer.array(
+        "cluster/m2", clusterMoments.flatMap(\.m2), shape: shape, axes: ["cluster", axis],
+        meaning: "sum of squared deviations from that mean")
     }
     if let gram = try gram?.load() {
       try gram.withUnsafePointer { pointer, _ in
         try writer.array(
           "gram", UnsafeBufferPointer(start: pointer, count: gram.count), shape: [gram.rows, gram.columns],
-          axes: [axis, axis + "_2"], meaning: nil, units: nil)
+          axes: [axis, axis + "_2"], meaning: "sum over tokens of x x^T, not centred", units: nil)
       }
     }
     if let groupGrams = try groupGrams?.load() {
@@ -236,7 +240,8 @@ public struct LayerActivations: Artifact {
         guard let size = blocks.first?.rows else { continue }
         try writer.array(
           "gram/group_\(group)", blocks.flatMap(\.values), shape: [blocks.count, size, size],
-          axes: ["cluster", "group_\(group)_neuron", "group_\(group)_neuron_2"])
+          axes: ["cluster", "group_\(group)_neuron", "group_\(group)_neuron_2"],
+          meaning: "sum over the cluster's tokens of x x^T, not centred")
       }
       try writer.attribute("gram_groups", .integer(groupGrams.count))
     }

@@ -15,6 +15,8 @@ extension Corpus {
     var whole: Bool
     /// Whether pages are told apart.
     var pages: Bool?
+    /// How many windows it was cut into.
+    var windows: Int?
   }
 }
 

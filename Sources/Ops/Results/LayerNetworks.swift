@@ -127,9 +127,11 @@ public struct LayerNetworks: Artifact {
     try perUnit("sum_z2", "sum of z^2 over networks and signals", \.sumOfSquares)
     try perUnit("memberships", "networks in which the \(module.axis) is key", \.memberships)
     try perRun("search/tokens", "tokens of the run") { Int64($0.tokens) }
-    try perRun("search/iterations", "steps of FastICA") { Int32($0.iterations) }
+    try perRun("search/iterations", "steps of the search, or epochs") { Int32($0.iterations) }
     try perRun("search/change", "largest turn of a network in the last step", \.change)
-    try perRun("search/converged", "1 = the turn fell below the tolerance") { UInt8($0.hasConverged ? 1 : 0) }
+    try perRun("search/converged", "1 = the last step changed less than the tolerance") {
+      UInt8($0.hasConverged ? 1 : 0)
+    }
     try perRun("search/restart", "start that won") { Int32($0.restart) }
     try perRun("search/reseeds", "fresh starts after overflow") { Int32($0.reseeds) }
     try CodeFit.write(runs.map(\.code), to: writer, axis: "run", in: "search/")

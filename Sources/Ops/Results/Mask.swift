@@ -10,7 +10,7 @@ public struct Mask: Artifact, InputValue {
   public private(set) var keep: PerUnit<Bool>
   /// The rate asked for; nil for masks made by a threshold or by combining others.
   public let requested: Double?
-  /// The score at which the cut fell, where one cut was made.
+  /// The score at which the cut fell, as `Scores.comparable` has it, where one cut was made.
   public let threshold: Double?
   /// How the scores were grouped; nil after masks of different groupings were combined.
   public let grouping: Scores.Grouping?
@@ -71,7 +71,7 @@ public struct Mask: Artifact, InputValue {
   public static let fields = [
     "rate": "share of the block parameters removed", "total_rate": "share of all parameters removed",
     "unpruned_rate": "share of the unpruned model's block parameters that is gone then",
-    "threshold": "score at which the cut fell", "layers": "number of blocks",
+    "threshold": "standardised score at which the cut fell", "layers": "number of blocks",
   ]
   public func field(_ name: String) -> Literal? {
     switch name {
@@ -104,7 +104,8 @@ public struct Mask: Artifact, InputValue {
       try writer.annotate("\(module.rawValue)/keep", "flag_values", [0, 1])
       try writer.annotate("\(module.rawValue)/keep", "flag_meanings", "drop keep")
       try writer.vector(
-        "\(module.rawValue)/kept", rows.map { row in Int32(row.count { $0 }) }, axis: "layer", meaning: "units kept")
+        "\(module.rawValue)/kept", rows.map { row in Int32(row.count { $0 }) }, axis: "layer",
+        meaning: "\(module.unitName)s kept")
     }
     try writer.attribute("rate_actual", .number(blockRate))
     try writer.attribute("rate_total", .number(totalRate))
@@ -142,7 +143,26 @@ public struct Mask: Artifact, InputValue {
   }
 }
 
+extension Mask {
+  /// Warns of layers of which a mask that nobody ranked keeps nothing.
+  func warnOfEmptiedLayers(_ context: any RunContext) {
+    for module in keep.modules() {
+      let emptied = (0..<structure.layers).filter { layer in
+        let left = structure.left(module, layer: layer)
+        return !left.isEmpty && dropped(module, layer: layer) == left
+      }
+      if emptied.isEmpty { continue }
+      context.warn("the mask keeps nothing of \(module.site.rawValue) in \(layerList(emptied))")
+    }
+  }
+}
+
 /// "block 3" or "blocks 3, 5, 6"
-func blockList(_ blocks: [Int]) -> String {
-  "block\(blocks.count == 1 ? "" : "s") \(blocks.map(String.init).joined(separator: ", "))"
+func blockList(_ blocks: [Int]) -> String { list("block", blocks) }
+
+/// "layer 3" or "layers 3, 5, 6"
+func layerList(_ layers: [Int]) -> String { list("layer", layers) }
+
+private func list(_ noun: String, _ numbers: [Int]) -> String {
+  "\(noun)\(numbers.count == 1 ? "" : "s") \(numbers.map(String.init).joined(separator: ", "))"
 }

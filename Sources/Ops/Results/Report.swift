@@ -8,6 +8,7 @@ public struct Report: Artifact, InputValue {
   public struct Measurement: Sendable, Equatable {
     public let name: String
     public let value: Double
+    /// NaN where too few of them were seen to tell.
     public let standardError: Double
   }
 
@@ -82,7 +83,9 @@ public struct Report: Artifact, InputValue {
   public func write(to writer: any ArtifactWriter) throws {
     try writer.strings("metric/name", measurements.map(\.name), axis: "metric")
     try writer.vector("metric/value", measurements.map(\.value), axis: "metric")
-    try writer.vector("metric/stderr", measurements.map(\.standardError), axis: "metric", meaning: "standard error")
+    try writer.vector(
+      "metric/stderr", measurements.map(\.standardError), axis: "metric",
+      meaning: "standard error, not a number where too few samples tell")
     try evidence.write(to: writer)
     let text = JSONValue.object(conditions).canonical
     try writer.text("protocol", text)

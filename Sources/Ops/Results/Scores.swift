@@ -97,8 +97,12 @@ public struct Scores: Artifact, InputValue {
     if let span { try writer.attribute("span", .integer(span)) }
     for module in score.modules() {
       guard let spread = spread?[module] else { continue }
-      try writer.vector("\(module.rawValue)/column_mean", spread.map(\.mean), axis: "layer")
-      try writer.vector("\(module.rawValue)/column_deviation", spread.map(\.deviation), axis: "layer")
+      try writer.vector(
+        "\(module.rawValue)/column_mean", spread.map(\.mean), axis: "layer",
+        meaning: "mean of score / columns_per_unit in the layer")
+      try writer.vector(
+        "\(module.rawValue)/column_deviation", spread.map(\.deviation), axis: "layer",
+        meaning: "standard deviation of score / columns_per_unit in the layer")
     }
     try writer.attribute("higher_is", "keep")
     try writer.attribute("method", .string(method))

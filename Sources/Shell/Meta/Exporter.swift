@@ -166,10 +166,14 @@ struct Exporter {
       let isOwn = judged.contains(reference.content)
       guard isOwn || !judged.isDisjoint(with: unpruned) else { return nil }
       let info = try store.info(key)
-      let texts = inputs.filter { $0.step["op"] == "text" }.flatMap { files(of: $0.step) }
-      let place = texts.isEmpty ? "" : " on " + texts.joined(separator: ", ")
+      let texts = inputs.filter { $0.step["op"] == "text" }
+      let names = texts.flatMap { files(of: $0.step) }
+      let place = names.isEmpty ? "" : " on " + names.joined(separator: ", ")
+      // How the text was cut, and how it was judged: the same file gives many figures.
+      let calls = (texts.map(\.call) + [info.call]).map { "`\($0)`" }.joined(separator: ", ")
       let warnings = info.warnings.map { "; \($0)" }.joined()
-      return "- \(isOwn ? "this model" : "the unpruned model"), `\(name)`: \(info.summary)\(place)\(warnings)"
+      return
+        "- \(isOwn ? "this model" : "the unpruned model"), `\(name)`: \(info.summary)\(place) (\(calls))\(warnings)"
     }
   }
 

@@ -72,7 +72,10 @@ struct Inspection {
     guard let bound = BoundName(text), case let bindings = try store.bindings(of: bound.name).dropLast(bound.back),
       let first = bindings.first
     else { throw Diagnostic("no value of this workspace has been called `\(text)`", kind: .usage) }
-    if bindings.count == 1 { return "first computed \(first.time) by `\(Ancestor.call(of: first.step))`" }
+    if bindings.count == 1 {
+      let call = (try? store.info(first.key))?.call ?? first.step["op"]?.stringValue ?? ""
+      return "first computed \(first.time) by `\(call)`"
+    }
     let differences = try store.why(bound.name, back: bound.back)
     return differences.isEmpty
       ? "nothing differs from the value before" : differences.map(\.text).joined(separator: "\n")

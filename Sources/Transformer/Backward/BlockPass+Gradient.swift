@@ -80,13 +80,17 @@ extension BlockPass {
     case .ungated: ungatedGradient(trace.projected, dMixed, into: dProjected)
     case .passing: break
     }
+    // The stream may be narrower here than elsewhere.
     let dx = scratch.matrix(.normalizedGradient, tokens, gradient.columns)
+    let width: Int
     if case .passing = branch.mix {
-      dx.assign(dMixed)
+      width = dMixed.columns
+      dx.columns(0..<width).assign(dMixed)
     } else {
-      branch.input.applyBackward(dProjected, into: dx.columns(0..<branch.input.inputs))
-      dx.columns(branch.input.inputs..<dx.columns).clear()
+      width = branch.input.inputs
+      branch.input.applyBackward(dProjected, into: dx.columns(0..<width))
     }
+    dx.columns(width..<dx.columns).clear()
     if !branch.units.isEmpty { try look?(shown(trace, branch, dMixed, dProjected, dx, gradient)) }
     turnBack(gradient, branch)
     if block.configuration.family.normsOutput {

@@ -8,7 +8,9 @@ extension LanguageModel {
       sum + (try checkpoint.info(ByteString(slot.name)).bytes(of: whole.left(of: slot)))
     }
     for (layer, block) in pruning.blocks.enumerated() {
-      bytes += (block.attention.bridge?.outputs ?? 0) * MemoryLayout<Float>.stride
+      if block.attention.bridge != nil {
+        bytes += pruning.widths(.attention, layer: layer, configuration).leaving * MemoryLayout<Float>.stride
+      }
       for module in Module.allCases where block[module].hasAddedBias {
         let isBiased = configuration.blocks[layer].biases.contains(module.output)
         guard !isBiased || block[module].removesAll, let stored = configuration.family.linear(module.output) else {

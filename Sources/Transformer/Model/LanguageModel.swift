@@ -80,9 +80,9 @@ public struct LanguageModel: Sendable {
   /// Weights that no tensor of the checkpoint stands for: maps in the place of blocks, and those that turn the stream.
   var addedParameters: Int {
     pruning.blocks.indices.reduce(0) { sum, layer in
-      Module.allCases.reduce(sum) {
-        $0 + (pruning.blocks[layer][$1].bridge?.parameters ?? 0)
-          + pruning.widths($1, layer: layer, configuration).shortcut
+      Module.allCases.reduce(sum) { sum, module in
+        let widths = pruning.widths(module, layer: layer, configuration)
+        return sum + pruning.blocks[layer][module].bridgeParameters(widths) + widths.shortcut
       }
     }
   }

@@ -85,6 +85,9 @@ extension BranchPruning {
     return removesAll || isReplaced ? nil : factors[role]?.rank ?? configuration.blocks[layer].ranks[role]
   }
 
+  /// Weights of the map in the place of the branch, which acts on what is left of the stream.
+  func bridgeParameters(_ widths: StreamWidths) -> Int { bridge == nil ? 0 : widths.entering * widths.leaving }
+
   /// Rows and columns that are left of a linear map.
   func sizes(
     of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths, layer: Int
@@ -103,8 +106,11 @@ extension BranchPruning {
     of role: LinearRole, _ configuration: Configuration, _ widths: StreamWidths, layer: Int
   ) -> Int {
     let whole = configuration.parameters(of: role, layer: layer)
-    // Without units there is at most a map in their place.
-    if keep.isEmpty && bridge == nil { return 0 }
+    // Without units there is at most a map in their place, as wide as the stream.
+    if keep.isEmpty && bridge == nil {
+      let isMap = configuration.blocks[layer].bridges && role == .output
+      return isMap ? whole - widths.entering * widths.leaving : 0
+    }
     if keep.isEmpty || removesAll { return whole }
     // A refit of the output map has columns of its own.
     if let map = maps[role], role != role.module.output || weight == nil {
@@ -213,7 +219,7 @@ public struct Pruning: Sendable {
     Module.allCases.reduce(0) { sum, module in
       let (branch, widths) = (blocks[layer][module], widths(module))
       let roles = configuration.roles.filter { $0.module == module }
-      return roles.reduce(sum - (branch.bridge?.parameters ?? 0) - widths.shortcut) {
+      return roles.reduce(sum - branch.bridgeParameters(widths) - widths.shortcut) {
         $0 + branch.removedParameters(of: $1, configuration, widths, layer: layer)
       }
     }

@@ -124,7 +124,7 @@ private let start =
 
   @Test(arguments: [
     (
-      "d = describe nets (text DATA/calibration.txt model=m) model=m", "1 windows of text are too few; there must be 16"
+      "d = describe nets (text DATA/calibration.txt model=m) model=m", "1 window of text are too few; there must be 16"
     ),
     ("d = describe nets cal model=m events=1%", "1% of 1536 tokens are 15 events; 20 are needed"),
     ("d = describe nets cal model=m run=3", "there is no run 3; the networks have 1 runs"),

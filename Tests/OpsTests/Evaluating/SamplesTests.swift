@@ -9,7 +9,9 @@ import Testing
     let samples = Samples(values)
     #expect(samples.ratio == mean(values))
     #expect(samples.standardError == (variance(values, ddof: 1) / 5).squareRoot())
-    #expect(Samples([2]).standardError == 0)
+    // One sample tells nothing, nor one with weight among others without.
+    #expect(Samples([2]).standardError.isNaN)
+    #expect(Samples([0, 2, 0], weights: [0, 3, 0]).standardError.isNaN)
   }
 
   /// Values in proportion to their weights leave nothing to chance.

@@ -30,6 +30,11 @@ struct UnitTable {
         argument: "path")
     }
     guard !rows.isEmpty else { throw Diagnostic("\(file.name) has no rows", argument: "path") }
+    let width = all[0].row.count
+    if let long = rows.first(where: { $0.row.count > width }) {
+      throw Diagnostic(
+        "\(file.name) line \(long.line) has \(long.row.count) cells, and the header names \(width)", argument: "path")
+    }
   }
 
   func values(_ kind: UnitFile.Kind) throws -> PerUnit<Double> {
@@ -38,6 +43,11 @@ struct UnitTable {
       throw Diagnostic(
         kind == .score ? "\(file.name) has no column `score` to rank by" : "\(file.name) holds scores and no mask",
         hint: kind == .score ? nil : "scores need a rate= or a threshold=", argument: "path")
+    }
+    if column == nil, let flags = columnOfFlags {
+      throw Diagnostic(
+        "\(file.name) lists what goes, as it has no column `keep`, and its column `\(flags)` holds 0 and 1",
+        hint: "name that column keep, or leave it out", argument: "path")
     }
     var values = PerUnit<Double>()
     var seen: Set<[Int]> = []
@@ -59,6 +69,15 @@ struct UnitTable {
       values[module]?[layer][unit] = value
     }
     return values
+  }
+
+  /// A column, beside those that number units, in which every row says yes or no: a mask under another name.
+  private var columnOfFlags: String? {
+    let numbers = ["layer"] + UnitTable.numbering.map(\.column)
+    return columns.filter { name, index in
+      !name.isEmpty && !numbers.contains(name)
+        && rows.allSatisfy { ["0", "1", "0.0", "1.0", "true", "false"].contains(cell($0.row, index).lowercased()) }
+    }.min { $0.value < $1.value }?.key
   }
 
   /// Which unit a row is about.
