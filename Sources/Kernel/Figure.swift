@@ -63,6 +63,8 @@ public struct LinePlot: Sendable, Equatable {
   public var x: PlotAxis
   public var y: PlotAxis
   public var series: [Series]
+  /// How many points have no place: a logarithmic axis begins above 0.
+  public var unplaced: Int { y.spacing == .logarithmic ? series.reduce(0) { $0 + $1.y.count { $0 <= 0 } } : 0 }
   /// A horizontal line to compare with, such as the unpruned model.
   public var reference: Reference?
 

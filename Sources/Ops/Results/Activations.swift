@@ -91,7 +91,7 @@ public struct Activations: Artifact, InputValue, SiteKeeping {
     try writer.attribute("tokens", .integer(tokens))
     try writer.attribute("clusters_content", .string(clusters?.content ?? ""))
     try writer.attribute("groups_content", .string(groups?.content ?? ""))
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     for child in [model, corpus, clusters, groups] { if let child { try writer.child(child) } }
     for site in sites {
       guard let parts = parts[site] else { continue }
@@ -126,8 +126,7 @@ public struct Activations: Artifact, InputValue, SiteKeeping {
     }
     clusters = try child("clusters_content")
     groups = try child("groups_content")
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
     var parts: [Site: [ArtifactReference]] = [:]
     for site in sites where reader.has("\(site.rawValue)/child_key") {
       let keys = try reader.strings("\(site.rawValue)/child_key")

@@ -99,7 +99,7 @@ public struct Clusters: Artifact, InputValue {
     try writer.attribute("corpus_content", .string(corpus))
     try writer.attribute("model_content", .string(model))
     try writer.attribute("site", .string(site))
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     try writer.preview(title: "tokens per cluster", rows: size.map { $0.map(Float.init) }, axis: "cluster")
   }
 
@@ -130,7 +130,6 @@ public struct Clusters: Artifact, InputValue {
     model = try reader.attribute("model_content").stringValue ?? ""
     site = try reader.attribute("site").stringValue ?? ""
     seed = try reader.attribute("seed").intValue ?? 0
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
   }
 }

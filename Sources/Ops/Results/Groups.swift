@@ -48,7 +48,7 @@ public struct Affinity: Artifact, InputValue {
     try writer.array(
       "count", counts.flatMap { $0 }, shape: [counts.count, count], axes: ["layer", "cluster"], units: "token")
     try writer.child(clusters)
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     if let S = score.first {
       try writer.preview(
         title: "affinity of layer 0", rows: (0..<S.rows).map { S.row($0).map { Float($0) } }, axis: "neuron",
@@ -67,8 +67,7 @@ public struct Affinity: Artifact, InputValue {
     let k = all.count / max(1, structure.layers)
     counts = (0..<structure.layers).map { Array(all[($0 * k)..<(($0 + 1) * k)]) }
     clusters = try reader.onlyChild("clusters")
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
   }
 }
 
@@ -142,7 +141,7 @@ public struct Groups: Artifact, InputValue {
     try writer.attribute("k", .integer(count))
     try writer.attribute("how", .string(how))
     try writer.child(clusters)
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     try writer.preview(title: "group of each neuron", rows: group.map { $0.map(Float.init) }, axis: "neuron")
   }
 
@@ -168,8 +167,7 @@ public struct Groups: Artifact, InputValue {
     how = try reader.attribute("how").stringValue ?? ""
     clusters = try reader.onlyChild("clusters")
     open = { try reader.open($0) }
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
   }
 }
 
@@ -222,7 +220,7 @@ public struct Rates: Artifact, InputValue {
     try writer.vector("complexity", complexity, axis: "layer", meaning: "what the rates were derived from")
     try writer.attribute("target", .number(target))
     try writer.attribute("how", .string(how))
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     try writer.preview(title: "rate of each block", values: rate.map { Float($0) }, axis: "layer")
   }
 
@@ -237,7 +235,6 @@ public struct Rates: Artifact, InputValue {
     complexity = try reader.array("complexity", as: Double.self)
     target = try reader.attribute("target").doubleValue ?? 0
     how = try reader.attribute("how").stringValue ?? ""
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
   }
 }

@@ -119,7 +119,7 @@ public struct Mask: Artifact, InputValue {
     try writer.attribute("has_record", .integer(grouping == nil ? 0 : 1))
     try writer.attribute("groups_content", .string(grouping?.groups ?? ""))
     try writer.attribute("weighting", .string(grouping?.weighting ?? ""))
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     if let module = keep.modules().last, let rows = keep[module] {
       let flags = rows.map { $0.map { Float($0 ? 1 : 0) } }
       try writer.preview(title: "kept \(module.axis)s", rows: flags, axis: module.axis)
@@ -138,8 +138,7 @@ public struct Mask: Artifact, InputValue {
       ? Scores.Grouping(
         groups: try reader.attribute("groups_content").stringValue ?? "",
         weighting: try reader.attribute("weighting").stringValue ?? "") : nil
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
   }
 }
 

@@ -159,7 +159,7 @@ extension Model {
     if configuration.attentionUnit != .group {
       try writer.attribute("gqa", .string(configuration.attentionUnit.rawValue))
     }
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     try writer.text("config", String(decoding: JSON.object(checkpoint.config.members).serialized(), as: UTF8.self))
     func left(_ module: Module) -> [Int] {
       (0..<configuration.layers).map { pruning[$0]?[module].kept.count ?? configuration.units(module, layer: $0) }
@@ -189,8 +189,7 @@ extension Model {
   public init(from reader: any ArtifactReader) throws {
     source = try reader.attribute("source_sha256").stringValue ?? ""
     compensation = try reader.attribute("comp").stringValue ?? "none"
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
     let checkpoint = try Checkpoint(reader.source(content: source))
     let precision = (try? reader.attribute("precision"))?.stringValue.flatMap(Precision.init(rawValue:)) ?? .float32
     let unit = (try? reader.attribute("gqa"))?.stringValue.flatMap(AttentionUnit.init(rawValue:)) ?? .group

@@ -179,7 +179,7 @@ extension Networks {
     try writer.vector("stats/converged", converged, axis: "part", meaning: "share of runs that converged")
     try CodeFit.write(codes, to: writer, axis: "part", in: "stats/")
     try settings.write(to: writer)
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     try writer.preview(
       title: "share of key \(axis)s in each network", rows: keyShare.flatMap { $0.map { $0.map { Float($0) } } },
       axis: "component")
@@ -225,8 +225,7 @@ extension Networks {
     stability = try reader.array("stats/stability", as: Double.self)
     converged = try reader.array("stats/converged", as: Double.self)
     codes = try CodeFit.read(from: reader, parts.count, in: "stats/")
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
     open = { try reader.open($0) }
   }
 }

@@ -110,7 +110,7 @@ public struct Scores: Artifact, InputValue {
     if !comparesModules { try writer.attribute("compares_modules", .integer(0)) }
     try writer.attribute("groups_content", .string(grouping.groups))
     try writer.attribute("weighting", .string(grouping.weighting))
-    try writer.text("calibration_texts", JSONValue.array(calibration.map(JSONValue.string)).canonical)
+    try writer.calibration(calibration)
     if let module = score.modules().last, let rows = score[module] {
       try writer.preview(title: "\(method) score of \(module.axis)s", rows: rows, axis: module.axis)
     } else if let block {
@@ -138,8 +138,7 @@ public struct Scores: Artifact, InputValue {
     grouping = Grouping(
       groups: try reader.attribute("groups_content").stringValue ?? "",
       weighting: try reader.attribute("weighting").stringValue ?? "")
-    calibration =
-      try JSONValue(parsing: reader.text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+    calibration = try reader.calibration()
   }
 }
 

@@ -3,6 +3,11 @@ import Kernel
 // What every result needs when it writes itself.
 
 extension ArtifactWriter {
+  /// The texts that a value was made from, by their hashes.
+  func calibration(_ texts: [String]) throws {
+    try text("calibration_texts", JSONValue.array(texts.map(JSONValue.string)).canonical)
+  }
+
   /// A one-dimensional default plot over positions.
   func preview(title: String, values: [Float], axis: String) throws {
     try preview(
@@ -39,6 +44,11 @@ func formatted(_ value: Double) -> String {
 }
 
 extension ArtifactReader {
+  /// The texts that the value was made from, by their hashes.
+  func calibration() throws -> [String] {
+    try JSONValue(parsing: text("calibration_texts")).arrayValue?.compactMap(\.stringValue) ?? []
+  }
+
   /// The object this one refers to.
   func onlyChild(_ what: String) throws -> ArtifactReference {
     guard let child = try children.first else {
