@@ -74,9 +74,9 @@ extension Diagnostic {
   /// Several errors of a check with the closing line.
   public static func rendered(_ diagnostics: [Diagnostic], statements: Int, limit: Int = 20) -> String {
     let shown = diagnostics.prefix(limit).map(\.rendered)
-    let count = diagnostics.count == 1 ? "1 error" : "\(diagnostics.count) errors"
+    let count = counted(diagnostics.count, "error")
     let more = diagnostics.count > limit ? ", the first \(limit) shown" : ""
-    let checked = statements == 1 ? "1 statement" : "\(statements) statements"
+    let checked = counted(statements, "statement")
     return (shown + ["nothing was run (checked \(checked), \(count)\(more))"]).joined(separator: "\n")
   }
 }

@@ -8,6 +8,8 @@ public protocol Showable: Artifact {
   static var groupings: [String] { get }
   /// Whether it is nothing but its table, so that a sweep of such shows the rows of all.
   static var isTable: Bool { get }
+  /// Which of its fields a plot of many such values draws; nil: the first number that differs among them.
+  static var quantity: String? { get }
   /// What `show` prints. nil: `show` prints the summary line.
   func table(_ request: ShowRequest) throws -> TableData?
   /// What `export x to=….csv` writes: the shown table, unless a program wants more of the value than a reader.
@@ -22,6 +24,7 @@ extension Showable {
   public static var figureParameters: Set<String> { [] }
   public static var groupings: [String] { [] }
   public static var isTable: Bool { false }
+  public static var quantity: String? { nil }
   public func table(_ request: ShowRequest) throws -> TableData? { nil }
   public func exportedTable(_ request: ShowRequest) throws -> TableData? { try table(request) }
   public func figure(_ request: PlotRequest) throws -> Figure {
@@ -93,11 +96,14 @@ public struct TableData: Sendable, Equatable {
   public var rows: [[Cell]]
   /// Names with their values: a program reads `name<TAB>value` lines, so no header is printed into a pipe.
   public var isRecord: Bool
+  /// The columns that say what a row is; empty for the first and the columns of text behind it.
+  public var keys: [String]
 
-  public init(columns: [String], rows: [[Cell]], isRecord: Bool = false) {
+  public init(columns: [String], rows: [[Cell]], isRecord: Bool = false, keys: [String] = []) {
     self.columns = columns
     self.rows = rows
     self.isRecord = isRecord
+    self.keys = keys
   }
 
   /// A name-and-value table: the metrics of a report.

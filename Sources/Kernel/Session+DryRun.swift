@@ -2,6 +2,8 @@
 public struct DryRunRow {
   public enum Status: Sendable, Equatable {
     case cached
+    /// There is a value of its key, and `--fresh` asks for another.
+    case anew
     /// Its inputs are known and there is no value of its key.
     case run
     /// It depends on a step that would run, so its key is not known yet.
@@ -25,10 +27,7 @@ public struct DryRunRow {
 extension Session {
   /// Looks every step of a plan up without running any.
   public func dryRun(_ plan: Plan) throws -> [DryRunRow] {
-    var names: [ObjectIdentifier: String] = [:]
-    for statement in plan.statements {
-      if case .bind(let name, .artifact(let node), _) = statement.action { names[ObjectIdentifier(node)] = name }
-    }
+    let names = plan.names
     defer { for node in plan.steps { node.handle = nil } }
     var rows: [DryRunRow] = []
     for (index, node) in plan.steps.enumerated() {
@@ -48,13 +47,13 @@ extension Session {
         let recipe = try runner.prepared()
         row.key = recipe.key
         row.record = recipe.record
-        if !recipe.isFresh, let stored = try store.find(recipe.key) {
+        if let stored = try store.find(recipe.key) {
+          // Made anew it has the same content, so that what follows is as it is.
           node.handle = stored.handle
-          row.status = .cached
+          row.status = recipe.isFresh ? .anew : .cached
           row.stored = stored
-        } else {
-          row.estimate = try? runner.estimate()
         }
+        if row.status != .cached { row.estimate = try? runner.estimate() }
       }
       if options.steps?.contains(index + 1) ?? true { rows.append(row) }
     }

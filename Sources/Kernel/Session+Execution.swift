@@ -6,8 +6,7 @@ final class Execution {
   private var executed = 0
   /// The statement under `time` that is being carried out, and when it began.
   private var timing: (span: Span, start: ContinuousClock.Instant)?
-  /// The name a step will be bound to.
-  private var names: [ObjectIdentifier: String] = [:]
+  private let names: [ObjectIdentifier: String]
   private var indices: [ObjectIdentifier: Int] = [:]
   /// The statement being carried out, for the journal.
   private var statement: PlanStatement?
@@ -15,12 +14,8 @@ final class Execution {
   init(session: Session, plan: Plan) {
     self.session = session
     self.plan = plan
+    names = plan.names
     for (index, node) in plan.steps.enumerated() { indices[ObjectIdentifier(node)] = index + 1 }
-    for statement in plan.statements {
-      if case .bind(let name, .artifact(let node), _) = statement.action, names[ObjectIdentifier(node)] == nil {
-        names[ObjectIdentifier(node)] = name
-      }
-    }
   }
 
   /// Carries the statements out in order, up to the first failure; past it only in other cells of a sweep.

@@ -44,12 +44,12 @@ public struct StoredStep: Sendable {
   public var summary: String
   /// What was warned of while it was made.
   public var warnings: [String]
-  /// What computing it took, wall clock; 0 when not known.
-  public var seconds: Double
+  /// What computing it last took, wall clock; nil when no journal tells.
+  public var seconds: Double?
   /// Bytes on disk, children included.
   public var bytes: Int
 
-  public init(handle: ArtifactHandle, summary: String, warnings: [String] = [], seconds: Double, bytes: Int) {
+  public init(handle: ArtifactHandle, summary: String, warnings: [String] = [], seconds: Double?, bytes: Int) {
     self.handle = handle
     self.summary = summary
     self.warnings = warnings

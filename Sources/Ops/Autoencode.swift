@@ -41,8 +41,9 @@ struct Autoencode: Op {
     }
     if decoder == .linear, active > components {
       throw Diagnostic(
-        "\(active) networks cannot be active of \(components)", argument: $active.isGiven ? "active" : "components",
-        kind: .usage)
+        "active=\(active)\($active.isGiven ? "" : ", the default,") is more than the networks of components=\(components)",
+        hint: "give active= of at most \(components)", argument: $active.isGiven ? "active" : "components", kind: .usage
+      )
     }
     return Networks.Facts(layers: $activations.facts?.layers)
   }

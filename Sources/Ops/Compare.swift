@@ -4,7 +4,7 @@ struct Compare: Op {
   static let name = "compare"
   static let summary = "Put reports or texts of one protocol side by side, or measure how far masks or scores agree."
   static let reference: String? = "bootstrap of Efron and Tibshirani 1993; exact test of McNemar 1947"
-  static let revision = 2
+  static let revision = 3
   static let example = """
     m = load ./data/tiny-llama
     held = text ./data/test.txt model=m
@@ -38,7 +38,9 @@ struct Compare: Op {
   }
 
   @Input("reports, texts, masks or scores, with labels or from a sweep") var values: [Labelled<Value?>]
-  @Input("the value the others are measured against", named: true) var baseline: Labelled<Value>?
+  @Input(
+    "the value the others are measured against, by its label in the list or a variable; a name that is both must mean one value",
+    named: true) var baseline: Labelled<Value>?
   @Param("seed of the bootstrap of differences from the baseline", in: .atLeast(0)) var seed = 0
 
   init() {}
@@ -67,52 +69,60 @@ struct Compare: Op {
   }
 
   func run(_ context: any RunContext) throws -> ResultTable {
-    let rows = values.enumerated().map { index, given in
-      Labelling(
-        label: given.label, coordinates: given.coordinates, value: given.value, failure: given.failure, at: index)
+    let rows = values.enumerated().map { Row($1, at: $0) }
+    let base = baseline.map { Row(label: $0.label ?? "baseline", value: $0.value, content: $0.content) }
+    // In a table with a row for each value, a baseline that is none of them comes first.
+    let isAmong = base.map { base in rows.contains { $0.content == base.content } } ?? true
+    let all = isAmong ? rows : base.map { [$0] + rows } ?? rows
+    switch all.lazy.compactMap(\.value).first {
+    case .texts?:
+      return try TextComparison.table(all.compactMap { $0.compared(\.texts) }, baseline: base?.value?.texts)
+    case .mask?:
+      return try Agreement.table(rows.compactMap { $0.compared(\.mask) }, baseline: base?.compared(\.mask))
+    case .scores?:
+      return try Agreement.table(rows.compactMap { $0.compared(\.scores) }, baseline: base?.compared(\.scores))
+    case .report?, nil:
+      let reports = all.map { row in
+        ReportComparison.Row(
+          label: row.label, coordinates: row.coordinates, report: row.value?.report, failure: row.failure)
+      }
+      let comparison = try ReportComparison(reports, baseline: base?.value?.report, seed: seed)
+      if let warning = comparison.overlapWarning { context.warn(warning) }
+      return comparison.table
     }
-    let base = baseline.map { ($0.label ?? "baseline", $0.value) }
-    if rows.contains(where: { $0.value?.texts != nil }) || base?.1.texts != nil {
-      return try TextComparison.table(
-        rows.compactMap { row in row.value?.texts.map { (row.label, $0) } },
-        baseline: base.flatMap { label, value in value.texts.map { (label, $0) } })
-    }
-    if rows.contains(where: { $0.value?.mask != nil }) || base?.1.mask != nil {
-      return try Agreement.table(
-        rows.compactMap { row in row.value?.mask.map { (row.label, $0) } },
-        baseline: base.flatMap { label, value in value.mask.map { (label, $0) } })
-    }
-    if rows.contains(where: { $0.value?.scores != nil }) || base?.1.scores != nil {
-      return try Agreement.table(
-        rows.compactMap { row in row.value?.scores.map { (row.label, $0) } },
-        baseline: base.flatMap { label, value in value.scores.map { (label, $0) } })
-    }
-    let reports = rows.map { row in
-      ReportComparison.Row(
-        label: row.label, coordinates: row.coordinates, report: row.value?.report, failure: row.failure)
-    }
-    let comparison = try ReportComparison(
-      reports, baseline: base.flatMap { label, value in value.report.map { (label, $0) } }, seed: seed)
-    if let warning = comparison.overlapWarning { context.warn(warning) }
-    return comparison.table
   }
 
   /// A value on its way into a row.
-  private struct Labelling {
+  private struct Row {
     let label: String
     let coordinates: [(name: String, value: Literal)]
     let value: Value?
     let failure: String?
+    /// Hash of what the value holds.
+    let content: String?
+
+    init(label: String, value: Value?, content: String?) {
+      (self.label, self.value, self.content) = (label, value, content)
+      coordinates = []
+      failure = nil
+    }
 
     /// Called by the label given, else the place in the sweep, else the row number.
-    init(
-      label: String?, coordinates: [(name: String, value: Literal)], value: Value?, failure: String?, at index: Int
-    ) {
-      let place = coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
-      self.label = coordinates.isEmpty ? label ?? "\(index + 1)" : label.map { "\($0) \(place)" } ?? place
-      self.coordinates = coordinates
-      self.value = value
-      self.failure = failure
+    init(_ given: Labelled<Value?>, at index: Int) {
+      let place = given.coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
+      label = given.coordinates.isEmpty ? given.label ?? "\(index + 1)" : given.label.map { "\($0) \(place)" } ?? place
+      (coordinates, value, failure, content) = (given.coordinates, given.value, given.failure, given.content)
+    }
+
+    func compared<T>(_ part: KeyPath<Value, T?>) -> Compared<T>? {
+      value?[keyPath: part].map { Compared(label: label, content: content, value: $0) }
     }
   }
+}
+
+/// A value that is compared with others: what it is called, and the hash of what it holds.
+struct Compared<Value> {
+  let label: String
+  let content: String?
+  let value: Value
 }

@@ -143,10 +143,11 @@ struct Prune: Op {
   func run(_ context: any RunContext) throws -> Model {
     let content = $model.references[0].content
     let line = try context.line(of: $model.references[0], through: "model")
-    for mask in masks where !line.contains(mask.structure.model) {
+    for (mask, name) in zip(masks, $masks.labels) where !line.contains(mask.structure.model) {
+      let model = $model.labels.first.flatMap { $0 }.map { "`\($0)`" } ?? "this one"
       throw Diagnostic(
-        "the mask was made for another model (\(mask.structure.model.prefix(8)), not \(content.prefix(8)))",
-        argument: "masks")
+        "the mask\(name.map { " `\($0)`" } ?? "") was made for another model than \(model)",
+        hint: name.map { "`info \($0)` says for which" }, argument: "masks")
     }
     if let acts, !line.contains(acts.structure.model) || comp == .linear && acts.structure.model != content {
       throw Diagnostic("acts= is a capture of another model", argument: "acts")

@@ -25,6 +25,8 @@ private let prelude = """
   /// One tiny script per message: the sentence, the hint, and the text under the caret.
   @Test(arguments: [
     ("x = kmens acts", "there is no op `kmens` | did you mean `kmeans`?", "kmens"),
+    ("rm mk", "there is no op `rm` | did you mean `drop`?", "rm"),
+    ("delete mk", "there is no op `delete` | did you mean `drop`?", "delete"),
     ("x = flap acs", "there is no variable `acs` | did you mean `acts`?", "acs"),
     ("x = flap zzz", "there is no variable `zzz`", "zzz"),
     ("x = mask flpa rate=20%", "there is no variable `flpa` | did you mean the op `flap`?", "flpa"),
@@ -120,6 +122,17 @@ private let prelude = """
     (
       "export mk to=out", "`out` is neither a variable nor a file | a file of that name to be written is `./out`", "out"
     ),
+    (
+      "export mk to=mk", "`mk` is a value; a file's name has a `/` or an ending | a file of that name is `./mk`", "mk"
+    ),
+    ("export mk to=3", "`to` of `export` is a path, not 3", "3"),
+    ("plot mk width=mk", "`mk` is a mask; a number, a word or a path is wanted here", "mk"),
+    ("set format=csv", "`set` has no parameter `format` | did you mean `set format csv`?", "format"),
+    (
+      "r = eval m cal; q = eval m; t = compare [q: r] baseline=q",
+      "`q` is a label of the list and a variable of another value | give one of them another name", "q"
+    ),
+    ("r = eval m cal; t = compare [r: r, q: eval m] baseline=r", "", ""),
     ("vars masks", "there is no type `masks` | did you mean `mask`?", "masks"),
     ("why (flap acts)", "`why` wants the name of a variable, not `(flap acts)`", "(flap acts)"),
     ("assert mk > 3", "a mask and a number cannot be compared so", "mk"),

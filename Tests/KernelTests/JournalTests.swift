@@ -18,6 +18,17 @@ import Testing
     #expect(entries[0]["time"]?.stringValue?.hasSuffix("Z") == true)
   }
 
+  @Test func whatAnotherProcessMadeMeanwhileHasItsTime() throws {
+    let store = try workspace.store()
+    let one = try store.perform(recipe(seed: 1), observer: StepListener())
+    #expect(try store.find(one.handle.reference.key)?.seconds != nil)
+    let two = try workspace.store().perform(recipe(seed: 2), observer: StepListener())
+    #expect(try store.find(two.handle.reference.key)?.seconds != nil)
+    // What no journal tells of is not known, rather than nothing.
+    try FileManager.default.removeItem(atPath: workspace.root + "/journal")
+    #expect(try workspace.store().find(one.handle.reference.key)?.seconds == nil)
+  }
+
   @Test func namesAreBoundReboundAndDropped() throws {
     let store = try workspace.store()
     let one = try store.perform(recipe(seed: 1), observer: StepListener()).handle.reference

@@ -46,6 +46,17 @@ import Testing
     #expect(tokens.contains { $0.kind == .literal(.path(text)) })
   }
 
+  @Test func aHiddenFolderIsAPathAndAPointBehindAValueAField() {
+    let path = Literal.path(".prn/vars/main/mk.h5")
+    #expect(literals("mask .prn/vars/main/mk.h5 model=m") == [path])
+    #expect(literals("export mk to=.prn/vars/main/mk.h5") == [path])
+    #expect(literals("[.prn/vars/main/mk.h5]") == [path])
+    for text in ["mk.rate", "runs[0].rate", "(mask s).rate"] {
+      #expect(literals(text + " / 2").contains(path) == false)
+    }
+    #expect(literals("assert runs[0].rate/x") != [.path(".rate/x")])
+  }
+
   @Test func badTextIsReported() {
     #expect(errors("a + b") == ["`+` has no meaning here: the language has no arithmetic"])
     #expect(errors("x = 'abc") == ["the string is never closed"])

@@ -282,6 +282,24 @@ import Testing
     #expect(store.performed.count == count)
   }
 
+  @Test func aDryRunCallsStepsAsTheRunDoes() throws {
+    let text = head + "even = flap acts\nr = for k in 1,2 { mk = flap acts; mask mk rate=10% }"
+    let session = session()
+    let rows = try session.dryRun(session.check(Source(name: "t", text: text)).plan)
+    #expect(rows.compactMap(\.name) == ["m", "cal", "acts", "even"])
+    run("even = flap acts\nr = for k in 1,2 { mk = flap acts; mask mk rate=10% }")
+    #expect(listener.lines.filter { $0.hasSuffix(" made") }.contains("even made"))
+  }
+
+  @Test func aDryRunKnowsWhatFreshMakesAnew() throws {
+    run("s = flap acts")
+    let text = Source(name: "t", text: head + "s = flap acts\nmk = mask s rate=20%")
+    let all = session { $0.fresh = .all }
+    #expect(try all.dryRun(all.check(text).plan).map(\.status) == [.anew, .anew, .anew, .anew, .run])
+    let one = session { $0.fresh = .names(["acts"]) }
+    #expect(try one.dryRun(one.check(text).plan).map(\.status) == [.cached, .cached, .anew, .cached, .run])
+  }
+
   @Test func timeAndMetaWordsReachTheShell() {
     run("time s = flap acts\nplot s x=layer to=./s.svg")
     #expect(listener.lines.suffix(3) == ["bound s", "timed", "plot"])

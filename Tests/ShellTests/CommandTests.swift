@@ -78,6 +78,8 @@ import Testing
     #expect(try prn("-c", CommandTests.study).status == 0)
     let again = try prn("-c", CommandTests.study, "--dry-run")
     #expect(again.out.contains("acts\tcapture\tcached"))
+    let fresh = try prn("-c", CommandTests.study, "--dry-run", "--fresh")
+    #expect(fresh.out.contains("acts\tcapture\trun\tasked for by --fresh\t"))
   }
 
   @Test func whyNamesWhatChangedAndNothingElse() throws {

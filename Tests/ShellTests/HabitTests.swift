@@ -41,4 +41,15 @@ import Testing
     #expect(lines.joined(separator: " ").split(separator: " ") == text.split { " \n".contains($0) })
     #expect(text.wrapped(at: 80) == text)
   }
+
+  @Test func helpOfTheCommandsStandsInTwoColumnsOnANarrowTerminal() throws {
+    let lines = Help.usage.wrapped(at: 79).split(separator: "\n").map(String.init)
+    #expect(lines.allSatisfy { DisplayWidth.of($0) <= 79 })
+    let first = try #require(lines.firstIndex { $0.hasPrefix("  prn ") })
+    let meaning = try #require(lines[first].firstRange(of: "the interactive shell"))
+    let column = lines[first].distance(from: lines[first].startIndex, to: meaning.lowerBound)
+    for line in lines[first...].prefix(while: { $0 != "options" }) where !line.hasPrefix("  prn ") {
+      #expect(line.prefix { $0 == " " }.count == column, "\(line)")
+    }
+  }
 }

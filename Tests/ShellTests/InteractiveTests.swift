@@ -83,6 +83,15 @@ import Testing
     #expect(History(path: folder + "/.local/state/prn/history").entries == ["history"])
   }
 
+  @Test func anOpThatIsCompletedHasASpaceBehindIt() throws {
+    let terminal = try shell(["-q"])
+    #expect(terminal.sees("prn> "))
+    terminal.send("x = (fl\tacts)\r")
+    #expect(terminal.sees("prn> "))
+    #expect(terminal.leave() == 0)
+    #expect(History(path: folder + "/.local/state/prn/history").entries == ["x = (flap acts)"])
+  }
+
   @Test func noColourMeansNoEscapeForColour() throws {
     let terminal = try shell(["-c", "help nothing_like_it"], ["NO_COLOR": "1"])
     #expect(terminal.exitStatus() == 2 || terminal.sees("error"))

@@ -36,6 +36,11 @@ import Testing
     #expect(table.hasPrefix("rate,layers,mask.rate,") && table.split(separator: "\n").count == 3)
   }
 
+  @Test func aPlotOfMasksShowsWhatTheyRemoveOverWhatVaries() throws {
+    let events = try prn("-c", "plot runs to=runs.svg", "--json").out
+    #expect(events.contains("\"title\":\"Share of the block parameters removed over rate\""), "\(events)")
+  }
+
   @Test func theRowsOfAllTablesOfASweepAreShown() throws {
     let made = try prn("-c", "ts = for rate in 5%,10% { compare runs[0] (mask s rate=rate) }")
     #expect(made.status == 0, "\(made)")

@@ -94,6 +94,68 @@ import Testing
     #expect(text.split(separator: "\n").count == expected.split(separator: "\n").count)
   }
 
+  /// The columns of every frame, as the header line names them.
+  private func frames(_ table: TableData, width: Int) -> [[String]] {
+    let lines = table.text(.ascii, width: width).split(separator: "\n").map(String.init)
+    #expect(lines.allSatisfy { DisplayWidth.of($0) <= width })
+    return lines.indices.filter { $0 % (table.rows.count + 4) == 1 }.map { line in
+      lines[line].split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+  }
+
+  @Test func everyFrameHasTheKeyColumnsAlsoThoseOfNumbers() {
+    let names = (0..<6).map { "a_measured_column_\($0)" }
+    let numbers = names.indices.map { TableData.Cell.number(Double($0)) }
+    let networks = TableData(columns: ["layer"] + names, rows: [[.integer(3)] + numbers])
+    #expect(frames(networks, width: 60).allSatisfy { $0.first == "layer" && $0.count > 1 })
+    let label = String(repeating: "flap and wanda ", count: 4)
+    let compared = TableData(
+      columns: ["label", "layer"] + names, rows: [[.text(label), .integer(3)] + numbers], keys: ["label", "layer"])
+    #expect(frames(compared, width: 80).allSatisfy { $0.prefix(2) == ["label", "layer"] })
+    #expect(frames(compared, width: 80).joined().count { names.contains($0) } == names.count)
+  }
+
+  @Test func aTextIsCutOnlyWhereItsFrameIsFull() {
+    let text = "31.25% of the units of 6 blocks"
+    let table = TableData(
+      columns: ["label", "token_perplexity", "nll_minus_baseline", "nll_minus_baseline_stderr", "removed_as"],
+      rows: [[.text("flap"), .number(1), .number(2), .number(3), .text(text)]])
+    #expect(table.text(.ascii, width: 80).contains(text))
+    #expect(frames(table, width: 80).count == 2)
+  }
+
+  @Test func theValuesOfARecordGoOnBelow() {
+    let path = "/home/someone/" + String(repeating: "folder/", count: 12) + "object.h5"
+    let key = String(repeating: "0123456789abcdef", count: 4)
+    let record = TableData(record: [("file", .text(path)), ("key", .text(key)), ("made from", .text("a b c"))])
+    for width in [30, 60, 80] {
+      let lines = record.text(.box, width: width).split(separator: "\n").map(String.init)
+      #expect(lines.allSatisfy { DisplayWidth.of($0) <= width })
+      let values = lines.compactMap { line -> String? in
+        let cells = line.split(separator: "│").map { $0.trimmingCharacters(in: .whitespaces) }
+        return cells.count == 2 ? cells[1] : nil
+      }
+      #expect(values.joined() == "value" + path + key + "a b c", "\(width)")
+    }
+    #expect("a bc/de f".pieces(of: 4) == ["a ", "bc/", "de f"])
+    #expect("abcdef".pieces(of: 4) == ["abcd", "ef"] && "".pieces(of: 4) == [""])
+  }
+
+  @Test func theFigureOfAStepStaysWhole() {
+    var columns = StepColumns()
+    let what = "report token_perplexity 3.7926 +- 0.031, nll 1.33305 +- 0.0082"
+    for width in [72, 80, 90, 100] {
+      let line = columns.line("dense", what, 70_000, "cached", aside: " (saved 12.3 s)", width: width)
+      #expect(DisplayWidth.of(line) <= width)
+      #expect(line.contains("3.7926 +- 0.031") && line.contains("cached"), "\(line)")
+      // Another number is not the beginning of one.
+      if let cut = line.firstIndex(of: "~") {
+        let last = line[..<cut].split(separator: " ").last ?? ""
+        #expect(what.split(separator: " ").contains(last), "\(line)")
+      }
+    }
+  }
+
   @Test func anErrorStandsBesideItsNumberForPeopleOnly() {
     let record = TableData(record: [("token_perplexity", .measured(3.40201, error: 0.0312))])
     #expect(record.text(.box).contains("3.40201 ± 0.031"))

@@ -12,8 +12,10 @@ public final class Journal: @unchecked Sendable {
   private let session: String
   private let lock = NSLock()
   private var path: String?
-  /// Seconds each step took, from this and earlier processes; read when first asked for.
-  private var durations: [String: Double]?
+  /// Seconds that computing each step last took, as far as the files have been read.
+  private var durations: [String: (seconds: Double, clock: Double)] = [:]
+  /// Bytes of each file when it was read.
+  private var read: [String: Int] = [:]
 
   init(folder: String, session: String) {
     self.folder = folder
@@ -35,7 +37,6 @@ public final class Journal: @unchecked Sendable {
     let file = path ?? "\(folder)/\(Journal.timestamp(now, isCompact: true))-\(ProcessTag.own.text).jsonl"
     path = file
     try Files.append(JSONValue.object(line).canonical, to: file)
-    note(line)
   }
 
   /// All lines of all processes, oldest first. A line that a crash cut short is left out.
@@ -51,21 +52,32 @@ public final class Journal: @unchecked Sendable {
     (try Files.text(path) ?? "").split(separator: "\n").compactMap { try? JSONValue(parsing: String($0)).objectValue }
   }
 
-  /// Seconds that computing a step last took; nil when no journal tells.
+  /// Seconds that computing a step last took; nil when no journal tells. For a step not heard of, what this and other
+  /// processes have written since is read.
   public func seconds(of key: String) throws -> Double? {
     lock.lock()
     defer { lock.unlock() }
-    if durations == nil {
-      durations = [:]
-      for entry in try entries() { note(entry) }
+    if durations[key] == nil { try readOn() }
+    return durations[key]?.seconds
+  }
+
+  /// Reads the files that have grown.
+  private func readOn() throws {
+    for name in try Files.names(in: folder) where name.hasSuffix(".jsonl") {
+      guard let size = try Files.status(folder + "/" + name)?.size, size != read[name] else { continue }
+      for entry in try Journal.lines(of: folder + "/" + name) { note(entry) }
+      read[name] = size
     }
-    return durations?[key]
   }
 
   private func note(_ entry: Entry) {
-    guard entry["event"] == "publish", let key = entry["key"]?.stringValue else { return }
     // A journal is a text that anyone can edit: what no computation takes is not known.
-    durations?[key] = entry["seconds"]?.doubleValue.flatMap { (0...1e9).contains($0) ? $0 : nil }
+    guard entry["event"] == "publish", let key = entry["key"]?.stringValue,
+      let seconds = entry["seconds"]?.doubleValue, (0...1e9).contains(seconds)
+    else { return }
+    let clock = entry["clock"]?.doubleValue ?? 0
+    if let known = durations[key], known.clock > clock { return }
+    durations[key] = (seconds, clock)
   }
 
   /// As the kernel knows it; asking the network for a better name could take seconds.

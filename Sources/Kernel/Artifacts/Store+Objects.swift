@@ -8,11 +8,17 @@ extension Store {
   }
 
   private func finished(_ key: String) throws -> StoredStep? {
-    guard let header = try header(of: key) else { return nil }
-    for child in header.children where try finished(child.key)?.handle.reference != child { return nil }
+    guard let header = try whole(key) else { return nil }
     return StoredStep(
       handle: handle(header), summary: header.summary, warnings: header.warnings,
-      seconds: try journal.seconds(of: key) ?? 0, bytes: try bytes(of: key, Set()))
+      seconds: try journal.seconds(of: key), bytes: try bytes(of: key, Set()))
+  }
+
+  /// The beginning of an object all of whose parts are there.
+  private func whole(_ key: String) throws -> Header? {
+    guard let header = try header(of: key) else { return nil }
+    for child in header.children where try whole(child.key)?.reference != child { return nil }
+    return header
   }
 
   /// The beginning of an object file: who it is, without its payload.

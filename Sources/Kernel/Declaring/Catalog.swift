@@ -77,4 +77,5 @@ private let synonyms: [[String]] = [
   ["quit", "exit", "q"],
   ["vars", "ls", "who", "names"],
   ["show", "print", "display"],
+  ["drop", "rm", "remove", "delete", "del", "unset"],
 ]

@@ -75,6 +75,8 @@ public final class Input<Value: InputValue> {
   }
   /// The objects behind the values given, once they exist.
   public var references: [ArtifactReference] { handles.compactMap { $0.handle?.reference } }
+  /// What each value given is called: its variable, or its label in a list; nil for a call.
+  public var labels: [String?] { handles.map(\.label) }
   /// Whether anything was given.
   public var isGiven: Bool { !handles.isEmpty }
   /// The language types of the values given, in order.

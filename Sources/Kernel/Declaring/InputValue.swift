@@ -47,6 +47,8 @@ public struct Labelled<Value: InputValue>: InputValue {
   public let label: String?
   public let coordinates: [(name: String, value: Literal)]
   public let value: Value
+  /// Hash of what the value holds, once it is there.
+  public let content: String?
   /// Why `value` is missing, when it may be (`Labelled<Report?>`) and its sweep cell failed.
   public let failure: String?
   public static var accepts: [ArtifactType] { Value.accepts }
@@ -57,6 +59,7 @@ public struct Labelled<Value: InputValue>: InputValue {
     label = inputs.first?.label
     coordinates = inputs.first?.coordinates ?? []
     failure = inputs.first?.failure
+    content = inputs.first?.handle?.reference.content
     value = try Value(inputs)
   }
 }

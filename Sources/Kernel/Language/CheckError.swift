@@ -17,6 +17,9 @@ enum CheckError: Explained {
   case valueAsParameter(op: String, name: String, kind: String, found: String)
   case missingFile(String, advice: String?)
   case bareWordAsPath(String)
+  case valueAsPath(String)
+  case notALiteral(String, found: String)
+  case labelAndVariable(String)
   case arithmetic(String, variable: String)
   case reservedName(String, isOp: Bool)
   case longName(limit: Int)
@@ -43,7 +46,7 @@ enum CheckError: Explained {
   case incomparable(String, String)
   case noResult
   case metaArguments(MetaWord, text: String?)
-  case notAMetaParameter(MetaWord, name: String, suggestion: String?)
+  case notAMetaParameter(MetaWord, name: String, value: String, suggestion: String?)
   case notAVariable(MetaWord, text: String)
   case notAType(String, suggestion: String?)
   case notAnEnding(String, endings: [String])
@@ -113,6 +116,14 @@ enum CheckError: Explained {
     case .bareWordAsPath(let word):
       return usage(
         "`\(word)` is neither a variable nor a file", hint: "a file of that name to be written is `./\(word)`")
+    case .valueAsPath(let word):
+      return usage(
+        "`\(word)` is a value; a file's name has a `/` or an ending", hint: "a file of that name is `./\(word)`")
+    case .notALiteral(let text, let found):
+      return usage("`\(text)` is \(article(found)); a number, a word or a path is wanted here")
+    case .labelAndVariable(let name):
+      return usage(
+        "`\(name)` is a label of the list and a variable of another value", hint: "give one of them another name")
     case .arithmetic(let text, let variable):
       return usage(
         "`\(text)` reads as a path, and `\(variable)` is a variable: the language has no arithmetic",
@@ -162,8 +173,12 @@ enum CheckError: Explained {
       return usage(
         "`\(text)` is one argument too many: \(word.usage)",
         hint: word.arguments.first?.kind == .value ? "an expression stands in parentheses: `\(word.name) (…)`" : nil)
-    case .notAMetaParameter(let word, let name, let suggestion):
-      return usage("`\(word.name)` has no parameter `\(name)`", hint: didYouMean(suggestion) ?? word.usage)
+    case .notAMetaParameter(let word, let name, let value, let suggestion):
+      // A word without parameters takes its arguments one behind the other.
+      let isPlain = word.parameters.isEmpty && word.arguments.count > 1
+      return usage(
+        "`\(word.name)` has no parameter `\(name)`",
+        hint: didYouMean(isPlain ? "\(word.name) \(name) \(value)" : suggestion) ?? word.usage)
     case .notAVariable(let word, let text): return usage("`\(word.name)` wants the name of a variable, not `\(text)`")
     case .notAType(let name, let suggestion): return usage("there is no type `\(name)`", hint: didYouMean(suggestion))
     case .notAnEnding(let path, let endings):

@@ -51,17 +51,19 @@ extension Elaborator {
       }
       call.arguments.append(.word(name))
     case .word: call.arguments.append(.word(bareWord(argument.value) ?? text))
-    case .literal, .path: call.arguments.append(.literal(try literal(argument.value, as: declared.kind)))
+    case .literal, .path:
+      call.arguments.append(.literal(try literal(argument.value, as: declared.kind, (word.name, declared.name))))
     }
   }
 
   private func parameter(_ name: Word, _ argument: Argument, of word: MetaWord, in call: inout MetaCall) throws {
     guard let declared = word.parameters.first(where: { $0.name == name.text }) else {
       let suggestion = suggested(for: name.text, among: word.parameters.map(\.name))
-      throw report(.notAMetaParameter(word, name: name.text, suggestion: suggestion), name.range)
+      let value = source.spanText(argument.value.range)
+      throw report(.notAMetaParameter(word, name: name.text, value: value, suggestion: suggestion), name.range)
     }
     if call.parameters[name.text] != nil { throw report(.repeatedArgument(op: word.name, name: name.text), name.range) }
-    let value = try literal(argument.value, as: declared.kind)
+    let value = try literal(argument.value, as: declared.kind, (word.name, name.text))
     if let choices = declared.choices, !choices.contains(value.text ?? "") {
       throw report(
         .notAChoice(word, name: name.text, found: value.text ?? value.rendered, choices: choices), argument.value.range)
@@ -71,11 +73,14 @@ extension Elaborator {
   }
 
   /// Words of meta parameters are columns and settings, never variables; paths and other literals may come from a `param`.
-  private func literal(_ expression: Expression, as kind: MetaWord.Kind) throws -> Literal {
+  /// - Parameter place: the word and its parameter, for an error.
+  private func literal(_ expression: Expression, as kind: MetaWord.Kind, _ place: (word: String, name: String)) throws
+    -> Literal
+  {
     switch kind {
     case .word:
       if case .list(let items) = expression.kind {
-        return .list(try items.map { Literal.Item(try literal($0.value, as: .word)) })
+        return .list(try items.map { Literal.Item(try literal($0.value, as: .word, place)) })
       }
       if let word = bareWord(expression) { return .symbol(word) }
       return try literal(expression)
@@ -84,11 +89,12 @@ extension Elaborator {
         guard word.contains(".") else { throw report(.bareWordAsPath(word), expression.range) }
         return .path(word)
       }
-      switch try literal(expression) {
-      case .path(let path), .string(let path): return .path(expandingHome(path))
-      case let other:
+      switch try value(expression, allowsSymbols: true) {
+      case .literal(.path(let path)), .literal(.string(let path)): return .path(expandingHome(path))
+      case .literal(let other) where plainName(expression) == nil:
         throw report(
-          .mismatch(op: "the statement", name: "to", Mismatch(expected: "a path", found: other)), expression.range)
+          .mismatch(op: place.word, name: place.name, Mismatch(expected: "a path", found: other)), expression.range)
+      default: throw report(.valueAsPath(source.spanText(expression.range)), expression.range)
       }
     default: return try literal(expression)
     }

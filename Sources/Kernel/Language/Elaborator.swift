@@ -303,10 +303,7 @@ final class Elaborator {
     switch try value(expression, allowsSymbols: true) {
     case .literal(let literal): return literal
     case let other:
-      throw report(
-        .mismatch(
-          op: "param", name: source.spanText(expression.range),
-          Mismatch(expected: "a literal", found: .symbol(other.described))), expression.range)
+      throw report(.notALiteral(source.spanText(expression.range), found: other.described), expression.range)
     }
   }
 

@@ -64,7 +64,7 @@ struct Lexer {
       isSpaced = true
     case UInt8(ascii: "\""): scanString()
     case UInt8(ascii: "'"): scanRawString()
-    case _ where startsPath || startsBarePath: scanPath()
+    case _ where startsPath || startsHiddenPath || startsBarePath: scanPath()
     case _ where isDigit(byte) || (byte == minus && isDigit(peek(1))): scanNumber()
     case _ where isLetter(byte): scanName()
     default: scanSymbol()
@@ -144,6 +144,20 @@ struct Lexer {
     case minus: return isPipe
     default: return false
     }
+  }
+
+  /// Whether a path through a hidden folder starts here: `.prn/vars/main/mk.h5`. A point right behind a value begins a field.
+  private var startsHiddenPath: Bool {
+    guard bytes[position] == UInt8(ascii: "."), isLetter(peek(1)) || isDigit(peek(1)) else { return false }
+    switch tokens.last?.kind {
+    case .name where !isSpaced, .literal where !isSpaced: return false
+    case .symbol(.closeParenthesis) where !isSpaced, .symbol(.closeBracket) where !isSpaced: return false
+    default: break
+    }
+    let rest = bytes[position...].dropFirst().drop {
+      isLetter($0) || isDigit($0) || $0 == minus || $0 == UInt8(ascii: ".")
+    }
+    return rest.first == UInt8(ascii: "/")
   }
 
   /// Whether words begin here that only a path can be: `data/tiny-llama`, `tiny-llama`, `my-plot.svg`. Neither `/` nor `-`

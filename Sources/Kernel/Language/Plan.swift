@@ -18,6 +18,15 @@ public struct Plan {
 
   init(source: Source) { self.source = source }
 
+  /// What each step is called: the first name that is bound to it.
+  var names: [ObjectIdentifier: String] {
+    let bound = statements.compactMap { statement -> (ObjectIdentifier, String)? in
+      guard case .bind(let name, .artifact(let node), _) = statement.action else { return nil }
+      return (ObjectIdentifier(node), name)
+    }
+    return Dictionary(bound, uniquingKeysWith: { first, _ in first })
+  }
+
   mutating func add(script name: String) {
     scripts.append(name)
     read(name)
@@ -147,6 +156,11 @@ public indirect enum PlanValue {
     case .family(let family): return family.stored.handle
     case .literal, .field, .list: return nil
     }
+  }
+
+  /// Whether both are made of the same artifacts.
+  func isSame(as other: PlanValue) -> Bool {
+    nodes.elementsEqual(other.nodes) { $0 === $1 || $0.handle != nil && $0.handle?.reference == $1.handle?.reference }
   }
 
   /// The artifacts it is made of, in order.

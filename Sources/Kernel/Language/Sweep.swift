@@ -12,7 +12,7 @@ public struct Sweep: Artifact {
 
   public var summary: String {
     let types = Set(cells.map(\.type)).sorted().joined(separator: ", ")
-    return "\(cells.count) cells (\(types)) over \(names.joined(separator: ", "))"
+    return "\(counted(cells.count, "cell")) (\(types)) over \(names.joined(separator: ", "))"
   }
   public static let fields = ["cells": "number of cells"]
   public func field(_ name: String) -> Literal? { name == "cells" ? .integer(cells.count) : nil }

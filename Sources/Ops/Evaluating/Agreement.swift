@@ -11,24 +11,24 @@ enum Agreement {
     let second: Value
   }
 
-  /// Every two of the values, or each against the baseline.
+  /// Every two of the values, or each against the baseline, but for the baseline itself.
   private static func pairs<Value>(
-    _ values: [(label: String, value: Value)], _ baseline: (label: String, value: Value)?
+    _ values: [Compared<Value>], _ baseline: Compared<Value>?
   ) throws -> [Pair<Value>] {
-    func pair(_ a: (label: String, value: Value), _ b: (label: String, value: Value)) -> Pair<Value> {
+    func pair(_ a: Compared<Value>, _ b: Compared<Value>) -> Pair<Value> {
       Pair(label: "\(a.label) | \(b.label)", first: a.value, second: b.value)
     }
     let found =
-      baseline.map { base in values.map { pair(base, $0) } }
+      baseline.map { base in
+        values.filter { $0.label != base.label || $0.content != base.content }.map { pair(base, $0) }
+      }
       ?? values.indices.flatMap { i in values[(i + 1)...].map { pair(values[i], $0) } }
     guard !found.isEmpty else { throw Diagnostic("there are no two values to compare", argument: "values") }
     return found
   }
 
   /// Jaccard's index, |A ∩ B| / |A ∪ B|, of what two masks keep and of what they remove; missing where neither has any.
-  static func table(
-    _ masks: [(label: String, value: Mask)], baseline: (label: String, value: Mask)?
-  ) throws -> ResultTable {
+  static func table(_ masks: [Compared<Mask>], baseline: Compared<Mask>?) throws -> ResultTable {
     try table(pairs(masks, baseline), \.structure) { pair in
       Module.allCases.flatMap { module in
         let (a, b) = (pair.first.keep[module], pair.second.keep[module])
@@ -40,9 +40,7 @@ enum Agreement {
   }
 
   /// Spearman's rank correlation of two scores, over what both have scored.
-  static func table(
-    _ scores: [(label: String, value: Scores)], baseline: (label: String, value: Scores)?
-  ) throws -> ResultTable {
+  static func table(_ scores: [Compared<Scores>], baseline: Compared<Scores>?) throws -> ResultTable {
     try table(pairs(scores, baseline), \.structure) { pair in
       Module.allCases.map { module in
         Measure(module.rawValue, pair.first.score[module], pair.second.score[module]) { a, b in

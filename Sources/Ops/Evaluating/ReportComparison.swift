@@ -17,16 +17,12 @@ struct ReportComparison {
   private let seed: Int
 
   /// - Throws: when there is no report, or two were made under different protocols.
-  init(_ rows: [Row], baseline: (label: String, report: Report)?, seed: Int) throws {
-    var rows = rows
-    if let baseline, !rows.contains(where: { $0.report.map { $0.isSame(as: baseline.report) } ?? false }) {
-      rows.insert(Row(label: baseline.label, report: baseline.report), at: 0)
-    }
+  init(_ rows: [Row], baseline: Report?, seed: Int) throws {
     let found = rows.compactMap(\.report)
     guard let first = found.first else { throw Diagnostic("compare needs at least one report", argument: "values") }
     for other in found.dropFirst() { try first.requireProtocol(of: other) }
     self.rows = rows
-    self.baseline = baseline?.report
+    self.baseline = baseline
     self.seed = seed
   }
 
@@ -106,13 +102,6 @@ struct ReportComparison {
 }
 
 extension Report {
-  /// Whether it holds the same evidence, so that a baseline that is among the rows is not shown twice.
-  fileprivate func isSame(as other: Report) -> Bool {
-    // Of a single sample the error is not a number, which equals nothing.
-    conditions == other.conditions
-      && measurements.elementsEqual(other.measurements) { $0.name == $1.name && $0.value == $1.value }
-  }
-
   /// Its figures, without those of the subjects of a task.
   fileprivate var figuresOfTasks: [String] {
     let subjects = Set(evidence.items?.subtasks.filter { $0.name != $0.task }.map(\.name) ?? [])

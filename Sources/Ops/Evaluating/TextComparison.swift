@@ -3,12 +3,9 @@ import Kernel
 /// What several models made of the same prompts, prompt by prompt.
 enum TextComparison {
   /// - Throws: when two were made under different conditions.
-  static func table(
-    _ rows: [(label: String, value: Texts)], baseline: (label: String, value: Texts)?
-  ) throws -> ResultTable {
-    let rows = (baseline.map { base in rows.contains { $0.label == base.label } ? [] : [base] } ?? []) + rows
+  static func table(_ rows: [Compared<Texts>], baseline: Texts?) throws -> ResultTable {
     guard let first = rows.first?.value else { throw Diagnostic("compare needs at least one text", argument: "values") }
-    for (_, other) in rows.dropFirst() {
+    for other in rows.dropFirst().map(\.value) {
       guard let name = first.conditions.keys.sorted().first(where: { first.conditions[$0] != other.conditions[$0] })
       else { continue }
       func shown(_ texts: Texts) -> String { texts.conditions[name]?.canonical ?? "none" }
@@ -25,7 +22,7 @@ enum TextComparison {
     ]
     if let baseline {
       let agreeing = cells.map { _, text, place in
-        zip(text.tokens, baseline.value.texts[place].tokens).prefix { $0 == $1 }.count
+        zip(text.tokens, baseline.texts[place].tokens).prefix { $0 == $1 }.count
       }
       columns.append(("tokens_as_baseline", .numbers(agreeing.map(Double.init))))
     }

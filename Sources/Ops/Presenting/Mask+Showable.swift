@@ -3,6 +3,7 @@ import Transformer
 
 extension Mask: Showable {
   public static var tableParameters: Set<String> { ["layers"] }
+  public static var quantity: String? { "rate" }
 
   public func table(_ request: ShowRequest) throws -> TableData? {
     let chosen = try request.layers?.resolved(count: structure.layers) ?? Array(0..<structure.layers)

@@ -14,7 +14,7 @@ extension NetworkGraph: Showable {
           .integer(node.module), .integer(node.layer), .integer(node.network), .number(node.strength),
           .number(node.participation), .number(node.withinModuleZ),
         ]
-      })
+      }, keys: ["layer", "network"])
   }
 
   private var byModule: [Int] { nodes.indices.sorted { (nodes[$0].module, $0) < (nodes[$1].module, $1) } }

@@ -15,7 +15,7 @@ extension ResultTable: Showable {
           case .numbers(let values): return isRatio(name) ? .ratio(values[row]) : .number(values[row])
           }
         }
-      })
+      }, keys: keys)
   }
 
   /// Lines of one measured column over another column, one line per value of `by`; without x bars, or lines over the layers.

@@ -39,7 +39,7 @@ public struct Activations: Artifact, InputValue, SiteKeeping {
   let open: @Sendable (ArtifactReference) throws -> any ArtifactReader
 
   public var summary: String {
-    "\(layers.count) layers x \(sites.map(\.rawValue).joined(separator: ",")), \(tokens) tokens, keeps "
+    "\(counted(layers.count, "layer")) x \(sites.map(\.rawValue).joined(separator: ",")), \(tokens) tokens, keeps "
       + keep.map(\.rawValue).joined(separator: ",")
   }
   public static let fields = ["tokens": "number of tokens", "layers": "number of layers"]

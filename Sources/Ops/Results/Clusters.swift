@@ -35,9 +35,12 @@ public struct Clusters: Artifact, InputValue {
   public var count: Int { size.first?.count ?? 0 }
   public var tokens: Int { label.first?.count ?? 0 }
   public var summary: String {
-    guard let kinds else { return "\(layers.count) layers x \(count) clusters of \(tokens) tokens" }
+    guard let kinds else {
+      return "\(counted(layers.count, "layer")) x \(counted(count, "cluster")) of \(tokens) tokens"
+    }
     let labelled = size.first?.reduce(0, +) ?? 0
-    return "\(count) kinds in \(Set(kinds.passage).subtracting([-1]).count) passages, \(labelled) of \(tokens) tokens"
+    return
+      "\(counted(count, "kind")) in \(counted(Set(kinds.passage).subtracting([-1]).count, "passage")), \(labelled) of \(tokens) tokens"
   }
   public static let fields = ["k": "number of clusters", "tokens": "number of tokens"]
   public func field(_ name: String) -> Literal? {

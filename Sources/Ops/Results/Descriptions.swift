@@ -59,7 +59,7 @@ public struct Descriptions: Artifact, InputValue {
 
   public var summary: String {
     let better = lines.count(where: \.isBetter)
-    return "\(lines.count) \(noun)s of \(Set(lines.flatMap(\.layers)).count) layers, "
+    return "\(counted(lines.count, noun)) of \(counted(Set(lines.flatMap(\.layers)).count, "layer")), "
       + "AUROC \(formatted(median(known(\.auroc)))) (random sets \(formatted(median(known(\.random))))), "
       + "\(better) better than random sets"
   }

@@ -16,7 +16,7 @@ public struct Affinity: Artifact, InputValue {
 
   public var count: Int { score.first?.rows ?? 0 }
   public var summary: String {
-    "\(structure.layers) layers x \(count) clusters x \(structure.units.ffn.max() ?? 0) neurons"
+    "\(counted(structure.layers, "layer")) x \(counted(count, "cluster")) x \(structure.units.ffn.max() ?? 0) neurons"
   }
 
   public init(
@@ -96,7 +96,8 @@ public struct Groups: Artifact, InputValue {
 
   public var summary: String {
     let shared = (group.first ?? []).count { $0 < 0 }
-    return "\(structure.layers) layers x \(count) groups" + (shared > 0 ? " + \(shared) shared" : "") + ", \(how)"
+    return "\(counted(structure.layers, "layer")) x \(counted(count, "group"))"
+      + (shared > 0 ? " + \(shared) shared" : "") + ", \(how)"
   }
   public static let fields = ["k": "number of groups"]
   public func field(_ name: String) -> Literal? { name == "k" ? .integer(count) : nil }
@@ -192,7 +193,7 @@ public struct Rates: Artifact, InputValue {
     return zip(rate, weights).reduce(0) { $0 + $1.0 * $1.1 } / weights.reduce(0, +)
   }
   public var summary: String {
-    "\(how), \(rate.count) layers, \(percent(rate.min() ?? 0)) to \(percent(rate.max() ?? 0)), mean \(percent(mean))"
+    "\(how), \(counted(rate.count, "layer")), \(percent(rate.min() ?? 0)) to \(percent(rate.max() ?? 0)), mean \(percent(mean))"
   }
   public static let fields = ["rate": "mean rate over the block parameters"]
   public func field(_ name: String) -> Literal? { name == "rate" ? .ratio(mean) : nil }

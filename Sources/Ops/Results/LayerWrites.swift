@@ -9,7 +9,9 @@ public struct LayerWrites: Artifact {
   /// One per network, in the order of their descriptions.
   let sets: [SetWrites]
 
-  public var summary: String { "\(LayerNetworks.title(layers)), what \(sets.count) sets write" }
+  public var summary: String {
+    "\(LayerNetworks.title(layers)), what \(counted(sets.count, "set")) \(sets.count == 1 ? "writes" : "write")"
+  }
 }
 
 /// What a network writes at its events, beyond what it writes elsewhere.

@@ -84,9 +84,9 @@ public struct Model: Artifact, InputValue {
   }
 
   public var summary: String {
-    let shape = "\(configuration.family.name) \(configuration.layers) layers, d \(configuration.hiddenSize)"
+    let shape = "\(configuration.family.name) \(counted(configuration.layers, "layer")), d \(configuration.hiddenSize)"
     let parameters =
-      "\(counted(network.totalParameters)) parameters"
+      "\(abbreviated(network.totalParameters)) parameters"
       + (network.precision == .float32 ? "" : ", in \(network.precision.rawValue)")
       + (configuration.attentionUnit == .group ? "" : ", units of a query head per group")
     guard !pruning.blocks.isEmpty else { return "\(shape), \(parameters)" }
@@ -200,7 +200,7 @@ extension Model {
 }
 
 /// 8523776 as `8.5M`.
-func counted(_ number: Int) -> String {
+func abbreviated(_ number: Int) -> String {
   switch number {
   case 1_000_000_000...: return formatted((Double(number) / 1e7).rounded() / 100) + "G"
   case 1_000_000...: return formatted((Double(number) / 1e4).rounded() / 100) + "M"

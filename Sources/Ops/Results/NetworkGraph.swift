@@ -44,7 +44,7 @@ public struct NetworkGraph: Artifact, InputValue {
 
   public var modules: Int { (nodes.map(\.module).max() ?? -1) + 1 }
   public var summary: String {
-    "\(nodes.count) networks in \(modules) modules, Q \(formatted(Q)), by chance \(formatted(mean(nullQ)))"
+    "\(counted(nodes.count, "network")) in \(counted(modules, "module")), Q \(formatted(Q)), by chance \(formatted(mean(nullQ)))"
       + (retest.map { ", edges on the other text r \(formatted($0.edges)), kappa \(formatted($0.kappa))" } ?? "")
   }
   public static let fields = ["modules": "number of modules", "q": "modularity"]

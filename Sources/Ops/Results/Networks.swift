@@ -70,14 +70,14 @@ public struct Networks: Artifact, InputValue {
   }
 
   public var summary: String {
-    "\(scopeTitle) x \(settings.runs) runs x \(settings.components) networks, "
+    "\(scopeTitle) x \(counted(settings.runs, "run")) x \(counted(settings.components, "network")), "
       + "\(percent(mean(converged))) converged" + (settings.runs > 1 ? ", stability \(formatted(mean(stability)))" : "")
   }
 
   /// "6 layers", "4 windows of 3 layers", "6 layers together"
   private var scopeTitle: String {
     switch partLayers.count {
-    case layers.count: "\(layers.count) layers"
+    case layers.count: counted(layers.count, "layer")
     case 1: "\(layers.count) layers together"
     default: "\(partLayers.count) windows of \(partLayers[0].count) layers"
     }

@@ -23,7 +23,7 @@ public struct ResultTable: Artifact, InputValue {
   public let keys: [String]
 
   public var rows: Int { columns.first?.count ?? 0 }
-  public var summary: String { "\(rows) rows x \(names.count) columns" }
+  public var summary: String { "\(counted(rows, "row")) x \(counted(names.count, "column"))" }
   public static let fields = ["rows": "number of rows"]
   public func field(_ name: String) -> Literal? { name == "rows" ? .integer(rows) : nil }
   public subscript(_ name: String) -> Column? { names.firstIndex(of: name).map { columns[$0] } }

@@ -122,7 +122,7 @@ public struct Structure: Sendable, Equatable {
       return low == high ? "\(low)" : "\(low)-\(high)"
     }
     let sizes = modules.map { "\(span(isLeft[$0].map { $0.count { $0 } })) \($0.axis)s" }
-    return "\(layers) layers x " + (sizes.count == 1 ? sizes[0] : "(\(sizes.joined(separator: ", ")))")
+    return "\(counted(layers, "layer")) x " + (sizes.count == 1 ? sizes[0] : "(\(sizes.joined(separator: ", ")))")
   }
 
   func write(to writer: any ArtifactWriter) throws {

@@ -49,6 +49,6 @@ extension Networks {
 
   func require(run: Int, argument: String = "run") throws {
     guard run >= settings.runs else { return }
-    throw Diagnostic("there is no run \(run); the networks have \(settings.runs) runs", argument: argument)
+    throw Diagnostic("there is no run \(run); the networks have \(counted(settings.runs, "run"))", argument: argument)
   }
 }

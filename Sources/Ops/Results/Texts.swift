@@ -18,8 +18,7 @@ public struct Texts: Artifact, InputValue {
   let conditions: [String: JSONValue]
 
   public var summary: String {
-    let count = texts.count == 1 ? "1 text" : "\(texts.count) texts"
-    return "\(count), \(tokens) tokens"
+    "\(counted(texts.count, "text")), \(counted(tokens, "token"))"
   }
 
   private var tokens: Int { texts.reduce(0) { $0 + $1.tokens.count } }

@@ -12,7 +12,9 @@ struct Completer {
     let replaced = String(decoding: bytes[found.range.clamped(to: 0..<bytes.count)], as: UTF8.self)
     return CompletionList(
       replaced: replaced.count,
-      candidates: found.candidates.map { CompletionList.Candidate(text: $0.text, note: $0.meaning) })
+      candidates: found.candidates.map {
+        CompletionList.Candidate(text: $0.text, note: $0.meaning, goesOn: [.op, .word].contains($0.kind))
+      })
   }
 
   /// At the end of `text`.

@@ -263,7 +263,7 @@ final class Console: SessionObserver, @unchecked Sendable {
     case .failed(let step, let problem):
       progress.clear()
       event("step", step.members(["status": "failed", "text": .string(problem.summary)]))
-      note(step, nil, .failed, seconds: 0)
+      note(step, nil, .failed, seconds: nil)
     case .cancelled(let step):
       progress.clear()
       event("step", step.members(["status": "cancelled"]))
@@ -300,36 +300,40 @@ final class Console: SessionObserver, @unchecked Sendable {
 
   private var columns = StepColumns()
 
-  private func stepLine(_ name: String, _ what: String, _ bytes: Int, _ tail: String) -> String {
-    columns.line(name, what, bytes, tail, width: err.isTerminal ? err.size.columns : nil)
+  private func stepLine(_ name: String, _ what: String, _ bytes: Int, _ tail: String, aside: String = "") -> String {
+    columns.line(name, what, bytes, tail, aside: aside, width: err.isTerminal ? err.size.columns : nil)
   }
 
   private func finished(
-    _ step: StepInfo, _ stored: StoredStep, _ status: StepStatus, seconds: Double, hasChanged: Bool?
+    _ step: StepInfo, _ stored: StoredStep, _ status: StepStatus, seconds: Double?, hasChanged: Bool?
   ) {
     progress.clear()
     note(step, stored, status, seconds: seconds)
     if let name = step.name { announced[name] = stored.handle.reference.key }
     var more: [String: JSONValue] = [
-      "status": .string(status.rawValue), "seconds": Console.milliseconds(seconds), "bytes": .integer(stored.bytes),
-      "summary": .string(stored.summary), "content": .string(stored.handle.reference.content),
+      "status": .string(status.rawValue), "bytes": .integer(stored.bytes), "summary": .string(stored.summary),
+      "content": .string(stored.handle.reference.content),
     ]
+    more["seconds"] = seconds.map(Console.milliseconds)
     more["changed"] = hasChanged.map(JSONValue.bool)
     event("step", step.members(more))
     guard !isQuiet else { return }
-    var tail = NumberText.duration(seconds)
+    var tail = NumberText.duration(seconds ?? .nan)
+    var aside = ""
     switch status {
-    case .cached: tail = stored.seconds >= 0.05 ? "cached (saved \(NumberText.duration(stored.seconds)))" : "cached"
+    case .cached:
+      tail = "cached"
+      if let seconds, seconds >= 0.05 { aside = " (saved \(NumberText.duration(seconds)))" }
     case .resumed:
       if let (done, total) = resumedAt[step.key ?? ""] { tail += ", resumed at \(done)/\(total)" }
     case .run, .failed: break
     }
     if !step.with.isEmpty, status != .cached { tail += ", with \(StepInfo.company(step.with))" }
     if let hasChanged { tail += hasChanged ? ", content changed" : ", content unchanged" }
-    say(stepLine(step.title, "\(stored.handle.type.name) \(stored.summary)", stored.bytes, tail))
+    say(stepLine(step.title, "\(stored.handle.type.name) \(stored.summary)", stored.bytes, tail, aside: aside))
   }
 
-  private func note(_ step: StepInfo, _ stored: StoredStep?, _ status: StepStatus, seconds: Double) {
+  private func note(_ step: StepInfo, _ stored: StoredStep?, _ status: StepStatus, seconds: Double?) {
     record.steps.append(
       RunRecord.Step(
         name: step.title, op: step.op, type: step.type.name, summary: stored?.summary ?? "",

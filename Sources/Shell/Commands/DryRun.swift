@@ -19,18 +19,19 @@ struct DryRun {
           let seconds = try row.stored?.seconds ?? row.name.flatMap { try store.seconds(of: $0) }
           let disk = row.stored?.bytes ?? row.estimate.map(\.disk)
           return [
-            .text(name), .text(row.op), .text(status), .text(reason), seconds.map { .seconds($0) } ?? .missing,
+            .text(name), .text(row.op), .text(status), .text(reason), .init(seconds: seconds),
             row.estimate.map { $0.memory > 0 ? .bytes($0.memory) : .missing } ?? .missing,
             disk.map { $0 > 0 ? .bytes($0) : .missing } ?? .missing,
           ]
         }), name: "dry run", showsAll: true)
     let waiting = rows.count { $0.status != .cached }
-    console.remark("\(rows.count) steps: \(rows.count - waiting) cached, \(waiting) to run; nothing was run")
+    console.remark("\(counted(rows.count, "step")): \(rows.count - waiting) cached, \(waiting) to run; nothing was run")
   }
 
   private func words(_ row: DryRunRow) throws -> (String, String) {
     switch row.status {
     case .cached: return ("cached", "")
+    case .anew: return ("run", "asked for by --fresh")
     case .after(let name): return ("run", "depends on \(name)")
     case .run:
       guard let name = row.name else { return ("run", "not in the store") }

@@ -83,7 +83,12 @@ final class Shell {
     let place =
       store.root.hasPrefix((environment["HOME"] ?? "?") + "/")
       ? "~" + store.root.dropFirst((environment["HOME"] ?? "").count) : store.root
-    console.say("prn \(Version.number)  \(place)  \(count) objects  (`help` lists the words, Ctrl-D leaves)")
+    let parts = [
+      "prn \(Version.number)  \(place)  \(counted(count, "object"))", "(`help` lists the words, Ctrl-D leaves)",
+    ]
+    let line = parts.joined(separator: "  ")
+    let fits = !console.err.isTerminal || DisplayWidth.of(line) < console.err.size.columns
+    console.say(fits ? line : parts.joined(separator: "\n"))
   }
 
   // MARK: - Other shells

@@ -37,7 +37,7 @@ struct StoreCommands {
           [
             $0.name.map { .text($0) } ?? .missing, .text($0.type ?? "unfinished step"), .bytes($0.bytes),
             .seconds($0.age),
-            $0.seconds.map { .seconds($0) } ?? .missing, .text($0.path),
+            .init(seconds: $0.seconds), .text($0.path),
           ]
         }), name: "gc", showsAll: true)
     let total = NumberText.bytes(victims.map(\.bytes).reduce(0, +))
@@ -53,7 +53,8 @@ struct StoreCommands {
       let age = NumberText.duration(max(options.older ?? 0, Store.youngest))
       console.remark("nothing to collect (only what is at least \(age) old is looked at)")
     } else {
-      console.remark("\(victims.count) values, \(total); nothing was moved (`prn gc --apply` moves them to the trash)")
+      console.remark(
+        "\(counted(victims.count, "value")), \(total); nothing was moved (`prn gc --apply` moves them to the trash)")
     }
     if options.emptyTrash { console.remark("the trash is empty") }
   }
@@ -72,7 +73,7 @@ struct StoreCommands {
         rows: findings.map { [.text($0.kind.rawValue), .text($0.path), .text($0.text)] }),
       name: "fsck", showsAll: true)
     let serious = findings.count { $0.isSerious }
-    console.remark(serious == 0 ? "no damage found" : "\(serious) damaged \(serious == 1 ? "object" : "objects")")
+    console.remark(serious == 0 ? "no damage found" : counted(serious, "damaged object"))
     return serious == 0 ? 0 : Int32(Diagnostic.Kind.store.rawValue)
   }
 }

@@ -151,7 +151,8 @@ struct Work {
     let result = session(overrides: overrides, seesNames: false).check(source)
     if result.diagnostics.isEmpty {
       console.remark(
-        "\(source.name): \(result.plan.checkedStatements) statements, \(result.plan.steps.count) steps, no errors")
+        "\(source.name): \(counted(result.plan.checkedStatements, "statement")), \(counted(result.plan.steps.count, "step")), no errors"
+      )
       return 0
     }
     console.report(result.diagnostics, rendered: result.rendered)

@@ -21,13 +21,18 @@ enum Help {
       argument: "topic", kind: .usage)
   }
 
-  /// Two columns, the second in line.
+  /// Two columns, the second in line; behind what is too long for the first it begins on a line of its own.
   private static func list(_ entries: [(String, String)]) -> String {
-    let width = entries.map(\.0.count).max() ?? 0
+    let width = entries.map(\.0.count).filter { $0 <= widest }.max() ?? 0
     return entries.map { left, right in
-      right.isEmpty ? "  \(left)\n" : "  " + DisplayWidth.padded(left, to: width, right: false) + "  " + right + "\n"
+      if right.isEmpty { return "  \(left)\n" }
+      let gap = left.count > width ? "\n" + String(repeating: " ", count: width + 2) : ""
+      return "  " + DisplayWidth.padded(left, to: width, right: false) + gap + "  " + right + "\n"
     }.joined()
   }
+
+  /// Columns of the first column, so that on a narrow terminal as many are left for the second.
+  private static let widest = 35
 
   private static func overview(_ catalog: Catalog) -> String {
     "A line is `name = op args key=value`.\n\nops\n" + list(catalog.signatures.map { ($0.name, $0.summary) })

@@ -42,7 +42,7 @@ struct Inspection {
     guard let stored = try store.find(handle.reference.key) else {
       return [.text(handle.type.name), .text("collected"), .missing, .missing]
     }
-    return [.text(handle.type.name), .text(stored.summary), .bytes(stored.bytes), .seconds(stored.seconds)]
+    return [.text(handle.type.name), .text(stored.summary), .bytes(stored.bytes), .init(seconds: stored.seconds)]
   }
 
   /// Everything about one object.
@@ -52,7 +52,7 @@ struct Inspection {
       ("type", .text(info.type.name)), ("shape", .text(info.summary)), ("call", .text(info.call)), ("key", .text(key)),
       ("content", .text(info.reference.content)), ("file", .text(info.path)), ("size", .bytes(info.bytes)),
     ]
-    if let stored = try store.find(key), stored.seconds > 0 { rows.append(("computed in", .seconds(stored.seconds))) }
+    if let seconds = try store.find(key)?.seconds { rows.append(("computed in", .seconds(seconds))) }
     for (name, label) in [("time", "computed at"), ("place", "written in"), ("host", "machine")] {
       if let text = info.made[name]?.stringValue { rows.append((label, .text(text))) }
     }

@@ -5,17 +5,27 @@ import Kernel
 struct SweepTable {
   let names: [String]
   let data: TableData
+  /// The column that a figure draws when it is not told.
+  private let quantity: String?
+  /// What fields of the values mean, by their columns.
+  private let meanings: [String: String]
 
   init(_ family: PlanValue.Family) throws {
     let names = family.names
     var columns: [String] = []
+    var keys: [String] = []
+    var meanings: [String: String] = [:]
+    var quantities: [String] = []
     var found: [(coordinates: [Coordinate], values: [String: TableData.Cell])] = []
     for cell in family.cells {
-      for row in try cell.node.handle.map({ try SweepTable.rows(of: $0.load()) }) ?? [[]] {
-        // What varies and what is measured may have one name: the rate asked for and the rate reached.
-        let known = row.map { name, value in
-          (names.contains(name) ? "\(cell.node.type.name).\(name)" : name, value)
-        }
+      // What varies and what is measured may have one name: the rate asked for and the rate reached.
+      func column(_ name: String) -> String { names.contains(name) ? "\(cell.node.type.name).\(name)" : name }
+      let said = try cell.node.handle.map { try Said(by: $0.load()) } ?? Said()
+      keys += said.keys.map(column).filter { !keys.contains($0) }
+      quantities += said.quantity.map { [column($0)] } ?? []
+      meanings.merge(said.meanings.map { (column($0.key), $0.value) }) { first, _ in first }
+      for row in said.rows {
+        let known = row.map { name, value in (column(name), value) }
         for (name, _) in known where !columns.contains(name) { columns.append(name) }
         found.append((cell.coordinates, Dictionary(known, uniquingKeysWith: { first, _ in first })))
       }
@@ -25,19 +35,43 @@ struct SweepTable {
         + columns.map { row.values[$0] ?? .missing }
     }
     self.names = names
-    data = TableData(columns: names + columns, rows: rows)
+    self.meanings = meanings
+    data = TableData(columns: names + columns, rows: rows, keys: names + keys)
+    let numbers = data.columns.indices.filter { [data] in
+      !data.keys.contains(data.columns[$0]) && data.isNumeric(column: $0)
+    }
+    let varying = numbers.first { [data] number in data.rows.contains { $0[number] != data.rows[0][number] } }
+    quantity = quantities.first ?? (varying ?? numbers.first).map { [data] in data.columns[$0] }
   }
 
   /// What a value says of itself in names and values: the rows of a table; else one row, of the table it shows when that
   /// is of names and values, or of its fields.
-  private static func rows(of value: any Artifact) throws -> [[(String, TableData.Cell)]] {
-    if let shown = value as? any Showable, let table = try shown.table(ShowRequest(name: "")) {
-      if type(of: shown).isTable { return table.rows.map { Array(zip(table.columns, $0)) } }
-      if table.isRecord { return [table.rows.map { ($0[0].machineText, $0[1]) }] }
+  private struct Said {
+    var rows: [[(String, TableData.Cell)]] = [[]]
+    /// The columns that say which row it is.
+    var keys: [String] = []
+    var quantity: String?
+    var meanings: [String: String] = [:]
+
+    init() {}
+
+    init(by value: any Artifact) throws {
+      let shown = value as? any Showable
+      if let shown, let table = try shown.table(ShowRequest(name: "")) {
+        if type(of: shown).isTable {
+          rows = table.rows.map { Array(zip(table.columns, $0)) }
+          keys = table.keys
+          return
+        }
+        if table.isRecord {
+          rows = [table.rows.map { ($0[0].machineText, $0[1]) }]
+          return
+        }
+      }
+      meanings = type(of: value).fields
+      rows = [meanings.keys.sorted().compactMap { name in value.field(name).map { (name, TableData.Cell($0)) } }]
+      quantity = shown.flatMap { type(of: $0).quantity }
     }
-    return [
-      type(of: value).fields.keys.sorted().compactMap { name in value.field(name).map { (name, TableData.Cell($0)) } }
-    ]
   }
 
   /// A number over a coordinate, with intervals where the number has an error; one line for each value of the others.
@@ -55,8 +89,8 @@ struct SweepTable {
     let y: Int
     if let name = request.y {
       y = try column(name, "y")
-    } else if let first = data.columns.indices.dropFirst(names.count).first(where: isNumeric) {
-      y = first
+    } else if let index = quantity.flatMap(data.columns.firstIndex(of:)) {
+      y = index
     } else {
       throw Diagnostic(
         "the values of the sweep have no number to draw", hint: "try `show \(request.name)`", kind: .usage)
@@ -101,7 +135,7 @@ struct SweepTable {
     data.rows.allSatisfy { if case .ratio = $0[column] { true } else { false } }
   }
 
-  private func spoken(_ name: String) -> String { name.replacing("_", with: " ") }
+  private func spoken(_ name: String) -> String { meanings[name] ?? name.replacing("_", with: " ") }
   private func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
 }
 

@@ -1,7 +1,7 @@
 import Kernel
 
 /// A table in a frame. One that is wider than the terminal goes on in further frames below, each with the columns again
-/// that say what a row is; rows that are left out are counted in a last line.
+/// that say what a row is; the values of a record go on in further lines. Rows that are left out are counted in a last line.
 struct BoxedTable {
   /// The characters of the frame.
   struct Frame: Sendable {
@@ -24,29 +24,39 @@ struct BoxedTable {
 
   init(_ table: TableData, width: Int?, rowLimit: Int?, frame: Frame) {
     let shownRows = min(table.rows.count, rowLimit ?? .max)
-    let cells = table.humanTexts().prefix(shownRows).map { $0.map { BoxedTable.oneLine($0, frame) } }
+    var cells = table.humanTexts().prefix(shownRows).map { $0.map { BoxedTable.oneLine($0, frame) } }
     let header = table.columns.map { BoxedTable.oneLine($0, frame) }
     let numeric = header.indices.map(table.isNumeric)
-    var widths = header.indices.map { column in
-      max(DisplayWidth.of(header[column]), cells.map { DisplayWidth.of($0[column]) }.max() ?? 0, 1)
-    }
-    var pages = [Array(header.indices)]
-    if let width {
-      BoxedTable.shrink(&widths, numeric: numeric, to: width, least: BoxedTable.readable)
-      if BoxedTable.total(widths) > width {
-        pages = BoxedTable.pages(&widths, numeric: numeric, width: width)
+    func widthsNeeded() -> [Int] {
+      header.indices.map { column in
+        max(DisplayWidth.of(header[column]), cells.map { DisplayWidth.of($0[column]) }.max() ?? 0, 1)
       }
     }
+    var widths = widthsNeeded()
+    if let width, table.isRecord, widths.count == 2, BoxedTable.total(widths) > width {
+      let room = max(1, width - BoxedTable.total([min(widths[0], width / 2), 0]))
+      cells = cells.flatMap { row in
+        row[1].pieces(of: room).enumerated().map { [$0.offset == 0 ? row[0] : "", $0.element] }
+      }
+      widths = widthsNeeded()
+    }
+    var pages = [Page(columns: Array(header.indices), widths: widths)]
+    if let width, BoxedTable.total(widths) > width {
+      let cut = BoxedTable.shrunk(widths, numeric: numeric, to: width)
+      pages =
+        BoxedTable.total(cut) <= width
+        ? [Page(columns: Array(header.indices), widths: cut)]
+        : BoxedTable.pages(widths, keys: table.keyColumns, width: width)
+    }
 
-    func rule(_ page: [Int], _ joints: (String, String, String)) -> String {
-      joints.0 + page.map { String(repeating: frame.horizontal, count: widths[$0] + 2) }.joined(separator: joints.1)
+    func rule(_ page: Page, _ joints: (String, String, String)) -> String {
+      joints.0 + page.widths.map { String(repeating: frame.horizontal, count: $0 + 2) }.joined(separator: joints.1)
         + joints.2 + "\n"
     }
-    func line(_ page: [Int], _ row: [String]) -> String {
-      let padded = page.map { column in
+    func line(_ page: Page, _ row: [String]) -> String {
+      let padded = zip(page.columns, page.widths).map { column, width in
         DisplayWidth.padded(
-          DisplayWidth.cut(row[column], to: widths[column], mark: frame.mark), to: widths[column],
-          right: numeric[column])
+          DisplayWidth.cut(row[column], to: width, mark: frame.mark), to: width, right: numeric[column])
       }
       return frame.vertical + " " + padded.joined(separator: " \(frame.vertical) ") + " " + frame.vertical + "\n"
     }
@@ -57,45 +67,66 @@ struct BoxedTable {
       out += rule(page, frame.bottom)
     }
     if shownRows < table.rows.count {
-      let more = table.rows.count - shownRows
-      out += "\(more) more row\(more == 1 ? "" : "s")\n"
+      out += counted(table.rows.count - shownRows, "more row") + "\n"
     }
     text = out
   }
 
-  /// Columns in tables that fit, one below the other. The leading columns of text, which say what a row is, come again in
-  /// each as far as they take half the width; what is too wide for any is cut.
-  private static func pages(_ widths: inout [Int], numeric: [Bool], width: Int) -> [[Int]] {
-    var names = 0
-    while names < widths.count - 1, !numeric[names] {
-      if names == 0 { widths[0] = min(widths[0], max(1, width / 2 - 4)) }
-      guard total(widths.prefix(names + 1)) <= max(width / 2, 5) else { break }
-      names += 1
+  /// Some columns in a frame of their own, and the room each has there.
+  private struct Page {
+    var columns: [Int]
+    var widths: [Int]
+
+    mutating func add(_ column: Int, _ width: Int) {
+      columns.append(column)
+      widths.append(width)
     }
-    let room = width - total(widths.prefix(names)) - 3
-    var pages: [[Int]] = []
-    for column in widths.indices.dropFirst(names) {
-      widths[column] = max(1, min(widths[column], room))
-      if let page = pages.last, total(page.map { widths[$0] }) + widths[column] + 3 <= width {
-        pages[pages.count - 1].append(column)
-      } else {
-        pages.append(Array(0..<names) + [column])
-      }
-    }
-    return pages
   }
 
-  private static func total(_ widths: some Collection<Int>) -> Int { widths.reduce(1) { $0 + $1 + 3 } }
+  /// Columns in frames that fit, one below the other. The keys come again in each as far as they take half the width, the
+  /// first cut for that if it must be; what is too wide for any frame is cut.
+  private static func pages(_ needed: [Int], keys: [Int], width: Int) -> [Page] {
+    var head = Page(columns: [], widths: [])
+    if let first = keys.first {
+      let least = min(needed[first], width / 4)
+      var others: [Int] = []
+      for key in keys.dropFirst() where total([least] + (others + [key]).map { needed[$0] }) <= width / 2 {
+        others.append(key)
+      }
+      head.add(first, max(1, min(needed[first], width / 2 - total(others.map { needed[$0] } + [0]))))
+      for key in others { head.add(key, needed[key]) }
+    }
+    let repeated = head.columns
+    var pages = [head]
+    for column in needed.indices where !repeated.contains(column) {
+      let last = pages[pages.count - 1]
+      if last.columns.count > repeated.count, total(last.widths + [needed[column]]) > width { pages.append(head) }
+      let room = width - total(pages[pages.count - 1].widths + [0])
+      pages[pages.count - 1].add(column, max(1, min(needed[column], room)))
+    }
+    // What a frame has left goes to a first key that was cut.
+    return pages.map { page in
+      var page = page
+      if let first = page.columns.first {
+        page.widths[0] = min(needed[first], page.widths[0] + max(0, width - total(page.widths)))
+      }
+      return page
+    }
+  }
 
-  /// Takes columns of text down, the widest first, as far as needed and not below `least`.
-  private static func shrink(_ widths: inout [Int], numeric: [Bool], to width: Int, least: Int) {
+  private static func total(_ widths: [Int]) -> Int { widths.reduce(1) { $0 + $1 + 3 } }
+
+  /// Columns of text taken down, the widest first, as far as needed and as long as they can be read.
+  private static func shrunk(_ widths: [Int], numeric: [Bool], to width: Int) -> [Int] {
+    var widths = widths
     var excess = total(widths) - width
     while excess > 0 {
-      let candidates = widths.indices.filter { !numeric[$0] && widths[$0] > least }
-      guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { return }
+      let candidates = widths.indices.filter { !numeric[$0] && widths[$0] > BoxedTable.readable }
+      guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { break }
       widths[widest] -= 1
       excess -= 1
     }
+    return widths
   }
 
   private static func oneLine(_ text: String, _ frame: Frame) -> String {

@@ -94,6 +94,12 @@ extension TableData {
     rows.contains { $0[column].isNumber } && rows.allSatisfy { $0[column].isNumber || $0[column] == .missing }
   }
 
+  /// The columns that say what a row is, by their places.
+  var keyColumns: [Int] {
+    if !keys.isEmpty { return columns.indices.filter { keys.contains(columns[$0]) } }
+    return columns.indices.prefix(1) + columns.indices.dropFirst().prefix { !isNumeric(column: $0) }
+  }
+
   /// Decimals that give the largest number of a column five significant digits; nil when the smallest would vanish.
   private func commonDecimals(column: Int) -> Int? {
     let sizes = rows.compactMap { row -> Double? in
@@ -110,6 +116,9 @@ extension TableData {
 }
 
 extension TableData.Cell {
+  /// A time where there is one.
+  init(seconds: Double?) { self = seconds.map(Self.seconds) ?? .missing }
+
   var isNumber: Bool {
     switch self {
     case .integer, .number, .measured, .ratio, .bytes, .seconds: return true

@@ -1,10 +1,26 @@
 extension String {
   /// The text with lines broken between words at `width` columns. What goes on stands below where the line's last
-  /// column begins: behind the widest gap, else behind its indentation.
+  /// column begins: behind the widest gap, else behind its indentation; a line that begins deep is a second column itself.
   func wrapped(at width: Int) -> String {
     split(separator: "\n", omittingEmptySubsequences: false).map { line in
       DisplayWidth.of(String(line)) <= width ? String(line) : String.broken(String(line), at: width)
     }.joined(separator: "\n")
+  }
+
+  /// The text cut into pieces of at most `width` columns: behind a space or `/` where the piece has one, else anywhere.
+  func pieces(of width: Int) -> [String] {
+    var pieces: [String] = []
+    var rest = Substring(self)
+    while DisplayWidth.of(String(rest)) > width {
+      let most = max(1, DisplayWidth.cut(String(rest), to: width, mark: "").count)
+      var piece = rest.prefix(most)
+      if rest.dropFirst(most).first != " ", let end = piece.lastIndex(where: { $0 == " " || $0 == "/" }) {
+        piece = piece[...end]
+      }
+      rest = rest[piece.endIndex...].drop { $0 == " " }
+      pieces.append(String(piece))
+    }
+    return rest.isEmpty && !pieces.isEmpty ? pieces : pieces + [String(rest)]
   }
 
   private static func broken(_ line: String, at width: Int) -> String {
@@ -39,6 +55,6 @@ extension String {
       }
       index += 1
     }
-    return start + 2
+    return start > 8 ? start : start + 2
   }
 }

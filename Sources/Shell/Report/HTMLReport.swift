@@ -143,7 +143,7 @@ struct HTMLReport {
       out += "<tr>" + row.enumerated().map { cell("td", $1, $0) }.joined() + "</tr>\n"
     }
     out += "</tbody></table></div>\n"
-    if table.rows.count > largestTable { out += "<p>\(table.rows.count - largestTable) more rows</p>\n" }
+    if table.rows.count > largestTable { out += "<p>\(counted(table.rows.count - largestTable, "more row"))</p>\n" }
     return out
   }
 
@@ -157,7 +157,7 @@ struct HTMLReport {
         rows: record.steps.map {
           [
             .text($0.name), .text($0.op), .text("\($0.type) \($0.summary)"), .text($0.status.rawValue),
-            .seconds($0.seconds), .bytes($0.bytes), .text(String($0.key.prefix(16))),
+            .init(seconds: $0.seconds), .bytes($0.bytes), .text(String($0.key.prefix(16))),
           ]
         }))
   }

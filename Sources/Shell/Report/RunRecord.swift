@@ -14,7 +14,8 @@ struct RunRecord {
     /// Keys of the values it was made from.
     var inputs: [String]
     var status: StepStatus
-    var seconds: Double
+    /// What computing it took, now or when it was made; nil when not known.
+    var seconds: Double?
     var bytes: Int
     /// Line of the script, from 1; nil for a value taken from the workspace.
     var line: Int?

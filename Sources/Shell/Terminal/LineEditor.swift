@@ -20,6 +20,8 @@ struct CompletionList {
     var text: String
     /// Shown in a list, with a note what it is.
     var note: String
+    /// Whether something always follows it, behind a space.
+    var goesOn = false
   }
 }
 
@@ -112,12 +114,20 @@ final class LineEditor {
     return String(out)
   }
 
+  private var isBeforeSpace: Bool {
+    guard let info = el_wline(edit)?.pointee, let cursor = info.cursor, let end = info.lastchar, cursor < end else {
+      return false
+    }
+    return cursor.pointee == wchar_t(bitPattern: 32)
+  }
+
   /// Inserts what all candidates share; lists them when that is nothing new. Text right of the cursor stays.
   private func completeWord() -> UInt8 {
     let list = complete(before + textBeforeCursor)
     guard let first = list.candidates.first else { return UInt8(CC_ERROR) }
-    let common = list.candidates.dropFirst().reduce(first.text) { $0.commonPrefix(with: $1.text) }
+    var common = list.candidates.dropFirst().reduce(first.text) { $0.commonPrefix(with: $1.text) }
     let typed = String(textBeforeCursor.suffix(list.replaced))
+    if list.candidates.count == 1, first.goesOn, !isBeforeSpace { common += " " }
     if common.count > typed.count || (list.candidates.count == 1 && common != typed) {
       if !common.hasPrefix(typed) {
         el_deletestr(edit, Int32(typed.unicodeScalars.count))

@@ -127,7 +127,7 @@ private let start =
       "d = describe nets (text DATA/calibration.txt model=m) model=m", "1 window of text are too few; there must be 16"
     ),
     ("d = describe nets cal model=m events=1%", "1% of 1536 tokens are 15 events; 20 are needed"),
-    ("d = describe nets cal model=m run=3", "there is no run 3; the networks have 1 runs"),
+    ("d = describe nets cal model=m run=3", "there is no run 3; the networks have 1 run"),
     ("d = describe nets cal model=m layers=4", "there are no networks of these layers"),
     ("d = describe nets cal model=m labels=kh", "labels= has none of one of the texts"),
     (
@@ -137,7 +137,7 @@ private let start =
     ("d = describe kc held model=m", "the clusters label the tokens of another text"),
     ("d = describe kc cal model=m test=held", "test= is another text, and the clusters label their own"),
     ("d = describe kc cal model=m run=1", "run= is for networks, and this is a value of type clusters"),
-    ("p = preserve nets m cal run=2", "there is no run 2; the networks have 1 runs"),
+    ("p = preserve nets m cal run=2", "there is no run 2; the networks have 1 run"),
   ]) func whatCannotBeDescribedIsRefusedInOneSentence(_ statement: String, _ expected: String) throws {
     #expect(try bench.refusal(start + statement) == expected)
   }

@@ -145,7 +145,7 @@ import Testing
   @Test(arguments: [
     ("connect nets test=held", "test= needs model=: a model is walked over another text"),
     ("connect nets model=m", "model= needs test=: a model is walked over another text"),
-    ("connect nets run=1", "there is no run 1; the networks have 1 runs"),
+    ("connect nets run=1", "there is no run 1; the networks have 1 run"),
     (
       "connect (canica (capture m cal sites=ffn.gate,ffn.up keep=stream) components=2 per_run=8 keep=max)",
       "the maps of layer 0 were not kept"

@@ -93,11 +93,24 @@ private let start = """
     let table = try table("t = compare [a: a, b: b, same: a] baseline=a")
     #expect(table.keys == ["label", "layer"])
     let kept = numbers(table, "ffn_kept")
-    #expect(kept.count == 21)
-    #expect(kept[..<7].allSatisfy { $0 == 1 } && kept[14...].allSatisfy { $0 == 1 })
-    #expect(kept[7..<14].allSatisfy { $0 > 0.3 && $0 < 0.9 })
+    // The baseline is not compared with itself, but with what is the same under another name.
+    #expect(kept.count == 14)
+    #expect(kept[7...].allSatisfy { $0 == 1 })
+    #expect(kept[..<7].allSatisfy { $0 > 0.3 && $0 < 0.9 })
     #expect(numbers(table, "layer")[6].isNaN)
     #expect(refusal("t = compare [a: a]") == "there are no two values to compare")
+  }
+
+  @Test func aBaselineThatIsAmongTheValuesByItsContentHasNoRowOfItsOwn() throws {
+    func labels(_ text: String) throws -> [String] {
+      if case .words(let labels)? = try table(text)["label"] { return labels }
+      return []
+    }
+    #expect(try labels("t = compare [whole: dense, cut: cut] baseline=dense") == ["whole", "cut"])
+    #expect(try labels("t = compare [cut: cut] baseline=dense") == ["dense", "cut"])
+    let texts = "x = generate m \"A\" tokens=2\ny = generate p \"A\" tokens=2\n"
+    #expect(try labels(texts + "t = compare [whole: x, cut: y] baseline=x") == ["whole", "cut"])
+    #expect(try labels(texts + "t = compare [cut: y] baseline=x") == ["x", "cut"])
   }
 
   @Test func scoresCorrelateByRank() throws {

@@ -131,7 +131,7 @@ private let start = """
     ("x = lesion m few of=nets labels=kc", "labels= is of the tokens of another text"),
     ("x = lesion m cal of=nets labels=kc by=kc", "labels= and by= both tell targets apart; give one of them"),
     ("x = lesion m cal of=nets key=9", "network 0 of layer 0 has no units to take out"),
-    ("x = lesion m cal of=nets run=1", "there is no run 1; the networks have 1 runs"),
+    ("x = lesion m cal of=nets run=1", "there is no run 1; the networks have 1 run"),
     ("x = lesion m cal of=nets mode=grow key=5%", "mode=grow takes all units in their order, so key= has no effect"),
     (
       "p = prune m (mask (score nets how=max_abs_z) rate=5%)\nx = lesion p cal of=nets",

@@ -58,6 +58,9 @@ import Testing
   }
 
   @Test("caps below the mean are an error that says what they allow") func capsTooLow() {
+    #expect(
+      AllocationError.capsTooLow(rate: 0.57 - 1e-16, largest: 0.4973958333333333).description
+        == "the blocks cannot lose 57% on average; their limits allow 49.74%")
     #expect(throws: AllocationError.capsTooLow(rate: 0.5, largest: 0.25)) {
       try allocate(.uniform, complexity: [1, 2], parameters: [1, 1], sp: 0.5, caps: [0.2, 0.3])
     }
