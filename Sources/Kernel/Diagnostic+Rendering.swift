@@ -44,7 +44,8 @@ extension Diagnostic {
   ///        7 | nets = canica acts      k=64 seed=0
   ///          |                         ^ did you mean `components`?
   public var rendered: String {
-    let (summary, hint) = (self.summary.printable, self.hint?.printable)
+    let cell = coordinates.isEmpty ? "" : ", in the cell \(coordinates.written)"
+    let (summary, hint) = ((self.summary + cell).printable, self.hint?.printable)
     guard let span else { return "error: \(summary)" + (hint.map { "\n  \($0)" } ?? "") }
     let (lineNumber, column) = span.source.position(of: span.range.lowerBound)
     let (line, lineStart) = span.source.line(lineNumber)

@@ -25,6 +25,8 @@ public struct Diagnostic: Error, Sendable, Equatable {
   public var argument: String?
   /// Where it stands in the source; the interpreter adds it.
   public var span: Span?
+  /// The cell of the sweep in which it happened; the interpreter adds it.
+  public var coordinates: [Coordinate] = []
 
   public init(_ summary: String, hint: String? = nil, argument: String? = nil, kind: Kind = .failure, span: Span? = nil)
   {

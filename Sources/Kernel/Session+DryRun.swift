@@ -26,7 +26,10 @@ public struct DryRunRow {
 
 extension Session {
   /// Looks every step of a plan up without running any.
+  /// - Throws: when what is to be carried out is not in it.
   public func dryRun(_ plan: Plan) throws -> [DryRunRow] {
+    if let unknown = unknownChoice(of: plan) { throw unknown }
+    let wanted = Set(Execution(session: self, plan: plan).wanted.map(ObjectIdentifier.init))
     let names = plan.names
     defer { for node in plan.steps { node.handle = nil } }
     var rows: [DryRunRow] = []
@@ -55,7 +58,7 @@ extension Session {
         }
         if row.status != .cached { row.estimate = try? runner.estimate() }
       }
-      if options.steps?.contains(index + 1) ?? true { rows.append(row) }
+      if wanted.contains(ObjectIdentifier(node)) { rows.append(row) }
     }
     return rows
   }

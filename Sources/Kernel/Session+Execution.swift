@@ -114,7 +114,7 @@ final class Execution {
   private func perform(_ call: MetaCall) throws {
     for value in call.values { try make(value) }
     do {
-      try session.meta.perform(call, in: session)
+      try inCell(statement?.coordinates ?? [], op: call.word.name) { try session.meta.perform(call, in: session) }
     } catch {
       var diagnostic = explained(error, op: call.word.name)
       if diagnostic.span == nil {
@@ -130,13 +130,15 @@ final class Execution {
     guard let left = try session.literal(assertion.left), let right = try session.literal(assertion.right) else {
       return
     }
-    guard let holds = assertion.comparison.holds(left, right) else {
-      throw Diagnostic("\(left.rendered) and \(right.rendered) cannot be compared so", span: span)
-    }
-    guard holds else {
-      throw Diagnostic(
-        "the assertion does not hold: \(left.rendered) \(assertion.comparison.rawValue) \(right.rendered) is false",
-        kind: .assertion, span: span)
+    try inCell(statement?.coordinates ?? [], op: "assert") {
+      guard let holds = assertion.comparison.holds(left, right) else {
+        throw Diagnostic("\(left.rendered) and \(right.rendered) cannot be compared so", span: span)
+      }
+      guard holds else {
+        throw Diagnostic(
+          "the assertion does not hold: \(left.rendered) \(assertion.comparison.rawValue) \(right.rendered) is false",
+          kind: .assertion, span: span)
+      }
     }
     session.observer.handle(.asserted(span))
   }
@@ -176,10 +178,19 @@ final class Execution {
         }
       }
       for late in step.deferred { try make(late.node) }
-      try runner(node, step).run()
+      try inCell(step.coordinates, op: step.bound.signature.name) { try runner(node, step).run() }
     } catch {
       let diagnostic = explained(error, op: step.bound.signature.name)
       if diagnostic.kind == .failure { node.failure = diagnostic }
+      throw diagnostic
+    }
+  }
+
+  /// Errors of `body` say in which cell of a sweep they happened: many cells fail with the same words.
+  private func inCell(_ coordinates: [Coordinate], op: String, _ body: () throws -> Void) throws {
+    do { try body() } catch {
+      var diagnostic = explained(error, op: op)
+      if diagnostic.kind != .cancelled, diagnostic.coordinates.isEmpty { diagnostic.coordinates = coordinates }
       throw diagnostic
     }
   }
@@ -202,7 +213,7 @@ final class Execution {
   /// The steps that this run is to make, in order, by their op.
   private lazy var ahead = Dictionary(grouping: wanted, by: \.op)
 
-  private var wanted: [PlanNode] {
+  var wanted: [PlanNode] {
     if let wanted = session.options.steps { return wanted.sorted().map { plan.steps[$0 - 1] } }
     if session.options.cells == nil { return plan.steps }
     var needed: Set<ObjectIdentifier> = []

@@ -143,7 +143,7 @@ final class StepRunner: StepObserver {
     switch session.options.fresh {
     case .none: return false
     case .all: return true
-    case .names(let names): return info.name.map(names.contains) ?? false
+    case .names(let names): return !node.names.isDisjoint(with: names)
     }
   }
 

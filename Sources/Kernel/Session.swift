@@ -111,7 +111,7 @@ public final class Session {
     if !checked.diagnostics.isEmpty {
       return Outcome(diagnostics: checked.diagnostics, executed: 0, checked: count, isRefused: true)
     }
-    if let unknown = unknownCell(of: checked.plan) ?? unknownStep(of: checked.plan) {
+    if let unknown = unknownChoice(of: checked.plan) {
       return Outcome(diagnostics: [unknown], executed: 0, checked: count, isRefused: true)
     }
     return Execution(session: self, plan: checked.plan).run()
@@ -156,6 +156,19 @@ public final class Session {
       return literal
     default: return nil
     }
+  }
+
+  /// Why the cells or steps to carry out cannot be chosen from a plan.
+  func unknownChoice(of plan: Plan) -> Diagnostic? { unknownCell(of: plan) ?? unknownStep(of: plan) }
+
+  /// Why the names to compute anew are none of a plan, which is that of a whole script.
+  public func unknownFresh(of plan: Plan) -> Diagnostic? {
+    guard case .names(let wanted) = options.fresh, !plan.runsOthers else { return nil }
+    let names = Set(plan.steps.flatMap(\.names))
+    guard let name = wanted.subtracting(names).min() else { return nil }
+    return Diagnostic(
+      "--fresh: no step makes a value named `\(name)`",
+      hint: nearest(to: name, among: names.sorted()).map { "did you mean `\($0)`?" }, kind: .usage)
   }
 
   private func unknownStep(of plan: Plan) -> Diagnostic? {

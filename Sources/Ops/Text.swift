@@ -111,7 +111,9 @@ struct Text: Op {
     var tokens: [Int32] = []
     var starts = [0]
     for text in texts {
-      tokens += try tokenizer.encode(text, addSpecial: join != .pages)
+      do { tokens += try tokenizer.encode(text, addSpecial: join != .pages) } catch let error as TokenizerError {
+        throw files.located(error) ?? Diagnostic("\(name): \(error)", argument: "path")
+      }
       starts.append(tokens.count)
       try context.checkCancelled()
     }

@@ -140,6 +140,30 @@ private let prelude = """
     ("include \"nowhere.prn\"", "`nowhere.prn` cannot be read", "\"nowhere.prn\""),
     ("param p = 3\nparam p = 4", "`param p` is declared twice", "p"),
     ("x = s |> 3", "`|>` is followed by an op", "3"),
+    ("export mk to=\"\"", "the path is empty", "\"\""),
+    (
+      "x = compare [a: s, b: s, a: s]",
+      "`a` labels two items of the list, which could not be told apart | give each a label of its own: `[a: …, b: …]`",
+      "s"
+    ),
+    (
+      "for r in 10%,20%,10% { show r }", "`for` meets r=10% twice, and its cells could not be told apart", "10%,20%,10%"
+    ),
+    (
+      "x = compare [s, s]",
+      "`s` labels two items of the list, which could not be told apart | give each a label of its own: `[a: …, b: …]`",
+      "[s, s]"
+    ),
+    (
+      "x = for s in [a: s, a: s] { mask s rate=20% }",
+      "`a` labels two items of the list, which could not be told apart | give each a label of its own: `[a: …, b: …]`",
+      "s"
+    ),
+    ("drop mk; show mk", "there is no variable `mk` | did you mean `m`?", "mk"),
+    (
+      "x = kmeans acts k=99999999999999999999", "the number 99999999999999999999 is too large", "99999999999999999999"
+    ),
+    ("x = [1, 99999999999999999999]", "the number 99999999999999999999 is too large", "99999999999999999999"),
   ])
   func everyMistakeHasItsSentence(text: String, expected: String, marked: String) {
     let result = check(text)
@@ -232,6 +256,17 @@ private let prelude = """
     #expect(check("a = mask s rate=20%\nb = mask (flap acts) rate=0.2 scope=global").plan.steps.count == 5)
   }
 
+  /// What cannot be read is one error of one statement, whatever stands there.
+  @Test(arguments: [
+    "x = 99999999999999999999", "x = kmeans acts k=99999999999999999999", "x = 3 §", "x = \"abc",
+  ])
+  func statementsAreCountedOnce(_ text: String) {
+    let result = check(text)
+    #expect(result.diagnostics.count == 1, "\(result.rendered)")
+    #expect(result.plan.checkedStatements == check("x = 3").plan.checkedStatements)
+    #expect(check("x = 3 § 4").plan.checkedStatements == result.plan.checkedStatements)
+  }
+
   @Test func overridesReplaceParams() {
     let text =
       "param rate = 20%\nparam calib = ./a.txt\nparam how = oneshot\nx = mask s rate=rate\nt = text calib model=m\no = obc acts how=how"
@@ -241,6 +276,10 @@ private let prelude = """
     #expect(unknown.map(\.summary) == ["the script has no `param rat`"])
     #expect(unknown[0].hint == "did you mean `rate`?")
     #expect(check(text, [("rate", "(")]).diagnostics.map(\.summary) == ["`(` is not a value for `param rate`"])
+    for more in ["30%;x=1", "30%\nshow mk", "30% 40%"] {
+      #expect(
+        check(text, [("rate", more)]).diagnostics.map(\.summary) == ["`\(more)` is not a value for `param rate`"])
+    }
     #expect(check(text, [("rate", "40")]).diagnostics.map(\.hint) == ["did you mean `40%`?"])
     #expect(check(text, [("how", "gredy")]).diagnostics.map(\.hint) == ["did you mean `greedy`?"])
   }

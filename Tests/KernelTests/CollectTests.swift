@@ -52,7 +52,9 @@ import Testing
     #expect(try store.collectable(olderThan: 86400) == [])
     #expect(try store.collectable(keepUnder: 1 << 30) == [])
     #expect(try store.collectable(keepUnder: 0).map(\.key) == [unneeded])
-    try store.unpin(try #require(try store.pins.first))
+    let pin = try #require(try store.pins.first)
+    #expect(try store.unpin(pin))
+    #expect(try !store.unpin(pin) && !store.isPinned(pin))
     #expect(try store.collectable().count == 2)
   }
 

@@ -52,6 +52,25 @@ import Testing
     #expect(diagnostic { _ = try HDF5File(reading: path("none.h5")) }?.summary.contains("none.h5") == true)
   }
 
+  /// A file of the user is at fault, not the store.
+  @Test func whatAForeignFileDoesNotGiveIsItsFault() throws {
+    let name = path("foreign.h5")
+    let file = try HDF5File(creating: name)
+    let noise = (0..<1 << 16).map { Float($0 &* 7919 % 65521) }
+    try noise.withUnsafeBytes { try file.write("g/z", $0, type: .float32, shape: [256, 256], compression: .gzip) }
+    try [Int64(7)].withUnsafeBytes { try file.write("one", $0, type: .int64, shape: []) }
+    try file.close()
+    var bytes = workspace.bytes(name)
+    for index in bytes.count / 2..<bytes.count / 2 + 64 { bytes[index] = ~bytes[index] }
+    workspace.overwrite(name, bytes)
+    let foreign = ForeignNumbers(path: name)
+    for (dataset, reason) in [("g", "not a dataset"), ("g/z", "HDF5 says"), ("one", "no axes"), ("no", "no dataset")] {
+      let problem = diagnostic { _ = try foreign.numbers(dataset, argument: "dataset") }
+      #expect(problem?.kind == .failure && problem?.argument == "dataset", "\(dataset)")
+      #expect(problem?.summary.contains(reason) == true && problem?.summary.contains(name) == true, "\(dataset)")
+    }
+  }
+
   @Test func emptyArraysAndScalarsAreKept() throws {
     let file = try HDF5File(creating: path("c.h5"))
     try [Float]().withUnsafeBytes { try file.write("none", $0, type: .float32, shape: [0, 4]) }

@@ -124,8 +124,20 @@ import Testing
       Issue.record("no table"); return
     }
     let text = (try table.handle?.load() as? ToyTable)?.text
+    #expect(outcome.diagnostics.first?.coordinates.written == "s=wanda rate=40%")
+    #expect(outcome.rendered.contains(", in the cell s=wanda rate=40%\n"), "\(outcome.rendered)")
     #expect(!listener.lines.contains("prune made"))
     #expect(text == "baseline= s=flap,rate=20%:ok s=flap,rate=40%:ok s=wanda,rate=20%:ok s=wanda,rate=40%:failed")
+  }
+
+  @Test func everyCellThatFailsIsNamedThoughTheWordsAreTheSame() {
+    let outcome = run("w = score acts how=wanda\nr = for scope in global,layer { mask w rate=40% scope=scope }") {
+      $0.keepsGoing = true
+    }
+    #expect(outcome.diagnostics.map(\.summary) == ["no unit is left", "no unit is left"])
+    #expect(outcome.diagnostics.map(\.coordinates.written) == ["scope=global", "scope=layer"])
+    let asserted = run("for n in 1,2,3 { assert n < 2 }").diagnostics
+    #expect(asserted.map(\.coordinates.written) == ["n=2"])
   }
 
   @Test func labelsBelongToTheKeyOnlyWhereTheyAreShown() {
@@ -135,6 +147,18 @@ import Testing
     run("k = mask (flap acts) rate=20%\np = prune m [x: k]")
     run("k = mask (flap acts) rate=20%\np = prune m [y: k]")
     #expect(made == [])
+  }
+
+  @Test func freshTakesEveryNameOfAStepAndTheCellsOfASweep() {
+    let text = "a = flap acts\nb = flap acts\nr = for rate in 10%,20% { mask a rate=rate }"
+    run(text)
+    run(text) { $0.fresh = .names(["b"]) }
+    #expect(listener.lines.count { $0.hasSuffix("unchanged") } == 1, "\(listener.lines)")
+    run(text) { $0.fresh = .names(["r"]) }
+    #expect(listener.lines.count { $0.hasSuffix("unchanged") } == 2, "\(listener.lines)")
+    let unknown = session { $0.fresh = .names(["a", "rr"]) }
+    #expect(
+      unknown.unknownFresh(of: unknown.check(Source(name: "t", text: head + text)).plan)?.hint == "did you mean `r`?")
   }
 
   @Test func freshRecomputesAndSaysWhetherContentChanged() {

@@ -36,6 +36,20 @@ import Testing
     #expect(diagnostic { _ = try store.names() } != nil)
   }
 
+  @Test func aNameThatCannotBeRemovedIsNotOneThatIsMissing() throws {
+    let store = try workspace.store()
+    let made = try store.perform(recipe(seed: 0), observer: StepListener()).handle.reference
+    try store.bind("x", to: made)
+    #expect(diagnostic { try store.drop("y") }?.summary == "there is no value named `y`")
+    // A folder in place of the file, because the root user may remove all files.
+    unlink(workspace.root + "/vars/main/x.jsonl")
+    for folder in ["/vars/main/x.jsonl", "/pins/" + made.key] {
+      try FileManager.default.createDirectory(atPath: workspace.root + folder, withIntermediateDirectories: true)
+    }
+    #expect(diagnostic { try store.drop("x") }?.summary.contains("could not remove") == true)
+    #expect(diagnostic { try store.unpin(made.key) }?.summary.contains("could not remove") == true)
+  }
+
   @Test func aLiveObjectThatIsDamagedOrGoneStopsCollecting() throws {
     let store = try workspace.store()
     let parent = recipe(seed: 0) { context in

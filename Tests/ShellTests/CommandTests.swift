@@ -82,6 +82,45 @@ import Testing
     #expect(fresh.out.contains("acts\tcapture\trun\tasked for by --fresh\t"))
   }
 
+  @Test func aDryRunPicksWhatARunWouldPick() throws {
+    try """
+    a = 1
+    # %% model
+    m = load "\(CommandTests.model)"
+    # %% text
+    cal = text "\(CommandTests.text)" model=m samples=2 length=32
+    """.write(toFile: folder + "/c.prn", atomically: true, encoding: .utf8)
+    func rows(_ words: String...) throws -> [Substring] {
+      let result = try Program.run(["-n", "run", "c.prn"] + words, in: folder)
+      #expect(result.status == 0, "\(result.err)")
+      return result.out.split(separator: "\n").dropFirst().map { $0.prefix { $0 != "\t" } }
+    }
+    #expect(try rows("--cell", "1") == [])
+    #expect(try rows("--cell", "model") == ["m"])
+    #expect(try rows("--cell", "3") == ["m", "cal"])
+    #expect(try rows("--step", "2") == ["cal"])
+    for words in [["--cell", "9"], ["--step", "99"], ["--fresh=mm"]] {
+      #expect(try Program.run(["-n", "run", "c.prn"] + words, in: folder).status == 2, "\(words)")
+      #expect(try Program.run(["run", "c.prn"] + words, in: folder).status == 2, "\(words)")
+    }
+  }
+
+  @Test func aNameThatIsDroppedIsGone() throws {
+    #expect(try prn("-q", "-c", "m = load \"\(CommandTests.model)\"").status == 0)
+    #expect(try prn("unpin", "m").status == 2)
+    let missing = try prn("-c", "drop m\nshow m")
+    #expect(missing.status == 2 && missing.err.contains("there is no variable `m`"), "\(missing.err)")
+    let dropped = try prn("-c", "pin m\ndrop m")
+    #expect(dropped.status == 0 && dropped.err.contains("stays pinned"), "\(dropped.err)")
+    #expect(try prn("-q", "-c", "m = load \"\(CommandTests.model)\"\nunpin m").status == 0)
+  }
+
+  @Test func anErrorOfASweepNamesItsCell() throws {
+    let script = "for n in 1,3 { assert n < 3 }"
+    #expect(try prn("-c", script).err.contains(", in the cell n=3\n"))
+    #expect(try prn("-c", script, "--json").out.contains("\"cell\":{\"n\":3}"))
+  }
+
   @Test func whyNamesWhatChangedAndNothingElse() throws {
     #expect(try prn("-c", CommandTests.study).status == 0)
     #expect(try prn("-c", CommandTests.study.replacingOccurrences(of: "seed=0", with: "seed=1")).status == 0)

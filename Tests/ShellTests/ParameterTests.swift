@@ -26,6 +26,8 @@ import Testing
   @Test(arguments: [
     "plot mk x=foo", "plot mk by=bar", "plot mk layers=0", "plot s x=layer", "plot m x=layer", "show m layers=0",
     "show 5 rows=1", "show mk rows=a", "plot mk as=term to=./x.svg", "export mk to=mk", "export mk to=./x as=hf",
+    "export mk to=./x.foo", "export mk as=csv to=./x.json", "export mk as=npy to=./x.csv", "plot mk as=png to=./x.svg",
+    "export mk to=\"\"", "export m to=\"\" as=hf",
   ]) func whatCannotTakeEffectIsRefusedBeforeTheRun(_ statement: String) throws {
     let result = try prn("y = 1\nshow y\n" + statement)
     #expect(result.status == 2 && result.out == "", "\(result)")

@@ -208,6 +208,14 @@ enum Files {
     return String(validating: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...], as: UTF8.self)
   }
 
+  /// Removes a file or a link.
+  /// - Returns: whether it was there.
+  static func removeLink(_ path: String) throws -> Bool {
+    if unlink(path) == 0 { return true }
+    guard errno == ENOENT else { throw FileFailure(errno, "remove", path) }
+    return false
+  }
+
   /// Removes a file or a whole folder; one that is not there is no failure.
   static func remove(_ path: String) {
     if unlink(path) == 0 { return }

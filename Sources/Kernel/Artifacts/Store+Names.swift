@@ -69,8 +69,10 @@ extension Store {
 
   /// Forgets a name; the object stays until `collect` finds that nothing needs it.
   public func drop(_ name: String) throws {
-    let removed = [".jsonl", ".h5"].filter { unlink(namePath(name) + $0) == 0 }
-    if removed.isEmpty { throw StoreFailure.missingName(name).diagnostic }
+    try explained {
+      let removed = try [".jsonl", ".h5"].filter { try Files.removeLink(namePath(name) + $0) }
+      if removed.isEmpty { throw StoreFailure.missingName(name) }
+    }
     try record(["event": "drop", "name": .string(name)])
   }
 
@@ -154,9 +156,11 @@ extension Store {
     }
   }
 
-  public func unpin(_ key: String) throws {
-    guard unlink("\(root)/pins/\(key)") == 0 else { throw StoreFailure.missingObject(key: key).diagnostic }
-  }
+  /// - Returns: whether it was pinned.
+  @discardableResult
+  public func unpin(_ key: String) throws -> Bool { try explained { try Files.removeLink("\(root)/pins/\(key)") } }
+
+  public func isPinned(_ key: String) throws -> Bool { try explained { try Files.exists("\(root)/pins/\(key)") } }
 
   public var pins: [String] { get throws { try Files.names(in: root + "/pins").filter(isKey) } }
 

@@ -125,6 +125,9 @@ struct CallBinder {
     case .artifact(let node): try add(node, label: given.label, coordinates: [], given, to: input)
     case .list(let items):
       guard input.arity == .many else { throw notOne(given, input) }
+      if input.isLabelled {
+        try elaborator.requireDistinctLabels(items.map { (label: $0.label, range: given.range) })
+      }
       for item in items {
         if let label = item.label { labelled[label] = item.value }
         switch item.value {
@@ -276,7 +279,6 @@ struct CallBinder {
   /// The value of a parameter: a literal, or a field of a value that is known later.
   private func literal(_ expression: Expression, for parameter: ParameterDeclaration) throws -> PlanValue {
     switch expression.kind {
-    case .literal(let literal): return .literal(literal)
     case .list(let items):
       let values = try items.map { item -> Literal.Item in
         switch try literal(item.value, for: parameter) {

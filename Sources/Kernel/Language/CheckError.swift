@@ -35,6 +35,9 @@ enum CheckError: Explained {
   case noCoordinate(String, legal: [String])
   case notIterable(String)
   case emptySweep
+  case repeatedCell(String)
+  case repeatedLabel(String)
+  case emptyPath
   case sweepTooLarge(limit: Int)
   case sweepWithoutValue
   case notAnOperand(String, wanted: [String])
@@ -157,6 +160,13 @@ enum CheckError: Explained {
       return usage("the sweep has no coordinate `\(name)`", hint: "there are \(legal.joined(separator: ", "))")
     case .notIterable(let found): return usage("`for` runs over a list or a sweep, not over \(article(found))")
     case .emptySweep: return usage("`for` over an empty list makes nothing")
+    case .repeatedCell(let cell):
+      return usage("`for` meets \(cell) twice, and its cells could not be told apart")
+    case .repeatedLabel(let label):
+      return usage(
+        "`\(label)` labels two items of the list, which could not be told apart",
+        hint: "give each a label of its own: `[a: …, b: …]`")
+    case .emptyPath: return usage("the path is empty")
     case .sweepTooLarge(let limit): return usage("the sweep has more than \(limit) cells")
     case .sweepWithoutValue: return usage("a `for` used as a value ends in an expression")
     case .notAnOperand(let found, let wanted):

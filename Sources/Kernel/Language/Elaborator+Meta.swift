@@ -90,6 +90,7 @@ extension Elaborator {
         return .path(word)
       }
       switch try value(expression, allowsSymbols: true) {
+      case .literal(.path("")), .literal(.string("")): throw report(.emptyPath, expression.range)
       case .literal(.path(let path)), .literal(.string(let path)): return .path(expandingHome(path))
       case .literal(let other) where plainName(expression) == nil:
         throw report(

@@ -1,7 +1,7 @@
 extension Elaborator {
   /// Every variable that can be named here.
   var visibleNames: [String] {
-    Array(Set(scopes.flatMap(\.names) + (checker.storedNames?.names() ?? []))).sorted()
+    Set(scopes.flatMap(\.names)).union(Set(checker.storedNames?.names() ?? []).subtracting(dropped)).sorted()
   }
 
   /// What a name stands for, from the innermost scope outwards, then in the store; nil when it stands for nothing.
@@ -16,6 +16,7 @@ extension Elaborator {
       back -= scope.depth(name)
     }
     // A binding made by this session is in the store too, so former ones count from the newest there.
+    if dropped.contains(name) { return nil }
     guard let handle = checker.storedNames?.value(named: name, back: max(0, back)) else { return nil }
     if let family = checker.storedNames?.family(handle) { return .family(family) }
     let key = "stored:" + handle.reference.key
@@ -64,7 +65,7 @@ extension Elaborator {
     }
     if name.text == "_" { return report(.noResult, name.range) }
     if catalog.signature(name.text) != nil { return report(.opAsVariable(name.text), name.range) }
-    if var problem = checker.storedNames?.problem(named: name.text) {
+    if !dropped.contains(name.text), var problem = checker.storedNames?.problem(named: name.text) {
       problem.span = Span(source, name.range)
       report(problem)
       return Reported()

@@ -13,6 +13,7 @@ extension Elaborator {
         .reservedName(generator.name.text, isOp: catalog.signature(generator.name.text) != nil), generator.name.range)
     }
     let values = try generated(generator.values, named: generator.name.text)
+    try requireDistinct(values.map(\.0), generator.values.range)
     if values.isEmpty { throw report(.emptySweep, generator.values.range) }
     if index == 0 { try refuseTooLarge(loop, first: values.count) }
     var failed = false
@@ -32,6 +33,12 @@ extension Elaborator {
       }
     }
     if failed { throw Reported() }
+  }
+
+  /// Refuses a value given twice: its cells could not be told apart.
+  private func requireDistinct(_ cells: [[Coordinate]], _ range: Range<Int>) throws {
+    var met: Set<String> = []
+    for cell in cells where !met.insert(cell.written).inserted { throw report(.repeatedCell(cell.written), range) }
   }
 
   /// Refuses a loop of too many cells before the first is made. Generators that run over what earlier ones gave are not

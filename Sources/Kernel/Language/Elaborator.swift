@@ -29,6 +29,10 @@ final class Elaborator {
   /// Errors met so far, also those that were met before.
   private(set) var errorsMet = 0
   private var isStopped = false
+  /// Where the text of the script could not be read: what stands there has been reported, and no more is said of it.
+  private var unreadable: [Int] = []
+  /// Names dropped so far: the workspace has them until the script runs.
+  private(set) var dropped: Set<String> = []
 
   /// An error was recorded; whoever depends on the value says nothing more.
   struct Reported: Error {}
@@ -82,9 +86,12 @@ final class Elaborator {
   // MARK: statements
 
   private func elaborate(_ script: Script) {
-    plan.checkedStatements += script.statementCount + script.diagnostics.count
+    plan.checkedStatements += script.statementCount
     for diagnostic in script.diagnostics { report(diagnostic) }
+    let outer = unreadable
+    unreadable = script.diagnostics.compactMap { $0.span?.range.lowerBound }
     elaborate(script.statements)
+    unreadable = outer
   }
 
   /// Statements that stand below each other.
@@ -149,11 +156,18 @@ final class Elaborator {
       let call = try self.meta(meta, statement.range)
       try check(call)
       emit(.meta(call), statement.range)
+      if call.word.name == "drop", case .value(_, let name)? = call.arguments.first { drop(name) }
     case .time(let inner):
       let first = plan.statements.count
       elaborate(inner)
       for index in first..<plan.statements.count { plan.statements[index].timed = Span(source, inner.range) }
     }
+  }
+
+  /// From here on a name of the session stands for nothing.
+  private func drop(_ name: String) {
+    scopes[0].drop(name)
+    dropped.insert(name)
   }
 
   /// Asks whoever carries the word out whether it could.
@@ -187,7 +201,7 @@ final class Elaborator {
     if !declaredParameters.insert(name.text).inserted { throw report(.repeatedParam(name.text), name.range) }
     let standard = try literal(value)
     var literal = standard
-    if let override = checker.overrides.last(where: { $0.name == name.text }) {
+    if let override = checker.overrides.first(where: { $0.name == name.text }) {
       guard let given = overriding(standard, with: override.text) else {
         throw report(.badOverride(name.text, text: override.text), name.range)
       }
@@ -211,14 +225,10 @@ final class Elaborator {
 
   /// What a text says by itself.
   private func parsed(_ text: String) -> Literal? {
-    let source = Source(name: "-", text: text)
-    let lexer = Lexer(source)
-    var parser = Parser(source: source, tokens: lexer.tokens)
-    guard lexer.diagnostics.isEmpty, let expression = try? parser.value(), parser.current.kind == .lineEnd else {
-      return nil
-    }
-    let (before, count) = (diagnostics, reported)
-    defer { (diagnostics, reported) = (before, count) }
+    guard let expression = Parser.value(of: text) else { return nil }
+    let before = (diagnostics, reported, unreadable)
+    unreadable = []
+    defer { (diagnostics, reported, unreadable) = before }
     return try? literal(expression)
   }
 
@@ -287,7 +297,9 @@ final class Elaborator {
   /// The value of an expression.
   func value(_ expression: Expression, allowsSymbols: Bool = false) throws -> PlanValue {
     switch expression.kind {
-    case .literal(let literal): return .literal(literal)
+    case .literal(let literal):
+      if unreadable.contains(where: expression.range.contains) { throw Reported() }
+      return .literal(literal)
     case .reference(let reference): return try resolve(reference, expression.range, allowsSymbols: allowsSymbols)
     case .call(let call): return .artifact(try step(call, expression.range, piped: nil))
     case .list(let items): return try list(items, allowsSymbols: allowsSymbols)
@@ -322,12 +334,23 @@ final class Elaborator {
     let isPlain = zip(items, found).allSatisfy { item, value in
       if item.label == nil, case .literal = value.value { return true } else { return false }
     }
-    guard isPlain else { return .list(found) }
+    guard isPlain else {
+      try requireDistinctLabels(items.map { (label: $0.label?.text, range: $0.value.range) })
+      return .list(found)
+    }
     return .literal(
       .list(
         found.compactMap {
           if case .literal(let literal) = $0.value { return Literal.Item(literal) } else { return nil }
         }))
+  }
+
+  /// Refuses two items of one label: their rows, and the items by their labels, could not be told apart.
+  func requireDistinctLabels(_ items: [(label: String?, range: Range<Int>)]) throws {
+    var labels: Set<String> = []
+    for (label, range) in items {
+      if let label, !labels.insert(label).inserted { throw report(.repeatedLabel(label), range) }
+    }
   }
 
   /// The variable's name when the expression is nothing else: it serves as label. `_` is no name.

@@ -141,12 +141,18 @@ extension MetaWord {
     guard name == "export" else { return self }
     var parameters = parameters.map { parameter in
       parameter.name == "as"
-        ? Parameter("as", parameter.kind, parameter.meaning, choices: forms.map(\.name) + (parameter.choices ?? []))
+        ? Parameter("as", parameter.kind, parameter.meaning, choices: choices(of: forms) + (parameter.choices ?? []))
         : parameter
     }
     for parameter in forms.flatMap(\.parameters) where !parameters.contains(where: { $0.name == parameter.name }) {
       parameters.append(parameter)
     }
     return MetaWord(name, meaning, arguments, parameters)
+  }
+
+  /// The names of forms, each once: several types may have a form of one name.
+  private func choices(of forms: [ExportForm]) -> [String] {
+    var met: Set<String> = []
+    return forms.map(\.name).filter { met.insert($0).inserted }
   }
 }

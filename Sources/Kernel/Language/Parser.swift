@@ -4,6 +4,8 @@ public struct Parser {
   let tokens: [Token]
   var index = 0
   var diagnostics: [Diagnostic] = []
+  /// Statements that cannot be understood.
+  private var unreadable = 0
   /// How many `[ ]` lists are open around the present token: there a comma followed by a space ends an item.
   var listDepth = 0
   /// How deep expressions are nested, so that hostile input cannot exhaust the stack.
@@ -29,7 +31,19 @@ public struct Parser {
       ($0.span?.range.lowerBound ?? 0) < ($1.span?.range.lowerBound ?? 0)
     }
     return Script(
-      source: source, statements: statements, diagnostics: all, isIncomplete: lexer.isIncomplete)
+      source: source, statements: statements, unreadable: parser.unreadable, diagnostics: all,
+      isIncomplete: lexer.isIncomplete)
+  }
+
+  /// The value that a text is by itself; nil when it is none, or anything follows.
+  static func value(of text: String) -> Expression? {
+    let source = Source(name: "-", text: text)
+    let lexer = Lexer(source)
+    var parser = Parser(source: source, tokens: lexer.tokens)
+    guard lexer.diagnostics.isEmpty, let expression = try? parser.value(),
+      parser.tokens[parser.index...].allSatisfy({ $0.kind == .lineEnd || $0.kind == .end })
+    else { return nil }
+    return expression
   }
 
   /// Whether the shell should ask for another line before it runs this.
@@ -50,10 +64,12 @@ public struct Parser {
     while true {
       while current.kind == .lineEnd { index += 1 }
       if current.kind == .end || (inBlock && current.is(.closeBrace)) { return found }
+      let count = found.count
       do {
         found.append(try statement())
         try statementEnd(inBlock: inBlock)
       } catch {
+        if found.count == count { unreadable += 1 }
         recover(inBlock: inBlock)
       }
     }
@@ -199,7 +215,7 @@ public struct Parser {
 
 extension Script {
   /// How many statements it has, those of `for` blocks counted once.
-  var statementCount: Int { Script.count(statements) }
+  var statementCount: Int { Script.count(statements) + unreadable }
 
   private static func count(_ statements: [Statement]) -> Int {
     statements.reduce(0) { sum, statement in

@@ -39,6 +39,9 @@ public struct Plan {
 
   mutating func add(_ statement: PlanStatement) {
     statements.append(statement)
+    if case .bind(let name, let value, _) = statement.action {
+      for node in value.nodes { node.names.insert(name) }
+    }
     if case .meta(let call) = statement.action, let target = call.parameters["to"]?.text {
       written.insert(Files.absolute(target))
     }
@@ -46,6 +49,11 @@ public struct Plan {
 
   private mutating func read(_ path: String) {
     if isRead.insert(path).inserted { reads.append(path) }
+  }
+
+  /// Whether it runs scripts of its own, whose names it does not know.
+  var runsOthers: Bool {
+    statements.contains { if case .meta(let call) = $0.action { call.word.name == "source" } else { false } }
   }
 
   /// Whether a statement so far writes a file or folder, so that it is there when a later one reads it.
@@ -104,6 +112,15 @@ public struct Coordinate: Sendable, Hashable {
   public init(name: String, value: Literal) {
     self.name = name
     self.value = value
+  }
+}
+
+extension [Coordinate] {
+  /// `rate=20% s=flap`.
+  public var written: String { map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ") }
+  /// As events name a cell.
+  public var json: JSONValue {
+    .object(Dictionary(map { ($0.name, $0.value.canonical) }, uniquingKeysWith: { $1 }))
   }
 }
 
@@ -179,6 +196,8 @@ public final class PlanNode {
   public let type: ArtifactType
   /// What is known of it before it exists.
   public internal(set) var facts: RecordedFacts
+  /// The names that stand for it, or for what it is an item or a cell of.
+  public internal(set) var names: Set<String> = []
   /// Set once it is there.
   public internal(set) var handle: ArtifactHandle?
   /// The step that did its work on the way, as far as that goes.

@@ -88,12 +88,7 @@ public struct Sweep: Artifact {
 extension Literal {
   /// A literal from the text of it; a word that is none stands for itself.
   init(written text: String) {
-    let source = Source(name: "", text: text)
-    let lexer = Lexer(source)
-    var parser = Parser(source: source, tokens: lexer.tokens)
-    guard lexer.diagnostics.isEmpty, let expression = try? parser.value(), parser.current.kind == .lineEnd,
-      case .literal(let literal) = expression.kind
-    else {
+    guard case .literal(let literal)? = Parser.value(of: text)?.kind else {
       self = .symbol(text)
       return
     }

@@ -2,6 +2,8 @@
 struct Script {
   var source: Source
   var statements: [Statement]
+  /// How many more there are, of which nothing is known.
+  var unreadable: Int
   var diagnostics: [Diagnostic]
   var isIncomplete: Bool
 }

@@ -19,7 +19,9 @@ struct Labels {
   /// - Throws: a sentence naming the line that does not fit.
   init(_ path: String, of text: [UInt8]) throws {
     let name = (path as NSString).lastPathComponent
-    let lines = String(decoding: try readFile(path), as: UTF8.self)
+    let bytes = try readFile(path)
+    // Some editors begin a file with a byte order mark.
+    let lines = String(decoding: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...], as: UTF8.self)
       .split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
     let rows = lines.enumerated().filter { !$1.isEmpty }
       .map { (line: $0 + 1, cells: $1.split(separator: "\t").map(String.init)) }
@@ -49,7 +51,12 @@ struct Labels {
     }
     for (index, pair) in zip(spans, spans.dropFirst()).enumerated()
     where pair.0.bytes.upperBound > pair.1.bytes.lowerBound {
-      throw wrong(rows[index + 2].line, "labels what the line before labels")
+      let isBefore = pair.1.bytes.upperBound <= pair.0.bytes.lowerBound
+      throw wrong(
+        rows[index + 2].line,
+        isBefore
+          ? "labels what stands before that of the line before; labels follow the text"
+          : "labels some of what the line before labels")
     }
     kinds = spans.map(\.kind).uniqued
   }

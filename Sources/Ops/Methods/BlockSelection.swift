@@ -12,7 +12,7 @@ package enum Depth: Sendable, Equatable {
 /// Why no blocks could be chosen.
 package enum BlockSelectionError: Error, Equatable, CustomStringConvertible {
   case tooMany(Int, candidates: Int, blocks: Int)
-  case noneLeft
+  case noneLeft(of: Int)
   case notTheWindow(count: Int, span: Int)
 
   package var description: String {
@@ -20,7 +20,7 @@ package enum BlockSelectionError: Error, Equatable, CustomStringConvertible {
     case .tooMany(let count, let candidates, let blocks) where candidates < blocks:
       "\(count) blocks cannot go: what is protected or was not ranked leaves \(candidates) of \(blocks)"
     case .tooMany(let count, _, let blocks): "\(count) of \(blocks) blocks cannot go; at least one must stay"
-    case .noneLeft: "no block would be left; at least one must stay"
+    case .noneLeft(let blocks): "all \(blocks) would go; at least one must stay"
     case .notTheWindow(let count, let span):
       "the scores rank windows of \(span) blocks, which go together; \(count) of them is another number"
     }
@@ -48,7 +48,7 @@ package func selectBlocks(
   guard count <= order.count else {
     throw BlockSelectionError.tooMany(count, candidates: order.count, blocks: blocks)
   }
-  guard count < blocks else { throw BlockSelectionError.noneLeft }
+  guard count < blocks else { throw BlockSelectionError.noneLeft(of: blocks) }
   return Array(order.prefix(count))
 }
 

@@ -12,6 +12,7 @@ struct TextFiles {
   /// One text: a whole plain file, or one record.
   struct Document {
     let bytes: [UInt8]
+    let path: String
     /// Whether it is a record, as opposed to a file whose lines may be rows or whose titles may start pages.
     let isRecord: Bool
   }
@@ -30,6 +31,17 @@ struct TextFiles {
   /// Records, and lines with their newlines as the data sets publish them: a line of white space only is an empty row.
   var rows: [[UInt8]] { documents.flatMap { $0.isRecord ? [$0.bytes] : $0.bytes.rows } }
 
+  /// What a tokenizer refused, by the file and the place in it; nil when no file is to blame.
+  func located(_ error: TokenizerError) -> Diagnostic? {
+    guard case .invalidUTF8 = error else { return nil }
+    return documents.lazy.compactMap { document in
+      document.bytes.withUnsafeBufferPointer(firstInvalidUTF8).map { offset in
+        let line = document.bytes[..<offset].count { $0 == 0x0A } + 1
+        return Diagnostic("\(document.path) is not UTF-8: byte \(offset), in line \(line)", argument: "path")
+      }
+    }.first
+  }
+
   private static func documents(_ path: String, _ memory: Int) throws -> [Document] {
     var bytes = try readFile(path)
     var name = (path as NSString).lastPathComponent
@@ -38,10 +50,10 @@ struct TextFiles {
       if name.hasSuffix(".gz") { name = String(name.dropLast(3)) }
     }
     guard name.hasSuffix(".jsonl") || name.hasSuffix(".json") else {
-      return [Document(bytes: bytes, isRecord: false)]
+      return [Document(bytes: bytes, path: path, isRecord: false)]
     }
     return try Record.lines(bytes, file: name).map { record in
-      Document(bytes: Array(try record.text(record.has("page") ? "page" : "text").utf8), isRecord: true)
+      Document(bytes: Array(try record.text(record.has("page") ? "page" : "text").utf8), path: path, isRecord: true)
     }
   }
 }

@@ -55,7 +55,7 @@ public struct Activations: Artifact, InputValue, SiteKeeping {
   /// - Throws: when the capture leaves the site or the layer out.
   public func part(_ site: Site, layer: Int) throws -> LayerActivations {
     guard let index = layers.firstIndex(of: layer), let parts = parts[site], parts.indices.contains(index) else {
-      throw Diagnostic("the capture has nothing of \(site.rawValue) in layer \(layer)")
+      throw Diagnostic("the capture has nothing of \(site.rawValue) in layer \(layer)", argument: "acts")
     }
     return try LayerActivations(from: open(parts[index]))
   }

@@ -5,6 +5,7 @@ extension Invocation {
   /// - Throws: `Diagnostic` of kind `usage` naming the word at fault.
   init(_ words: [String]) throws {
     var options = Options()
+    var given: [OptionRule] = []
     var positional: [String] = []
     var inline: String?
     var wantsHelp = false
@@ -26,6 +27,7 @@ extension Invocation {
     }
     func set(_ rule: OptionRule, glued: String?) throws {
       let text = try value(rule, glued: glued)
+      given.append(rule)
       do { try rule.apply(&options, text) } catch let problem as Diagnostic {
         throw Diagnostic("--\(rule.name): \(problem.summary)", hint: problem.hint, kind: .usage)
       }
@@ -68,24 +70,26 @@ extension Invocation {
     }
 
     self.options = options
-    if wantsVersion {
-      command = .version
-    } else if wantsHelp {
-      command = .help(positional.first)
+    let name: String
+    if wantsVersion || wantsHelp {
+      command = wantsVersion ? .version : .help(positional.first)
+      return
     } else if let inline {
       guard positional.isEmpty else {
         throw Diagnostic("`\(positional[0])` is one word too many: -c runs the statements it is given", kind: .usage)
       }
       command = .inline(inline)
+      name = "-c"
     } else {
       command = try Command(positional)
+      name = CommandRule.all.contains { $0.name == positional.first ?? "" } ? positional.first ?? "" : "run"
     }
-    if case .run = command {
-      if options.steps != nil, options.cell != nil {
-        throw Diagnostic("--cell and --step both say what to run", kind: .usage)
-      }
-    } else if let picked = options.steps != nil ? "step" : options.cell != nil ? "cell" : nil {
-      throw Diagnostic("--\(picked) picks from a script: `prn run FILE --\(picked) ...`", kind: .usage)
+    for rule in given { try rule.require(command: name) }
+    if options.steps != nil, options.cell != nil {
+      throw Diagnostic("--cell and --step both say what to run", kind: .usage)
+    }
+    if options.isDryRun, options.report != nil {
+      throw Diagnostic("--dry-run runs nothing that --report could tell of", kind: .usage)
     }
     if options.mpi { try checkShared() }
     if command == .serve, !options.stdio {
@@ -95,11 +99,7 @@ extension Invocation {
 
   /// What several processes can share: the run of a script that each of them can read, in one order.
   private func checkShared() throws {
-    guard case .run(let path, _) = command else {
-      throw Diagnostic(
-        "--mpi shares the run of a script, and nothing else", hint: "`mpirun -n 4 prn run FILE --mpi`", kind: .usage)
-    }
-    if path == "-" {
+    if case .run(path: "-", _) = command {
       throw Diagnostic("--mpi needs a script that every process can read, and standard input is one's", kind: .usage)
     }
     if options.isDryRun { throw Diagnostic("--dry-run runs nothing that --mpi could share", kind: .usage) }
@@ -107,6 +107,18 @@ extension Invocation {
       throw Diagnostic(
         "--keep-going and --mpi exclude each other: a step that fails ends the run on all ranks", kind: .usage)
     }
+  }
+}
+
+extension OptionRule {
+  /// - Throws: when the command would not obey it.
+  fileprivate func require(command name: String) throws {
+    guard let commands, !commands.contains(name) else { return }
+    func shown(_ name: String) -> String { name.isEmpty ? "the shell" : "`prn \(name)`" }
+    throw Diagnostic(
+      "\(shown(name)) does not take --\(self.name)",
+      hint: "it belongs to \(commands.map(shown).joined(separator: ", "))",
+      kind: .usage)
   }
 }
 
@@ -212,7 +224,7 @@ extension Command {
     case "version":
       try none()
       self = .version
-    case "help": self = .help(rest.first)
+    case "help": self = .help(rest.isEmpty ? nil : try one("a word"))
     default:
       guard first.hasSuffix(".prn") || first.contains("/") || first == "-" else {
         let near = nearest(to: first, among: CommandRule.all.map(\.name))
@@ -224,12 +236,15 @@ extension Command {
     }
   }
 
+  /// - Throws: `Diagnostic` of kind `usage`, also when a name is given twice.
   static func overrides(_ words: ArraySlice<String>) throws -> [Override] {
-    try words.map { word in
+    var names: Set<String> = []
+    return try words.map { word in
       let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2, !parts[0].isEmpty else {
         throw Diagnostic("`\(word)` is not of the form NAME=VALUE", kind: .usage)
       }
+      guard names.insert(parts[0]).inserted else { throw Diagnostic("`\(parts[0])=` is given twice", kind: .usage) }
       return Override(name: parts[0], value: parts[1])
     }
   }

@@ -209,6 +209,7 @@ final class Console: SessionObserver, @unchecked Sendable {
       "text": .string(diagnostic.summary), "exit": .integer(diagnostic.kind.rawValue),
     ]
     members["hint"] = diagnostic.hint.map(JSONValue.string)
+    if !diagnostic.coordinates.isEmpty { members["cell"] = diagnostic.coordinates.json }
     if let span = diagnostic.span {
       let (line, column) = span.source.position(of: span.range.lowerBound)
       members["file"] = .string(span.source.name)

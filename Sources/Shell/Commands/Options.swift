@@ -80,10 +80,15 @@ struct OptionRule {
   /// The word for its value in help; nil for a switch. A value in brackets may be left out (`--fresh`, `--fresh=nets`).
   var value: String?
   var meaning: String
+  /// The commands that obey it, by the words that `CommandRule` lists; nil for all.
+  var commands: [String]?
   /// - Throws: `Diagnostic` without the option's name; the parser adds it.
   var apply: @Sendable (inout Options, String) throws -> Void
 
   var isOptionalValue: Bool { value?.hasPrefix("[") ?? false }
+
+  /// The commands that carry statements out: the shell, a script, statements given, and requests of another program.
+  private static let running = ["", "run", "-c", "serve"]
 
   static let all: [OptionRule] = [
     .init("workspace", "w", "DIR", "keep the store in DIR instead of .prn in or above this folder") {
@@ -95,28 +100,40 @@ struct OptionRule {
     .init("memory", "m", "BYTES", "refuse steps that would need more memory, such as 2GiB") {
       $0.memory = try size($1)
     },
-    .init("mpi", nil, nil, "run: share the work with the other processes that mpirun has started") { options, _ in
+    .init("mpi", nil, nil, "run: share the work with the other processes that mpirun has started", of: ["run"]) {
+      options, _ in
       options.mpi = true
     },
-    .init("dry-run", "n", nil, "check, and print what would run and why; run nothing") { options, _ in
+    .init("dry-run", "n", nil, "check, and print what would run and why; run nothing", of: ["", "run", "-c"]) {
+      options, _ in
       options.isDryRun = true
     },
-    .init("fresh", nil, "[=NAME]", "recompute all steps, or those of NAME, and say whether anything changed") {
+    .init(
+      "fresh", nil, "[=NAME]", "recompute all steps, or those of NAME, and say whether anything changed", of: running
+    ) {
       $0.fresh = $1.isEmpty ? [] : ($0.fresh ?? []) + $1.split(separator: ",").map(String.init)
     },
-    .init("keep-going", "k", nil, "finish the other cells of a sweep when one fails") { options, _ in
+    .init("keep-going", "k", nil, "finish the other cells of a sweep when one fails", of: running) { options, _ in
       options.keepGoing = true
     },
-    .init("cell", nil, "CELL", "run one `# %%` cell, by number or title, with what it needs") { $0.cell = $1 },
-    .init("step", nil, "N[,N...]", "make steps of a script by number; what they need must be in the store") {
+    .init("cell", nil, "CELL", "run one `# %%` cell, by number or title, with what it needs", of: ["run"]) {
+      if $1.isEmpty { throw wrong($1, "the number or title of a cell") }
+      $0.cell = $1
+    },
+    .init("step", nil, "N[,N...]", "make steps of a script by number; what they need must be in the store", of: ["run"])
+    {
       $0.steps = Set(try $1.split(separator: ",", omittingEmptySubsequences: false).map { try count(String($0)) })
     },
     .init("json", nil, nil, "print events as JSON Lines on standard output") { options, _ in options.json = true },
     .init("format", "f", "FORMAT", "tables as box, ascii, tsv, csv, md or json") { $0.format = try choice($1) },
-    .init("report", "r", "FILE", "write an HTML report of the run") { $0.report = $1 },
-    .init("force", nil, nil, "let export, plot and --report replace files that prn did not write") { options, _ in
-      options.force = true
+    .init("report", "r", "FILE", "write an HTML report of the run", of: ["", "run", "-c"]) {
+      if $1.isEmpty { throw wrong($1, "a file") }
+      $0.report = $1
     },
+    .init(
+      "force", nil, nil, "let export, plot and --report replace files that prn did not write",
+      of: running + ["check", "export", "kernel"]
+    ) { options, _ in options.force = true },
     .init("quiet", "q", nil, "no progress, no line per step, no banner") { options, _ in options.quiet = true },
     .init("color", nil, "WHEN", "auto, always or never") { $0.color = try choice($1) },
     .init("progress", nil, "HOW", "auto, plain (a line each minute) or none") { $0.progress = try choice($1) },
@@ -126,31 +143,42 @@ struct OptionRule {
     .init("rehash", nil, nil, "read external files again even when they look unchanged") { options, _ in
       options.rehash = true
     },
-    .init("check", nil, nil, "fmt: change nothing, and say which files would be") { options, _ in
+    .init("check", nil, nil, "fmt: change nothing, and say which files would be", of: ["fmt"]) { options, _ in
       options.check = true
     },
-    .init("apply", nil, nil, "gc: move what was listed to the trash") { options, _ in options.apply = true },
-    .init("empty-trash", nil, nil, "gc: free what is in the trash now instead of after a week") { options, _ in
+    .init("apply", nil, nil, "gc: move what was listed to the trash", of: ["gc"]) { options, _ in options.apply = true
+    },
+    .init("empty-trash", nil, nil, "gc: free what is in the trash now instead of after a week", of: ["gc"]) {
+      options, _ in
       options.emptyTrash = true
     },
-    .init("older", nil, "TIME", "gc: only values unused for TIME, such as 30d") { $0.older = try duration($1) },
-    .init("keep-under", nil, "BYTES", "gc: the cheapest values to recompute, until the store is below BYTES") {
+    .init("older", nil, "TIME", "gc: only values unused for TIME, such as 30d", of: ["gc"]) {
+      $0.older = try duration($1)
+    },
+    .init(
+      "keep-under", nil, "BYTES", "gc: the cheapest values to recompute, until the store is below BYTES", of: ["gc"]
+    ) {
       $0.keepUnder = try size($1)
     },
-    .init("stdio", nil, nil, "serve: requests on standard input, answers on standard output") { options, _ in
+    .init("stdio", nil, nil, "serve: requests on standard input, answers on standard output", of: ["serve"]) {
+      options, _ in
       options.stdio = true
     },
-    .init("prefix", nil, "DIR", "kernel install: below DIR/share/jupyter, such as that of a virtual environment") {
+    .init(
+      "prefix", nil, "DIR", "kernel install: below DIR/share/jupyter, such as that of a virtual environment",
+      of: ["kernel"]
+    ) {
       if $1.isEmpty { throw wrong($1, "a folder") }
       $0.prefix = $1
     },
   ]
 
   init(
-    _ name: String, _ short: Character?, _ value: String?, _ meaning: String,
+    _ name: String, _ short: Character?, _ value: String?, _ meaning: String, of commands: [String]? = nil,
     apply: @escaping @Sendable (inout Options, String) throws -> Void
   ) {
-    (self.name, self.short, self.value, self.meaning, self.apply) = (name, short, value, meaning, apply)
+    (self.name, self.short, self.value, self.meaning) = (name, short, value, meaning)
+    (self.commands, self.apply) = (commands, apply)
   }
 
   /// "-t, --threads N".

@@ -8,6 +8,7 @@ enum ScriptFile {
   /// - Parameter path: a file, or `-` for standard input.
   /// - Throws: `Diagnostic` of kind `usage` naming the file.
   static func read(_ path: String) throws -> Source {
+    if path.isEmpty { throw Diagnostic("the path of the script is empty", kind: .usage) }
     let name = path == "-" ? "standard input" : path
     let file = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else {

@@ -5,8 +5,7 @@ import Kernel
 extension StepInfo {
   /// The variable, else the op, with the cell of the sweep: `mk[rate=20%]`.
   var title: String {
-    let cell = coordinates.map { "\($0.name)=\($0.value.rendered)" }.joined(separator: " ")
-    return (name ?? op) + (cell.isEmpty ? "" : "[\(cell.printable)]")
+    (name ?? op) + (coordinates.isEmpty ? "" : "[\(coordinates.written.printable)]")
   }
 
   /// The steps that were computed in one go with another, by name; of many, how many.
@@ -22,9 +21,7 @@ extension StepInfo {
     out["name"] = name.map(JSONValue.string)
     out["key"] = key.map(JSONValue.string)
     if !with.isEmpty { out["with"] = .array(with.map { .string($0.title) }) }
-    if !coordinates.isEmpty {
-      out["cell"] = .object(Dictionary(coordinates.map { ($0.name, $0.value.canonical) }, uniquingKeysWith: { $1 }))
-    }
+    if !coordinates.isEmpty { out["cell"] = coordinates.json }
     return out.merging(more) { $1 }
   }
 }

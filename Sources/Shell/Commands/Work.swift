@@ -36,6 +36,11 @@ struct Work {
     switch command {
     case .shell:
       if isatty(STDIN_FILENO) == 1 {
+        if options.isDryRun || options.report != nil {
+          throw Diagnostic(
+            "--\(options.isDryRun ? "dry-run" : "report") needs a whole script, and the shell is given a line at a time",
+            hint: "`prn run FILE`, or `-c`", kind: .usage)
+        }
         return try Shell(
           session: session(seesNames: true), store: store, console: console, meta: meta, environment: environment
         )
@@ -162,8 +167,12 @@ struct Work {
 
   private func run(_ source: Source, overrides: [Command.Override] = [], seesNames: Bool) throws -> Int32 {
     let session = session(overrides: overrides, seesNames: seesNames)
+    if options.isDryRun { store.options.remembersSources = false }
+    if options.fresh?.isEmpty == false {
+      let result = session.check(source)
+      if result.diagnostics.isEmpty, let unknown = session.unknownFresh(of: result.plan) { throw unknown }
+    }
     if options.isDryRun {
-      store.options.remembersSources = false
       let result = session.check(source)
       guard result.diagnostics.isEmpty else { return check(source, overrides) }
       try DryRun(session: session, store: store, console: console).show(result.plan)

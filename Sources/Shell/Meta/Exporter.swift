@@ -57,6 +57,7 @@ struct Exporter {
   /// A sweep is written as a table, a row for each cell.
   private func tableFormat(ofSweep call: MetaCall, _ path: String) throws -> TableFormat {
     let word = call.text("as")
+    if let word { try refuseOtherEnding(path, as: word) }
     if let format = word.map(TableFormat.init(rawValue:)) ?? TableFormat(path: path) { return format }
     throw Diagnostic(
       "a sweep is written as a table: csv, tsv, md or json",
@@ -75,6 +76,7 @@ struct Exporter {
     let word = call.text("as")
     let suffix = (path as NSString).pathExtension.lowercased()
     let forms = exportable(type)?.exportForms ?? []
+    if let word { try refuseOtherEnding(path, as: word, forms) }
     if word == "script" || (word == nil && suffix == "prn") { return .script }
     if word == "h5" || (word == nil && suffix == "h5") { return .h5 }
     if let format = word.flatMap(TableFormat.init(rawValue:)) ?? (word == nil ? TableFormat(path: path) : nil) {
@@ -84,7 +86,9 @@ struct Exporter {
       return .table(format)
     }
     let own = forms.first { word == nil ? $0.suffixes.contains(suffix) : $0.name == word }
-    if let form = own ?? (word == nil ? forms.first : nil) {
+    // A name that ends like a file's, in no way that is known here, names no folder.
+    let isFileName = !suffix.isEmpty && suffix.allSatisfy(\.isLetter)
+    if let form = own ?? (word == nil && !isFileName ? forms.first : nil) {
       try checkEnding(path, suffix, of: form, call)
       return .own(form)
     }
@@ -93,6 +97,16 @@ struct Exporter {
       word.map { "`\($0)` is not a format of the type \(type.name)" } ?? "\(path) does not say which format to write"
     throw Diagnostic(
       what, hint: "as= takes \(known.joined(separator: ", "))", argument: word == nil ? "to" : "as", kind: .usage)
+  }
+
+  /// Refuses `as=` beside a name that ends as files of another format do.
+  private func refuseOtherEnding(_ path: String, as word: String, _ forms: [ExportForm] = []) throws {
+    let suffix = (path as NSString).pathExtension.lowercased()
+    if forms.contains(where: { $0.name == word && $0.suffixes.contains(suffix) }) { return }
+    let named =
+      suffix == "prn" ? "script" : suffix == "h5" ? suffix : TableFormat(rawValue: suffix)?.rawValue
+    guard let other = named ?? forms.first(where: { $0.suffixes.contains(suffix) })?.name, other != word else { return }
+    throw Diagnostic("as=\(word) contradicts the name \(path)", argument: "to", kind: .usage)
   }
 
   private func exportable(_ type: ArtifactType) -> (any Exportable.Type)? {

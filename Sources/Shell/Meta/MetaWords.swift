@@ -87,10 +87,16 @@ final class MetaWords: MetaHandler {
       guard isStored || session.environment[call.name] != nil else {
         throw Diagnostic("`drop` forgets names, and `\(call.name)` is none", argument: "name", kind: .usage)
       }
-      session.drop(call.name)
+      let key = isStored ? try? store.key(of: call.name) : nil
       if isStored { try store.drop(call.name) }
+      session.drop(call.name)
+      if let key, try store.isPinned(key) {
+        console.remark("\(call.name)  stays pinned: gc keeps its value until it has a name again to unpin it by")
+      }
     case "unpin":
-      try store.unpin(try call.handle().reference.key)
+      guard try store.unpin(try call.handle().reference.key) else {
+        throw Diagnostic("`\(call.name)` is not pinned", argument: "value", kind: .usage)
+      }
       console.remark("\(call.name)  is collected once it has no name")
     case "sync": sync(session)
     case "verify":

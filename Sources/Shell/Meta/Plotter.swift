@@ -20,7 +20,12 @@ struct Plotter {
       }
       return
     }
-    try outputs.check(target(of: call, format), .file, reads: reads)
+    let path = target(of: call, format)
+    if let named = Plotter.format(ofFile: path), named != format {
+      throw Diagnostic(
+        "as=\(format.rawValue) contradicts the name \(path)", argument: "to", kind: .usage)
+    }
+    try outputs.check(path, .file, reads: reads)
   }
 
   /// `as=`, else what the file name says. Without one a person at a terminal or a notebook wants to see it at once; a
@@ -28,7 +33,11 @@ struct Plotter {
   private func format(of call: MetaCall) -> Format {
     if let format = call.text("as").flatMap(Format.init(rawValue:)) { return format }
     guard let path = call.text("to") else { return console.showsFigures ? .term : .svg }
-    return Format.allCases.first { path.lowercased().hasSuffix("." + $0.rawValue) } ?? .svg
+    return Plotter.format(ofFile: path) ?? .svg
+  }
+
+  private static func format(ofFile path: String) -> Format? {
+    Format.allCases.first { path.lowercased().hasSuffix("." + $0.rawValue) }
   }
 
   private func target(of call: MetaCall, _ format: Format) -> String {

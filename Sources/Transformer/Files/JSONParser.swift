@@ -293,7 +293,7 @@ private struct JSONParser {
 }
 
 /// The offset of the first byte that cannot be part of UTF-8 (Unicode table 3-7: no surrogates, no overlong forms).
-func firstInvalidUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+package func firstInvalidUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
   let count = bytes.count
   let raw = UnsafeRawBufferPointer(bytes)
   var at = 0

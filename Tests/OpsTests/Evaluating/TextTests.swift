@@ -46,6 +46,10 @@ import Transformer
     #expect(try spelled(corpus(try write("mark.jsonl", "\u{FEFF}{\"text\": \"Five.\"}\n"))) == "Five.")
     let bad = try write("c.jsonl", "{\"text\": \"a\"}\n{\"body\": \"b\"}\n")
     #expect(refusal(bad) == "c.jsonl line 2 has no field `text`")
+    let broken = try write("e.txt", [0x61, 0x0A, 0x62, 0xFF])
+    for call in ["\(plain) \(broken)", "\(plain) \(broken) join=papers"] {
+      #expect(refusal(call) == "\(broken) is not UTF-8: byte 3, in line 2")
+    }
     #expect(refusal(try write("d.jsonl", "[1]\n")) == "d.jsonl line 1 is a list, not an object")
   }
 

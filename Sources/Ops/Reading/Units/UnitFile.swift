@@ -54,7 +54,7 @@ struct UnitFile {
   private func hdf5(_ kind: Kind) throws -> PerUnit<Double> {
     let file = ForeignNumbers(path: path)
     if let dataset {
-      let (shape, values) = try file.numbers(dataset)
+      let (shape, values) = try file.numbers(dataset, argument: "dataset")
       return try matrix(shape, values, "`\(dataset)` of \(name)")
     }
     let found = try file.datasets()
