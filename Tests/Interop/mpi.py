@@ -224,8 +224,8 @@ os.symlink(zlib, fake / "libmpi.so.40")
 refusals = [
     ({}, ["run", "f.prn", "--mpi"], "has started none"),
     ({"OMPI_COMM_WORLD_SIZE": "2", "LD_LIBRARY_PATH": str(fake)}, ["run", "f.prn", "--mpi"], "another library"),
-    ({}, ["--mpi"], "shares the run of a script, and nothing else"),
-    ({}, ["-c", "show 1", "--mpi"], "shares the run of a script, and nothing else"),
+    ({}, ["--mpi"], "does not take --mpi"),
+    ({}, ["-c", "show 1", "--mpi"], "does not take --mpi"),
     ({}, ["run", "-", "--mpi"], "standard input"),
     ({}, ["run", "f.prn", "--mpi", "--dry-run"], "--dry-run"),
 ]

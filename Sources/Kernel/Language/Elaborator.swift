@@ -12,13 +12,13 @@ final class Elaborator {
   var scopes: [Environment]
   /// The sweep cell being unrolled.
   var coordinates: [Coordinate] = []
-  private(set) var diagnostics: [Diagnostic] = []
-  private var reported: Set<String> = []
+  var diagnostics: [Diagnostic] = []
+  var reported: Set<String> = []
   /// Steps by identity: the same call twice is one step.
   var known: [String: PlanNode] = [:]
   private var including: [String] = []
-  private var usedOverrides: Set<String> = []
-  private var declaredParameters: Set<String> = []
+  var usedOverrides: Set<String> = []
+  var declaredParameters: Set<String> = []
   /// The most steps one script may unroll to.
   let stepLimit = 100_000
   /// Cells unrolled so far.
@@ -30,7 +30,7 @@ final class Elaborator {
   private(set) var errorsMet = 0
   private var isStopped = false
   /// Where the text of the script could not be read: what stands there has been reported, and no more is said of it.
-  private var unreadable: [Int] = []
+  var unreadable: [Int] = []
   /// Names dropped so far: the workspace has them until the script runs.
   private(set) var dropped: Set<String> = []
 
@@ -186,73 +186,12 @@ final class Elaborator {
     plan.add(PlanStatement(action: action, span: Span(source, range), coordinates: coordinates))
   }
 
-  private func checkName(_ name: Word) throws {
+  func checkName(_ name: Word) throws {
     // The name becomes that of a file.
     if name.text.utf8.count > 200 { throw report(.longName(limit: 200), name.range) }
     if catalog.signature(name.text) != nil { throw report(.reservedName(name.text, isOp: true), name.range) }
     if reservedWords.contains(name.text) || name.text == "_" {
       throw report(.reservedName(name.text, isOp: false), name.range)
-    }
-  }
-
-  private func parameter(_ name: Word, _ value: Expression, _ meaning: String?) throws {
-    usedOverrides.insert(name.text)
-    try checkName(name)
-    if !declaredParameters.insert(name.text).inserted { throw report(.repeatedParam(name.text), name.range) }
-    let standard = try literal(value)
-    var literal = standard
-    if let override = checker.overrides.first(where: { $0.name == name.text }) {
-      guard let given = overriding(standard, with: override.text) else {
-        throw report(.badOverride(name.text, text: override.text), name.range)
-      }
-      literal = given
-    }
-    scopes[scopes.count - 1].bind(name.text, .literal(literal))
-    plan.parameters.append(PlanParameter(name: name.text, value: literal, defaultValue: standard, meaning: meaning))
-  }
-
-  /// The literal a command-line override stands for. Where the default is text, the raw text is taken: a path needs no `./`.
-  private func overriding(_ standard: Literal, with text: String) -> Literal? {
-    switch standard {
-    case .string: return .string(text)
-    case .path: return paths(text)
-    case .list(let items)
-    where !items.isEmpty && items.allSatisfy({ if case .path = $0.value { true } else { false } }):
-      return paths(text)
-    default: return parsed(text)
-    }
-  }
-
-  /// What a text says by itself.
-  private func parsed(_ text: String) -> Literal? {
-    guard let expression = Parser.value(of: text) else { return nil }
-    let before = (diagnostics, reported, unreadable)
-    unreadable = []
-    defer { (diagnostics, reported, unreadable) = before }
-    return try? literal(expression)
-  }
-
-  /// A path, in quotes or as it stands, or a list of such.
-  private func paths(_ text: String) -> Literal? {
-    let isList = text.hasPrefix("[") && text.hasSuffix("]")
-    let isQuoted = text.hasPrefix("\"") || text.hasPrefix("'")
-    if isList || isQuoted, let found = parsed(text).flatMap(paths) { return found }
-    guard isList else { return isQuoted || text.isEmpty ? nil : .path(text) }
-    let items = text.dropFirst().dropLast().split(separator: ",").compactMap {
-      paths($0.trimmingCharacters(in: .whitespaces))
-    }
-    return items.isEmpty ? nil : .list(items.map { Literal.Item($0) })
-  }
-
-  /// The literal as a path or a list of paths; nil when it is something else.
-  private func paths(_ literal: Literal) -> Literal? {
-    switch literal {
-    case .path: return literal
-    case .string(let path): return .path(path)
-    case .list(let items):
-      let found = items.compactMap { item in paths(item.value).map { Literal.Item(label: item.label, $0) } }
-      return items.isEmpty || found.count < items.count ? nil : .list(found)
-    default: return nil
     }
   }
 

@@ -82,7 +82,8 @@ extension Invocation {
       name = "-c"
     } else {
       command = try Command(positional)
-      name = CommandRule.all.contains { $0.name == positional.first ?? "" } ? positional.first ?? "" : "run"
+      let first = positional.first ?? ""
+      name = CommandRule.all.contains { $0.name == first } ? first : "run"
     }
     for rule in given { try rule.require(command: name) }
     if options.steps != nil, options.cell != nil {
