@@ -39,7 +39,7 @@ struct Compare: Op {
 
   @Input("reports, texts, masks or scores, with labels or from a sweep") var values: [Labelled<Value?>]
   @Input(
-    "the value the others are measured against, by its label in the list or a variable; a name that is both must mean one value",
+    "the value the others are measured against: a label of the list, else a variable",
     named: true) var baseline: Labelled<Value>?
   @Param("seed of the bootstrap of differences from the baseline", in: .atLeast(0)) var seed = 0
 

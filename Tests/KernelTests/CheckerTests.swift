@@ -129,10 +129,9 @@ private let prelude = """
     ("plot mk width=mk", "`mk` is a mask; a number, a word or a path is wanted here", "mk"),
     ("set format=csv", "`set` has no parameter `format` | did you mean `set format csv`?", "format"),
     (
-      "r = eval m cal; q = eval m; t = compare [q: r] baseline=q",
-      "`q` is a label of the list and a variable of another value | give one of them another name", "q"
+      "set memory.max=2GiB",
+      "`=` does not belong here | a setting and its value stand side by side: `set memory.max 2GiB`", "="
     ),
-    ("r = eval m cal; t = compare [r: r, q: eval m] baseline=r", "", ""),
     ("vars masks", "there is no type `masks` | did you mean `mask`?", "masks"),
     ("why (flap acts)", "`why` wants the name of a variable, not `(flap acts)`", "(flap acts)"),
     ("assert mk > 3", "a mask and a number cannot be compared so", "mk"),

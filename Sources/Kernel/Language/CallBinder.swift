@@ -236,19 +236,10 @@ struct CallBinder {
     }
     if input.isExternal { return try givePaths(argument.value, to: input) }
     let label = elaborator.plainName(argument.value)
-    let value = try label.flatMap { try inList($0, argument.value.range) } ?? elaborator.value(argument.value)
+    // A label of this very call is nearer than a variable.
+    let value = try label.flatMap { labelled[$0] } ?? elaborator.value(argument.value)
     try give(GivenInput(value: value, label: label, range: argument.value.range), to: input)
     if input.arity != .many { spans[input.name] = argument.range }
-  }
-
-  /// The value that this very call gives a label.
-  /// - Throws: when a variable of that name is another value, so that nobody can tell which is meant.
-  private func inList(_ label: String, _ range: Range<Int>) throws -> PlanValue? {
-    guard let value = labelled[label] else { return nil }
-    if let variable = try elaborator.lookUp(label), !variable.isSame(as: value) {
-      throw elaborator.report(.labelAndVariable(label), range)
-    }
-    return value
   }
 
   private mutating func set(_ parameter: ParameterDeclaration, _ argument: Argument) throws {

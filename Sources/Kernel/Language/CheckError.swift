@@ -19,7 +19,6 @@ enum CheckError: Explained {
   case bareWordAsPath(String)
   case valueAsPath(String)
   case notALiteral(String, found: String)
-  case labelAndVariable(String)
   case arithmetic(String, variable: String)
   case reservedName(String, isOp: Bool)
   case longName(limit: Int)
@@ -124,9 +123,6 @@ enum CheckError: Explained {
         "`\(word)` is a value; a file's name has a `/` or an ending", hint: "a file of that name is `./\(word)`")
     case .notALiteral(let text, let found):
       return usage("`\(text)` is \(article(found)); a number, a word or a path is wanted here")
-    case .labelAndVariable(let name):
-      return usage(
-        "`\(name)` is a label of the list and a variable of another value", hint: "give one of them another name")
     case .arithmetic(let text, let variable):
       return usage(
         "`\(text)` reads as a path, and `\(variable)` is a variable: the language has no arithmetic",

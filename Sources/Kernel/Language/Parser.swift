@@ -66,8 +66,9 @@ public struct Parser {
       if current.kind == .end || (inBlock && current.is(.closeBrace)) { return found }
       let count = found.count
       do {
-        found.append(try statement())
-        try statementEnd(inBlock: inBlock)
+        let statement = try statement()
+        found.append(statement)
+        try end(of: statement, inBlock: inBlock)
       } catch {
         if found.count == count { unreadable += 1 }
         recover(inBlock: inBlock)
@@ -75,10 +76,14 @@ public struct Parser {
     }
   }
 
-  private mutating func statementEnd(inBlock: Bool) throws {
+  private mutating func end(of statement: Statement, inBlock: Bool) throws {
     if current.kind == .lineEnd || current.kind == .end || (inBlock && current.is(.closeBrace)) { return }
     if current.is(.comma) { throw misplacedComma() }
-    throw fail("\(described(current)) does not belong here")
+    var hint: String?
+    if case .meta(let meta) = statement.kind, meta.word.text == "set" {
+      hint = "a setting and its value stand side by side: `set memory.max 2GiB`"
+    }
+    throw fail("\(described(current)) does not belong here", hint: hint)
   }
 
   mutating func misplacedComma() -> Failure {

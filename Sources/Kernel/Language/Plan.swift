@@ -175,11 +175,6 @@ public indirect enum PlanValue {
     }
   }
 
-  /// Whether both are made of the same artifacts.
-  func isSame(as other: PlanValue) -> Bool {
-    nodes.elementsEqual(other.nodes) { $0 === $1 || $0.handle != nil && $0.handle?.reference == $1.handle?.reference }
-  }
-
   /// The artifacts it is made of, in order.
   public var nodes: [PlanNode] {
     switch self {
