@@ -126,13 +126,13 @@ private let start = """
   }
 
   @Test(arguments: [
-    ("mask (ablate m cal) count=6", 1, "no block would be left; at least one must stay"),
+    ("mask (ablate m cal) count=6", 1, "all 6 would go; at least one must stay"),
     (
       "mask (ablate m cal) count=5 protect=0,1", 1,
       "5 blocks cannot go: what is protected or was not ranked leaves 4 of 6"
     ),
     ("mask (ablate m cal order=greedy count=1) count=2", 1, "2 blocks cannot go: what is protected or was not ranked"),
-    ("mask (ablate m cal) rate=95%", 1, "no block would be left; at least one must stay"),
+    ("mask (ablate m cal) rate=95%", 1, "all 6 would go; at least one must stay"),
     ("ablate m cal order=greedy count=6", 2, "6 of 6 blocks cannot be ranked; at least one must stay"),
     ("ablate m cal order=greedy", 2, "order=greedy needs count=, the blocks to rank"),
     ("ablate m cal count=2", 2, "count= belongs to order=greedy: all blocks are ranked"),
@@ -143,7 +143,7 @@ private let start = """
     ("mask (ablate m cal) rate=20% scope=layer", 2, "scope= concerns the units of a block, and whole blocks go"),
     ("mask (ablate m cal) rate=20% unit=piece", 2, "these scores judge blocks as a whole, or whole halves of them"),
     ("mask (ablate m cal unit=ffn) rate=20% unit=block", 2, "whole blocks are not judged here"),
-    ("mask (ablate m cal unit=attention) count=6", 1, "no block would be left; at least one must stay"),
+    ("mask (ablate m cal unit=attention) count=6", 1, "all 6 would go; at least one must stay"),
     ("mask (ablate m cal) rate=20% count=2", 2, "rate=, threshold=, rates= and count= exclude each other"),
     (
       "mask (flap (capture m cal sites=ffn.act)) rate=20% unit=block", 2, "whole blocks are not judged here"

@@ -126,7 +126,11 @@ struct CallBinder {
     case .list(let items):
       guard input.arity == .many else { throw notOne(given, input) }
       if input.isLabelled {
-        try elaborator.requireDistinctLabels(items.map { (label: $0.label, range: given.range) })
+        try elaborator.requireDistinctLabels(
+          items.map { item in
+            if case .family = item.value { return (label: nil, range: given.range) }
+            return (label: item.label, range: given.range)
+          })
       }
       for item in items {
         if let label = item.label { labelled[label] = item.value }

@@ -274,7 +274,12 @@ final class Elaborator {
       if item.label == nil, case .literal = value.value { return true } else { return false }
     }
     guard isPlain else {
-      try requireDistinctLabels(items.map { (label: $0.label?.text, range: $0.value.range) })
+      try requireDistinctLabels(
+        zip(items, found).map { written, item in
+          // The cells of sweeps are told apart by their coordinates.
+          if case .family = item.value { return (label: nil, range: written.value.range) }
+          return (label: written.label?.text, range: written.value.range)
+        })
       return .list(found)
     }
     return .literal(
