@@ -279,8 +279,7 @@ struct MakeMask: Op {
           groups: groups)
     }
     if selection.guarded > 0 {
-      let units = selection.guarded == 1 ? "1 unit" : "\(selection.guarded) units"
-      context.warn("\(units) stayed only because the layer would have been left empty")
+      context.warn("\(counted(selection.guarded, "unit")) stayed only because the layer would have been left empty")
     }
     if selection.removed == 0, (rate?.value ?? rates?.target) != 0 { context.warn("the mask removes nothing") }
     var keep = PerUnit<Bool>()

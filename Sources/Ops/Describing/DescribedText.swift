@@ -24,7 +24,7 @@ struct DescribedText {
   static func require(windows: Int, isWhole: Bool, argument: String) throws {
     guard windows < fewestWindows else { return }
     throw Diagnostic(
-      "\(windows) \(windows == 1 ? "window" : "windows") of text are too few; there must be \(fewestWindows)",
+      "\(counted(windows, "window")) of text are too few; there must be \(fewestWindows)",
       hint: isWhole ? "cut it with `text … samples= length=`" : nil, argument: argument)
   }
 

@@ -30,7 +30,7 @@ public struct Corpus: Artifact, InputValue {
   public var windows: Int { starts.count - 1 }
   public var sequences: Sequences { Sequences(zip(starts, starts.dropFirst()).map { Array(tokens[$0..<$1]) }) }
   public var summary: String {
-    let count = pages.map { "\($0.count) pages" } ?? "\(windows) windows"
+    let count = pages.map { counted($0.count, "page") } ?? counted(windows, "window")
     return isWhole && pages == nil ? "\(tokens.count) tokens" : "\(count), \(tokens.count) tokens"
   }
 

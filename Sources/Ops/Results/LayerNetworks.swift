@@ -24,7 +24,7 @@ public struct LayerNetworks: Artifact {
   public var hasMaps: Bool { z != nil || stored != nil }
   /// Units of all the layers, one layer after the other.
   public var units: Int { sizes.reduce(0, +) }
-  public var summary: String { "\(title), \(runs.count) runs x \(components) networks" }
+  public var summary: String { "\(title), \(counted(runs.count, "run")) x \(counted(components, "network"))" }
 
   /// "layer 3" or "layers 2-4"
   var title: String { LayerNetworks.title(layers) }

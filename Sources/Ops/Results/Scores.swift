@@ -46,7 +46,7 @@ public struct Scores: Artifact, InputValue {
 
   public var summary: String {
     let modules = score.modules()
-    return "\(method), " + (modules.isEmpty ? "\(structure.layers) blocks" : structure.summary(of: modules))
+    return "\(method), " + (modules.isEmpty ? counted(structure.layers, "block") : structure.summary(of: modules))
   }
   public static let fields = ["layers": "number of blocks"]
   public func field(_ name: String) -> Literal? { name == "layers" ? .integer(structure.layers) : nil }

@@ -49,7 +49,7 @@ struct Plotter {
     let figure = try adjustment.applied(to: try figure(call))
     console.note(figure)
     if case .lines(let plot) = figure.content, case let count = plot.unplaced, count > 0 {
-      console.warn("\(count == 1 ? "1 point" : "\(count) points") at or below 0 cannot stand on a logarithmic axis")
+      console.warn("\(counted(count, "point")) at or below 0 cannot stand on a logarithmic axis")
     }
     let format = format(of: call)
     if format == .term { return console.show(figure) }
