@@ -11,7 +11,8 @@ public final class Journal: @unchecked Sendable {
   private let folder: String
   private let session: String
   private let lock = NSLock()
-  private var path: String?
+  /// The file of this process, once it has written.
+  private var name = ""
   /// Seconds that computing each step last took, as far as the files have been read.
   private var durations: [String: (seconds: Double, clock: Double)] = [:]
   /// Bytes of each file when it was read.
@@ -33,10 +34,17 @@ public final class Journal: @unchecked Sendable {
     line["host"] = .string(Journal.host)
     line["process"] = .integer(Int(getpid()))
     line["session"] = .string(session)
-    if path == nil { try Files.makeFolder(folder) }
-    let file = path ?? "\(folder)/\(Journal.timestamp(now, isCompact: true))-\(ProcessTag.own.text).jsonl"
-    path = file
-    try Files.append(JSONValue.object(line).canonical, to: file)
+    if name.isEmpty {
+      try Files.makeFolder(folder)
+      name = "\(Journal.timestamp(now, isCompact: true))-\(ProcessTag.own.text).jsonl"
+    }
+    let (text, file) = (JSONValue.object(line).canonical, "\(folder)/\(name)")
+    try Files.append(text, to: file)
+    note(line)
+    // A file in which nothing else is new need not be read again.
+    if let size = try Files.status(file)?.size, size == read[name, default: 0] + text.utf8.count + 1 {
+      read[name] = size
+    }
   }
 
   /// All lines of all processes, oldest first. A line that a crash cut short is left out.

@@ -149,7 +149,10 @@ private let start = """
       "mk = mask (flap (capture m few sites=attn.heads)) rate=5% scope=layer\nx = lesion m few of=mk run=1",
       "run= is for networks, and this is a value of type mask"
     ),
-    ("x = lesion m cal of=[nets, nets]", "of= takes networks, groups, or masks, and of the first two only one value"),
+    (
+      "x = lesion m cal of=[nets, again: nets]",
+      "of= takes networks, groups, or masks, and of the first two only one value"
+    ),
   ]) func whatCannotBeLesionedIsRefusedInOneSentence(_ statement: String, _ expected: String) throws {
     #expect(try bench.refusal(start + statement) == expected)
   }
