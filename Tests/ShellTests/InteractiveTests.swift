@@ -74,22 +74,15 @@ import Testing
     #expect(terminal.leave() == 0)
   }
 
-  @Test func theTabKeyCompletesWhatIsUnique() throws {
+  /// An op that is completed has a space behind it.
+  @Test(arguments: [("hist\t", "history"), ("x = (fl\tacts)", "x = (flap acts)")])
+  func theTabKeyCompletesWhatIsUnique(_ keys: String, _ line: String) throws {
     let terminal = try shell(["-q"])
     #expect(terminal.sees("prn> "))
-    terminal.send("hist\t\r")
+    terminal.send(keys + "\r")
     #expect(terminal.sees("prn> "))
     #expect(terminal.leave() == 0)
-    #expect(History(path: folder + "/.local/state/prn/history").entries == ["history"])
-  }
-
-  @Test func anOpThatIsCompletedHasASpaceBehindIt() throws {
-    let terminal = try shell(["-q"])
-    #expect(terminal.sees("prn> "))
-    terminal.send("x = (fl\tacts)\r")
-    #expect(terminal.sees("prn> "))
-    #expect(terminal.leave() == 0)
-    #expect(History(path: folder + "/.local/state/prn/history").entries == ["x = (flap acts)"])
+    #expect(History(path: folder + "/.local/state/prn/history").entries == [line])
   }
 
   @Test func noColourMeansNoEscapeForColour() throws {

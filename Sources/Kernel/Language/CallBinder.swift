@@ -125,13 +125,7 @@ struct CallBinder {
     case .artifact(let node): try add(node, label: given.label, coordinates: [], given, to: input)
     case .list(let items):
       guard input.arity == .many else { throw notOne(given, input) }
-      if input.isLabelled {
-        try elaborator.requireDistinctLabels(
-          items.map { item in
-            if case .family = item.value { return (label: nil, range: given.range) }
-            return (label: item.label, range: given.range)
-          })
-      }
+      if input.isLabelled { try elaborator.requireDistinctLabels(items.map { ($0, given.range) }) }
       for item in items {
         if let label = item.label { labelled[label] = item.value }
         switch item.value {

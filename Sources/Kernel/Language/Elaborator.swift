@@ -275,11 +275,7 @@ final class Elaborator {
     }
     guard isPlain else {
       try requireDistinctLabels(
-        zip(items, found).map { written, item in
-          // The cells of sweeps are told apart by their coordinates.
-          if case .family = item.value { return (label: nil, range: written.value.range) }
-          return (label: written.label?.text, range: written.value.range)
-        })
+        zip(items, found).map { (PlanValue.Item(label: $0.label?.text, value: $1.value), $0.value.range) })
       return .list(found)
     }
     return .literal(
@@ -289,11 +285,13 @@ final class Elaborator {
         }))
   }
 
-  /// Refuses two items of one label: their rows, and the items by their labels, could not be told apart.
-  func requireDistinctLabels(_ items: [(label: String?, range: Range<Int>)]) throws {
+  /// Refuses two items of one label: their rows, and the items by their labels, could not be told apart. The cells of sweeps
+  /// are, by their coordinates.
+  func requireDistinctLabels(_ items: [(item: PlanValue.Item, range: Range<Int>)]) throws {
     var labels: Set<String> = []
-    for (label, range) in items {
-      if let label, !labels.insert(label).inserted { throw report(.repeatedLabel(label), range) }
+    for (item, range) in items {
+      if case .family = item.value { continue }
+      if let label = item.label, !labels.insert(label).inserted { throw report(.repeatedLabel(label), range) }
     }
   }
 

@@ -7,9 +7,9 @@ struct Lexer {
   private(set) var isIncomplete = false
 
   private let source: Source
-  private let bytes: [UInt8]
-  private var position = 0
-  private var isSpaced = false
+  let bytes: [UInt8]
+  var position = 0
+  var isSpaced = false
   /// Brackets that are open, innermost last.
   private var open: [(symbol: Token.Symbol, range: Range<Int>)] = []
   /// Set for a second pass when a bracket is never closed: then a line `name = …` at the margin ends it.
@@ -133,61 +133,6 @@ struct Lexer {
   }
 
   // MARK: literals
-
-  /// Whether a path starts here that says so: `/`, `./`, `../` or `~/`.
-  private var startsPath: Bool {
-    switch bytes[position] {
-    case UInt8(ascii: "/"): return true
-    case UInt8(ascii: "."):
-      return peek(1) == UInt8(ascii: "/") || (peek(1) == UInt8(ascii: ".") && peek(2) == UInt8(ascii: "/"))
-    case UInt8(ascii: "~"): return peek(1) == UInt8(ascii: "/")
-    case minus: return isPipe
-    default: return false
-    }
-  }
-
-  /// Whether a path through a hidden folder starts here: `.prn/vars/main/mk.h5`. A point right behind a value begins a field.
-  private var startsHiddenPath: Bool {
-    guard bytes[position] == UInt8(ascii: "."), isLetter(peek(1)) || isDigit(peek(1)) else { return false }
-    switch tokens.last?.kind {
-    case .name where !isSpaced, .literal where !isSpaced: return false
-    case .symbol(.closeParenthesis) where !isSpaced, .symbol(.closeBracket) where !isSpaced: return false
-    default: break
-    }
-    let rest = bytes[position...].dropFirst().drop {
-      isLetter($0) || isDigit($0) || $0 == minus || $0 == UInt8(ascii: ".")
-    }
-    return rest.first == UInt8(ascii: "/")
-  }
-
-  /// Whether words begin here that only a path can be: `data/tiny-llama`, `tiny-llama`, `my-plot.svg`. Neither `/` nor `-`
-  /// has a meaning between names.
-  private var startsBarePath: Bool {
-    guard isLetter(bytes[position]) else { return false }
-    var index = position
-    while index < bytes.count, isLetter(bytes[index]) || isDigit(bytes[index]) || bytes[index] == UInt8(ascii: ".") {
-      index += 1
-    }
-    guard index + 1 < bytes.count, bytes[index - 1] != UInt8(ascii: ".") else { return false }
-    if bytes[index] == UInt8(ascii: "/") { return true }
-    return bytes[index] == minus && (isLetter(bytes[index + 1]) || isDigit(bytes[index + 1]))
-  }
-
-  /// A lone `-`, which stands for standard input; behind a number it is meant as arithmetic.
-  private var isPipe: Bool {
-    if case .literal(.integer)? = tokens.last?.kind { return false }
-    if case .literal(.number)? = tokens.last?.kind { return false }
-    return position + 1 == bytes.count || [space, tab, newline, carriageReturn].contains(peek(1))
-      || peek(1) == UInt8(ascii: ",") || peek(1) == UInt8(ascii: ")") || peek(1) == UInt8(ascii: "]")
-  }
-
-  private mutating func scanPath() {
-    let start = position
-    // White space, and what separates values, ends a path; others are written in quotes.
-    let ends = Set(" \t\r\n,;()[]{}|\"'".utf8)
-    while position < bytes.count, !ends.contains(bytes[position]) { position += 1 }
-    append(.literal(.path(String(decoding: bytes[start..<position], as: UTF8.self))), start..<position)
-  }
 
   private mutating func scanNumber() {
     let start = position
@@ -369,7 +314,7 @@ struct Lexer {
 
   // MARK: pieces
 
-  private mutating func append(_ kind: Token.Kind, _ range: Range<Int>) {
+  mutating func append(_ kind: Token.Kind, _ range: Range<Int>) {
     tokens.append(
       Token(kind: kind, range: range, isSpaced: isSpaced || tokens.last?.kind == .lineEnd || tokens.isEmpty))
     isSpaced = false
@@ -380,12 +325,12 @@ struct Lexer {
   }
 
   /// The byte `distance` ahead; 0 past the end.
-  private func peek(_ distance: Int) -> UInt8 {
+  func peek(_ distance: Int) -> UInt8 {
     position + distance < bytes.count ? bytes[position + distance] : 0
   }
 
-  private func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
-  private func isLetter(_ byte: UInt8) -> Bool {
+  func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
+  func isLetter(_ byte: UInt8) -> Bool {
     (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x61 && byte <= 0x7A) || byte == UInt8(ascii: "_")
   }
 }

@@ -30,11 +30,11 @@ extension Mask {
 extension Scores {
   public func exportedTable(_ request: ShowRequest) throws -> TableData? {
     guard score.modules().isEmpty, let block else {
-      return score.unitTable("score", structure) { $0.isNaN ? .missing : .number(Double($0)) }
+      return score.unitTable("score", structure) { .known(Double($0)) }
     }
     return TableData(
       columns: ["layer", "score"],
-      rows: block.enumerated().map { [.integer($0.offset), $0.element.isNaN ? .missing : .number($0.element)] })
+      rows: block.enumerated().map { [.integer($0.offset), .known($0.element)] })
   }
 }
 

@@ -52,7 +52,7 @@ extension Scores: Showable {
   }
 
   private func blockRow(_ layer: Int, _ score: Double) -> [TableData.Cell] {
-    let cell: TableData.Cell = score.isNaN ? .missing : .number(score)
+    let cell = TableData.Cell.known(score)
     return [.integer(layer), .text(half?.rawValue ?? "block"), .integer(score.isNaN ? 0 : 1), cell, cell, cell]
   }
 

@@ -14,7 +14,7 @@ extension Networks: Showable {
       return [
         together.count == 1 ? .integer(together[0]) : .text("\(together[0])-\(together[together.count - 1])"),
         .integer(settings.runs), .integer(settings.components), .ratio(converged[part]),
-        stability[part].isNaN ? .missing : .number(stability[part]), .number(mean(keyShare[part].map { mean($0) })),
+        .known(stability[part]), .number(mean(keyShare[part].map { mean($0) })),
         .ratio(withoutKey[part]),
         .number(row.min() ?? .nan), .number(quantile(row, 0.5)), .number(row.max() ?? .nan),
       ] + (codes[part].map(cells) ?? [])
@@ -28,7 +28,7 @@ extension Networks: Showable {
   }
 
   private func cells(_ fit: CodeFit) -> [TableData.Cell] {
-    [fit.fvu, fit.fvuHeld, fit.pcaActive, fit.pcaK].map { $0.isNaN ? .missing : .number($0) }
+    [fit.fvu, fit.fvuHeld, fit.pcaActive, fit.pcaK].map(TableData.Cell.known)
   }
 
   /// Share of key neurons in each network of each layer; for one layer of `layers=`, its networks by neuron. Of layers

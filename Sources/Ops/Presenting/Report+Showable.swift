@@ -24,7 +24,7 @@ extension Report: Showable {
         let samples = Samples(kinds.loss[index], weights: kinds.targets[index])
         return [
           .text(kinds.names[index]), .integer(Int(kinds.targets[index].reduce(0, +))),
-        ] + [samples.ratio, samples.standardError, exp(samples.ratio)].map { $0.isNaN ? .missing : .number($0) }
+        ] + [samples.ratio, samples.standardError, exp(samples.ratio)].map(TableData.Cell.known)
       })
   }
 
@@ -39,7 +39,7 @@ extension Report: Showable {
       rows: items.subtasks.enumerated().map { place, subtask in
         let figures = metrics.flatMap { metric -> [TableData.Cell] in
           let found = measurements.first { $0.name == "\(subtask.name).\(metric.name)" }
-          return [found?.value, found?.standardError].map { $0.map { $0.isNaN ? .missing : .number($0) } ?? .missing }
+          return [found?.value, found?.standardError].map { .known($0 ?? .nan) }
         }
         return [.text(subtask.name), .integer(items.items.count { $0.subtask == place })] + figures
       })

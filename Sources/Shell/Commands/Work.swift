@@ -168,15 +168,14 @@ struct Work {
   private func run(_ source: Source, overrides: [Command.Override] = [], seesNames: Bool) throws -> Int32 {
     let session = session(overrides: overrides, seesNames: seesNames)
     if options.isDryRun { store.options.remembersSources = false }
-    if options.fresh?.isEmpty == false {
+    if options.isDryRun || options.fresh?.isEmpty == false {
       let result = session.check(source)
       if result.diagnostics.isEmpty, let unknown = session.unknownFresh(of: result.plan) { throw unknown }
-    }
-    if options.isDryRun {
-      let result = session.check(source)
-      guard result.diagnostics.isEmpty else { return check(source, overrides) }
-      try DryRun(session: session, store: store, console: console).show(result.plan)
-      return 0
+      if options.isDryRun {
+        guard result.diagnostics.isEmpty else { return check(source, overrides) }
+        try DryRun(session: session, store: store, console: console).show(result.plan)
+        return 0
+      }
     }
     if ranks.size > 1 { try Mpirun.requireSame(source, on: ranks) }
     if let report = options.report, ranks.isFirst {

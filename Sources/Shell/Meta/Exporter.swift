@@ -106,7 +106,7 @@ struct Exporter {
     let named =
       suffix == "prn" ? "script" : suffix == "h5" ? suffix : TableFormat(rawValue: suffix)?.rawValue
     guard let other = named ?? forms.first(where: { $0.suffixes.contains(suffix) })?.name, other != word else { return }
-    throw Diagnostic("as=\(word) contradicts the name \(path)", argument: "to", kind: .usage)
+    throw Diagnostic.contradicting(word, path)
   }
 
   private func exportable(_ type: ArtifactType) -> (any Exportable.Type)? {

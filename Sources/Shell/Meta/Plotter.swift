@@ -22,8 +22,7 @@ struct Plotter {
     }
     let path = target(of: call, format)
     if let named = Plotter.format(ofFile: path), named != format {
-      throw Diagnostic(
-        "as=\(format.rawValue) contradicts the name \(path)", argument: "to", kind: .usage)
+      throw Diagnostic.contradicting(format.rawValue, path)
     }
     try outputs.check(path, .file, reads: reads)
   }

@@ -281,3 +281,10 @@ private final class Staging {
     }
   }
 }
+
+extension Diagnostic {
+  /// Why a file is not written in a format that its name does not end in.
+  static func contradicting(_ format: String, _ path: String) -> Diagnostic {
+    Diagnostic("as=\(format) contradicts the name \(path)", argument: "to", kind: .usage)
+  }
+}
