@@ -1,16 +1,26 @@
+#define _GNU_SOURCE
 #include "CHDF5.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-ssize_t prn_in_child(void (*body)(void *context, int out), void *context, unsigned seconds, char *text, size_t size) {
+pid_t prn_child(void (*body)(void *context, int out), void *context, unsigned seconds, int *answer) {
   int ends[2];
-  if (pipe(ends) != 0) return -1;
+  // Closed in programs that other threads start meanwhile: the end of the answer is seen when the child is gone.
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
   pid_t child = fork();
   if (child == 0) {
-    const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) signal(faults[i], SIG_DFL);
+    // Each of them ends the child, whatever the thread that forked blocks or handles: threads of a pool block nearly all.
+    const int fatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGALRM};
+    sigset_t unblocked;
+    sigemptyset(&unblocked);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+      signal(fatal[i], SIG_DFL);
+      sigaddset(&unblocked, fatal[i]);
+    }
+    sigprocmask(SIG_UNBLOCK, &unblocked, NULL);
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     alarm(seconds);
@@ -19,8 +29,15 @@ ssize_t prn_in_child(void (*body)(void *context, int out), void *context, unsign
     _exit(0);
   }
   close(ends[1]);
-  ssize_t count = child < 0 ? -1 : read(ends[0], text, size);
-  close(ends[0]);
-  if (child > 0) waitpid(child, NULL, 0);
-  return count;
+  if (child > 0) *answer = ends[0];
+  else close(ends[0]);
+  return child;
+}
+
+bool prn_answer(pid_t child, int answer, void *text, size_t size, ssize_t *count) {
+  *count = read(answer, text, size);
+  close(answer);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return !(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
 }

@@ -1,6 +1,7 @@
 import Foundation
-import Kernel
 import Testing
+
+@testable import Kernel
 
 @Suite struct HDF5FileTests {
   let workspace = Workspace()
@@ -69,6 +70,28 @@ import Testing
       #expect(problem?.kind == .failure && problem?.argument == "dataset", "\(dataset)")
       #expect(problem?.summary.contains(reason) == true && problem?.summary.contains(name) == true, "\(dataset)")
     }
+  }
+
+  /// A child can be forked while another thread holds a lock of the runtime. Threads of a pool block the alarm.
+  @Test func aChildThatHangsIsTriedOnceMore() throws {
+    let tries = path("tries")
+    var (alarm, before) = (sigset_t(), sigset_t())
+    sigemptyset(&alarm)
+    sigaddset(&alarm, SIGALRM)
+    pthread_sigmask(SIG_BLOCK, &alarm, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    func child(hanging: Int) throws -> String? {
+      try HDF5.inChild(seconds: 3) {
+        let number = (try Files.text(tries) ?? "").count
+        try Files.append("", to: tries)
+        if number < hanging { sleep(20) }
+        return "back"
+      }
+    }
+    #expect(try child(hanging: 1) == "back")
+    #expect(try Files.text(tries) == "\n\n")
+    #expect(try child(hanging: 9) == nil)
+    #expect(try Files.text(tries) == "\n\n\n\n")
   }
 
   @Test func emptyArraysAndScalarsAreKept() throws {

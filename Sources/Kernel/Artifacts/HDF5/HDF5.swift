@@ -21,6 +21,9 @@ enum HDF5 {
   }
 
   /// Runs `body` in a child process, for a file on which the library may crash.
+  ///
+  /// A child has the locks of its parent as they were. Where another thread held one of the runtime's just then, the child
+  /// waits for it for ever; so a child that does not come back in time gets a second try.
   /// - Returns: what it returned; nil when it threw, crashed, or did not come back in time.
   static func inChild(seconds: UInt32, _ body: @escaping () throws -> String) throws -> String? {
     final class Work {
@@ -28,21 +31,26 @@ enum HDF5 {
       init(_ body: @escaping () throws -> String) { self.body = body }
     }
     let work = Work(body)
-    var text = [UInt8](repeating: 0, count: 256)
-    let count = try locked {
-      text.withUnsafeMutableBytes { text in
-        prn_in_child(
+    defer { withExtendedLifetime(work) {} }
+    for _ in 0..<2 {
+      var answer: Int32 = -1
+      // Only the start needs the library at rest; while the child works others may go on.
+      let child = try locked {
+        prn_child(
           { context, out in
             guard let context else { return }
             // The one held here belongs to a thread of the parent.
             HDF5.lock = NSRecursiveLock()
             guard let text = try? Unmanaged<Work>.fromOpaque(context).takeUnretainedValue().body() else { return }
             _ = Array(text.utf8).withUnsafeBytes { write(out, $0.baseAddress, $0.count) }
-          }, Unmanaged.passUnretained(work).toOpaque(), seconds, text.baseAddress, text.count)
+          }, Unmanaged.passUnretained(work).toOpaque(), seconds, &answer)
       }
+      guard child > 0 else { return nil }
+      var (text, count) = ([UInt8](repeating: 0, count: 256), 0)
+      guard prn_answer(child, answer, &text, text.count, &count) else { continue }
+      return count > 0 ? String(decoding: text[..<count], as: UTF8.self) : nil
     }
-    withExtendedLifetime(work) {}
-    return count > 0 ? String(decoding: text[..<count], as: UTF8.self) : nil
+    return nil
   }
 
   /// Runs `body` with an identifier and closes it afterwards; a close that fails is a failure too, because it is
