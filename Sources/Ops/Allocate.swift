@@ -9,7 +9,7 @@ struct Allocate: Op {
   static let summary = "Decide how much each block loses: complex blocks lose less."
   static let reference: String? =
     "FANG eq. 8; OWL (Yin et al. 2024) for how=owl; MoDeGPT (Lin et al. 2025) for how=softmax; SVD-LLM V2 (Wang et al. 2025) for how=truncation"
-  static let revision = 4
+  static let revision = 5
   static let example = """
     m = load ./data/tiny-llama
     cal = text ./data/calibration.txt model=m samples=16 length=128
@@ -131,11 +131,18 @@ struct Allocate: Op {
     return try capture.layers.map { try capture.turn(layer: $0, argument: "evidence") }
   }
 
-  /// The rate at which a layer would run out of neurons, attention losing its share too.
+  /// The rate at which a layer would run out of neurons, attention losing its share too: with groups in whole units, as
+  /// `mask within=` counts.
   private func limit(_ structure: Structure, layer: Int) -> Double {
     let n = structure.left(.ffn, layer: layer).count
+    guard let groups else { return Double(max(0, n - 1)) / Double(max(1, n)) }
     // More groups than neurons leave nothing to lose, however many they are.
-    let most = groups.map { $0 < n ? n - n / ($0 + 1) - $0 : 0 } ?? n - 1
-    return Double(max(0, most)) / Double(max(1, n))
+    let most = groups < n ? max(0, n - n / (groups + 1) - groups) : 0
+    let units = PerModule { module in
+      ScoredUnits(
+        scores: structure.left(module, layer: layer).map { _ in 0 },
+        parameters: structure.parametersPerUnit[module][layer])
+    }
+    return largestRate(ScoredLayer(units: units, parameters: structure.blockParameters[layer]), neurons: most)
   }
 }

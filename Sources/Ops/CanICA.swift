@@ -47,7 +47,7 @@ struct CanICA: Op {
     var meaning: String {
       switch self {
       case .zscore: "mean 0 and standard deviation 1 over the run"
-      case .zscorePerSubject: "the same, sample by sample"
+      case .zscorePerSubject: "the same, subject by subject; a subject has per_subject= samples"
       case .center: "only the mean is taken off"
       }
     }

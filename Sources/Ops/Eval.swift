@@ -7,7 +7,7 @@ struct Eval: Op {
   static let summary = "Measure how well a model predicts a text, or answers the questions of tasks."
   static let reference: String? =
     "token perplexity of FLAP, SparseGPT and FANG; wikitext and multiple choice of lm-evaluation-harness 0.4.13"
-  static let revision = 3
+  static let revision = 4
   static let example = """
     m = load ./data/tiny-llama
     held = text ./data/test.txt model=m

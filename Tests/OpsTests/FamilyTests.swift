@@ -74,6 +74,28 @@ import Testing
     #expect(try bench.refusal(joint) == (isBiased ? bias : nil))
   }
 
+  /// Attention goes in whole units, and neurons make up for what rounding leaves.
+  @Test("rates that groups allow can be pruned inside groups", arguments: ["qwen2", "wide-groups", "linear", "llama"])
+  func ratesThatGroupsAllowCanBePruned(_ name: String) throws {
+    let bench = ScriptBench()
+    let folder = bench.folder + "/in"
+    try prepare(name, in: folder)
+    let start = """
+      m = load \(folder)/m
+      cal = text \(folder)/t.txt model=m samples=16 length=16 seed=0
+      ctx = capture m cal sites=ffn.in,block.in,block.out keep=values
+      cl = kmeans ctx k=2 pca=4
+      gr = assign (taylor m cal by=cl) shared=1
+      f = flap (capture m cal sites=attn.heads,ffn.act keep=moments,gram by=cl groups=gr)
+
+      """
+    for rate in stride(from: 35, through: 60, by: 5) {
+      let al = "al = allocate ctx rate=\(rate)% groups=2"
+      guard try bench.refusal(start + al) == nil else { continue }
+      #expect(try bench.refusal(start + al + "\nmk = mask f rates=al within=gr") == nil, "\(rate)%")
+    }
+  }
+
   @Test("flap, obc, fang and canica prune every family", arguments: all)
   func everyMethodPrunesEveryFamily(_ name: String, _ unit: String) throws {
     let bench = ScriptBench()

@@ -13,8 +13,8 @@ struct ContinuationPair: Hashable, Sendable {
 
 /// The log-likelihood of each continuation after its context, in nats.
 ///
-/// Inputs that are equal run once, also when they only predict different last tokens (`Answer:` and A, B, C, D). Inputs
-/// that begin alike, as the choices of an item do, run together, and what they share runs once. Families of such inputs
+/// Equal pairs have one number, so that equal choices of an item tie. Inputs that are equal run once, also when they only
+/// predict different last tokens (`Answer:` and A, B, C, D). Inputs that begin alike, as the choices of an item do, run together, and what they share runs once. Families of such inputs
 /// run in order of size, in stretches that depend on the pairs alone, so that the bits do not depend on threads or on
 /// where an interrupted run is taken up. No continuation is empty, and none is longer than `length`.
 ///
@@ -23,7 +23,8 @@ struct ContinuationPair: Hashable, Sendable {
 func continuationLogLikelihoods(
   _ model: LanguageModel, _ pairs: [ContinuationPair], length: Int, _ context: any RunContext
 ) throws -> [Double] {
-  let work = ContinuationWork(pairs, length: length)
+  let different = pairs.uniqued
+  let work = ContinuationWork(different, length: length)
   let saved = try context.checkpoints(of: "stretch", count: work.stretches.count) {
     try $0.array("log_likelihood", as: Double.self)
   }
@@ -31,16 +32,16 @@ func continuationLogLikelihoods(
     context.resumed(
       at: saved.keys.reduce(0) { $0 + work.inputs(of: work.stretches[$1]).count }, of: work.inputs.count, "sequence")
   }
-  var found = [Double](repeating: 0, count: pairs.count)
+  var found: [ContinuationPair: Double] = [:]
   for (index, stretch) in work.stretches.enumerated() {
     let members = work.inputs(of: stretch).flatMap { work.members[$0] }
     let values = try saved[index] ?? work.logLikelihoods(of: stretch, model, context)
     if saved[index] == nil {
       try context.checkpoint("stretch-\(index)") { try $0.vector("log_likelihood", values, axis: "pair") }
     }
-    for (member, value) in zip(members, values) { found[member] = value }
+    for (member, value) in zip(members, values) { found[different[member]] = value }
   }
-  return found
+  return pairs.compactMap { found[$0] }
 }
 
 /// Pairs sorted into the inputs they share, and those into families.

@@ -93,8 +93,12 @@ package func layerCounts(
 
 /// The largest rate such that it and every smaller one leave a unit in each module and in each group.
 package func largestRate(_ layer: ScoredLayer, groups: NeuronGroups? = nil) -> Double {
+  largestRate(layer, neurons: neuronLimit(layer, groups: groups))
+}
+
+/// The largest rate such that it and every smaller one take `limit` neurons at most, and leave a unit of attention.
+package func largestRate(_ layer: ScoredLayer, neurons limit: Int) -> Double {
   let P = Double(max(layer.parameters, 1))
-  let limit = neuronLimit(layer, groups: groups)
   let w = Double(layer.ffn.parameters)
   if layer.ffn.scores.isEmpty { return Double(layer.attention.prunable * layer.attention.parameters) / P }
   let units = layer.attention.scores.count

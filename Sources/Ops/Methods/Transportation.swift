@@ -94,8 +94,8 @@ package enum AffinityScale: String, Sendable, CaseIterable {
   package var meaning: String {
     switch self {
     case .raw: "scores as they are"
-    case .rowsum: "each cluster's scores sum to 1"
-    case .rank: "each cluster's scores as ranks, ties by index"
+    case .rowsum: "each cluster's scores of the neurons outside the shared group sum to 1"
+    case .rank: "each cluster's scores as ranks among the neurons outside the shared group, ties by index"
     }
   }
 }

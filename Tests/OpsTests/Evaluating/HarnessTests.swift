@@ -84,6 +84,26 @@ private struct Harness: Decodable {
     }
   }
 
+  /// The first of equals wins, and the place of a choice among others must not decide in the last bit.
+  @Test func equalChoicesTie() throws {
+    let bench = ScriptBench()
+    let words = "the of and in to was is for on as by at it from his that with an were are".split(separator: " ")
+    let items = (0..<60).map { i in
+      let (question, w) = ((0..<7).map { words[(i * 7 + $0 * 3) % 20] }.joined(separator: " "), words[i * 3 % 20])
+      return """
+        {"id": "\(i)", "question": "\(question)", "choices": {"text": ["\(w)", "\(w)", "\(w) \(w)", "\(w)"], "label": ["A", "B", "C", "D"]}, "answerKey": "A"}
+        """
+    }
+    try FileManager.default.createDirectory(atPath: bench.folder, withIntermediateDirectories: true)
+    let path = bench.folder + "/arc_challenge.jsonl"
+    try items.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
+    let report: Report = try bench.value("r", "m = load DATA/tiny-llama\nr = eval m tasks=\(path)")
+    for item in try #require(report.evidence.items).items {
+      #expect(Set([0, 1, 3].map { item.logLikelihoods[$0] }).count == 1)
+      #expect(item.chosen == 0 || item.chosen == 2)
+    }
+  }
+
   @Test(arguments: 3..<5) func pagesAreScoredAsTheHarnessDoes(_ index: Int) throws {
     let run = try Harness.runs()[index]
     let report: Report = try ScriptBench().value(

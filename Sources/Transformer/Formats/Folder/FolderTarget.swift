@@ -165,7 +165,8 @@ private struct Place {
       }
     }
     if let place = blocks.firstIndex(where: \.bridges), family.layerSizes == nil || family.isTransposed {
-      return "no class but as=hf's has a place for the linear map that stands for blocks, here block \(place)"
+      return
+        "no class \(family.isTransposed ? "of \(name) models" : "but as=hf's") has a place for the linear map that stands for blocks, here block \(place)"
     }
     if let place = blocks.firstIndex(where: { !$0.ranks.isEmpty }), family.layerSizes == nil || family.isTransposed {
       return

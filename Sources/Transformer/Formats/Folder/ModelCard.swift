@@ -11,6 +11,10 @@ extension LanguageModel {
       let heads = configuration.heads(units: $1.attention)
       return "| \($0) | \(heads.queries) | \(heads.keyValues) | \($1.ffn) |"
     }
+    let hasBiases = pruning.blocks.contains { block in
+      Module.allCases.contains { block[$0].hasAddedBias || block[$0].bridge != nil }
+    }
+    let uncounted = hasBiases ? ", without the biases that make up for others" : ""
     let server =
       isRemote
       ? "vLLM and llama.cpp do not load blocks of different sizes from a folder: write as=uniform for vLLM, as=gguf for llama.cpp."
@@ -23,7 +27,7 @@ extension LanguageModel {
 
       # A pruned \(configuration.family.name) model
 
-      \(share) % of the parameters of the blocks were removed (\(removed) of \(configuration.blockParameters)); \(totalParameters) parameters are left in all. Written by prn as \(target.words).
+      \(share) % of the parameters of the blocks were removed (\(removed) of \(configuration.blockParameters)); \(totalParameters) parameters are left in all\(uncounted). Written by prn as \(target.words).
 
       ```python
       import torch
