@@ -279,7 +279,13 @@ struct MakeMask: Op {
           groups: groups)
     }
     if selection.guarded > 0 {
-      context.warn("\(counted(selection.guarded, "unit")) stayed only because the layer would have been left empty")
+      let reached = rate.map { rate in
+        let found = base == .total ? selection.totalRate : selection.blockRate
+        return "; \(percent(found)) went in place of \(percent(rate.value)), since nothing else goes for them"
+      }
+      context.warn(
+        "\(counted(selection.guarded, "unit")) stayed only because the layer would have been left empty\(reached ?? "")"
+      )
     }
     if selection.removed == 0, (rate?.value ?? rates?.target) != 0 { context.warn("the mask removes nothing") }
     var keep = PerUnit<Bool>()

@@ -80,6 +80,21 @@ private let start = """
     #expect(quiet.warnings.isEmpty)
   }
 
+  /// The best of an emptied layer stays, and what this saves is not taken elsewhere: then the rate is not reached.
+  @Test func aRateThatIsMissedIsSaid() throws {
+    let bench = ScriptBench()
+    let mask: Mask = try bench.value(
+      "mk",
+      """
+      m = load DATA/tiny-llama
+      cal = text DATA/calibration.txt model=m samples=8 length=64
+      mk = mask (flap (capture m cal sites=attn.heads,ffn.act keep=moments)) rate=90%
+      """)
+    #expect(mask.blockRate < 0.88)
+    let words = "went in place of 90%, since nothing else goes for them"
+    #expect(bench.warnings.contains { $0.hasSuffix("; \(percent(mask.blockRate)) \(words)") })
+  }
+
   /// LLaMA-Pro's new blocks and depth-pruned models have such layers.
   @Test func aLayerOfEqualScoresCanBeProtectedOrRankedByItself() throws {
     let folder = try modelWithZeros("model.layers.2.mlp.down_proj.weight")

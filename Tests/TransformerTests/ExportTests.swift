@@ -250,6 +250,9 @@ import Testing
           ("narrow", whole, randomSlicing(whole.configuration, width: 12, isShared: true)),
         ]
       }
+      var bare = withoutBlocks([0], whole.configuration)
+      bare.blocks[0].ffn.bias = (0..<whole.configuration.hiddenSize).map { Float($0 - 7) * 0.01 }
+      models.append(("bias-alone", whole, bare))
       let hasPairs = whole.configuration.obstacleToPairs == nil
       let heads = narrowHeads(whole.configuration, pairs: hasPairs ? 1 : nil, values: 3)
       models.append(("heads", whole, heads.followed(by: somePruning(whole.configuration), whole.configuration)))

@@ -70,11 +70,13 @@ package func uniformRates(
   let carrying = Double(zip(layers, open).reduce(0) { $0 + ($1.1 ? $1.0.parameters : 0) })
   let s = carrying > 0 ? rate * whole / carrying : 0
   let limits = zip(layers.indices, open).compactMap { l, isOpen in
-    isOpen ? largestRate(layers[l], groups: groups.isEmpty ? nil : groups[l]) : nil
+    isOpen ? (rate: largestRate(layers[l], groups: groups.isEmpty ? nil : groups[l]), layer: l) : nil
   }
-  let largest = limits.min() ?? 0
+  let tightest = limits.min { $0.rate < $1.rate }
+  let largest = tightest?.rate ?? 0
   guard s <= largest || rate == 0 else {
-    throw SelectionError.rateTooHigh(rate, largest: largest * carrying / max(whole, 1), base: base)
+    throw SelectionError.rateTooHigh(
+      rate, largest: largest * carrying / max(whole, 1), base: base, layer: tightest?.layer)
   }
   return open.map { $0 ? s : 0 }
 }

@@ -108,7 +108,8 @@ package struct Selection: Sendable, Equatable {
 /// Why no mask could be made. Numbers of layers, groups and units count from 0.
 package enum SelectionError: Error, Equatable, CustomStringConvertible {
   case rateOutOfRange(Double)
-  case rateTooHigh(Double, largest: Double, base: RateBase)
+  /// - Parameter layer: the one that cannot lose more, where each loses the same share.
+  case rateTooHigh(Double, largest: Double, base: RateBase, layer: Int? = nil)
   case layerRateTooHigh(Double, largest: Double, layer: Int)
   case groupEmptied(group: Int, layer: Int, prune: Int, size: Int)
   case scoreIsNotANumber(layer: Int, unit: String, index: Int)
@@ -118,12 +119,15 @@ package enum SelectionError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .rateOutOfRange(let rate):
       "a pruning rate lies between 0% and 100%, not at \(percent(rate))"
-    case .rateTooHigh(let rate, let largest, let base):
+    case .rateTooHigh(let rate, let largest, let base, let layer?):
+      "\(percent(rate)) of \(base.words) cannot be removed; what is protected, shared or last of its group "
+        + "in layer \(layer) leaves \(percent(atMost: largest)) at most"
+    case .rateTooHigh(let rate, let largest, let base, nil):
       "\(percent(rate)) of \(base.words) cannot be removed; "
-        + "what is protected and one unit per layer leave \(percent(largest)) at most"
+        + "what is protected and one unit per layer leave \(percent(atMost: largest)) at most"
     case .layerRateTooHigh(let rate, let largest, let layer):
       "layer \(layer) cannot lose \(percent(rate)) of its parameters; "
-        + "what is protected, shared or last of its group leaves \(percent(largest)) at most"
+        + "what is protected, shared or last of its group leaves \(percent(atMost: largest)) at most"
     case .groupEmptied(let group, let layer, let prune, let size):
       "group \(group) of layer \(layer) would lose \(prune) of its \(size) neurons and must keep at least one"
     case .scoreIsNotANumber(let layer, let unit, let index):
@@ -143,6 +147,9 @@ func percent(_ rate: Double) -> String {
   while digits.hasSuffix("0") { digits.removeLast() }
   return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100)\(digits.isEmpty ? "" : ".")\(digits)%"
 }
+
+/// The same rounded down, so that what is said to be possible is.
+private func percent(atMost rate: Double) -> String { percent((rate * 10_000 + 1e-6).rounded(.down) / 10_000) }
 
 // MARK: Units that compete across layers
 

@@ -113,6 +113,13 @@ extension ScoredLayer {
       try selectGlobally(layers, model: 1000, rate: 1.5, base: .block)
     }
     #expect(throws: SelectionError.self) { try uniformRates(layers, model: 1000, rate: 0.9, base: .block) }
+    // What is said to be possible is, and the layer in the way is named.
+    let poor = ScoredLayer(
+      attention: [], neurons: (0..<7).map(Double.init), attentionParameters: 0, neuronParameters: 1, parameters: 9000)
+    let words = try #require(throws: SelectionError.self) {
+      try uniformRates([layers[1], poor], model: 10_000, rate: 0.5, base: .block)
+    }.description
+    #expect(words.hasSuffix("shared or last of its group in layer 1 leaves 0.07% at most"))
   }
 
   @Test("nothing is pruned at rate zero, and protected units never are") func protection() throws {

@@ -29,8 +29,12 @@ struct FolderTarget {
     self.widths = widths
     slicing = model.pruning.slicing
     if let width = model.slicedWidth, widths == .whole || model.isTurned && widths != .own {
+      let family = model.configuration.family
+      let places =
+        family.isTransposed
+        ? "no class of \(family.name) models has" : model.isTurned ? "only as=hf has" : "only as=hf and as=uniform have"
       throw ModelError.cannotExport(
-        reason: "only as=hf has a place for a sliced stream, which is \(width) wide before block 0")
+        reason: "\(places) a place for a sliced stream, which is \(width) wide before block 0")
     }
     let layers = widths == .whole ? Array(0..<model.layers) : try model.presentBlocks()
     self.layers = layers

@@ -40,7 +40,7 @@ func modelingFile(for family: Family, isSliced: Bool = false, hasNarrowHeads: Bo
             result, bias = torch.zeros_like(hidden_states), self.bias(self, hidden_states)
             return (result if bias is None else result + bias), None
 
-    \(family.isTransposed ? "" : linearMap)\(hasNarrowHeads ? narrowAttention : "")\(isSliced ? slicedLayer : "")
+    \(family.isTransposed ? noNeurons : linearMap)\(hasNarrowHeads ? narrowAttention : "")\(isSliced ? slicedLayer : "")
     class PrnForCausalLM(\(base)):
         config_class = PrnConfig\(hasNarrowHeads ? "\n    _supports_flash_attn = _supports_flash_attn_2 = False" : "")
 
@@ -187,6 +187,21 @@ private let slicing = """
               self.model.layers[place] = SlicedLayer(layer, config, leaving, returns_tuple)
   """
 
+/// A block without neurons: transformers' Conv1D cannot multiply nothing.
+private let noNeurons = """
+
+  class NoNeurons(nn.Module):
+      # A block without neurons: only what its output bias adds.
+      def __init__(self, old):
+          super().__init__()
+          self.c_fc, self.c_proj = old.c_fc, old.c_proj
+
+      def forward(self, hidden_states):
+          return torch.zeros_like(hidden_states) + self.c_proj.bias
+
+
+  """
+
 /// GPT-2's linear maps are stored with inputs as rows, and those of attention in one.
 private let transposedSurgery = """
           hidden = config.n_embd
@@ -201,4 +216,6 @@ private let transposedSurgery = """
                   for name, value in maps.items():
                       setattr(attention, name, value)
               mlp.c_fc, mlp.c_proj = Conv1D(size["ffn"], hidden), Conv1D(hidden, size["ffn"])
+              if size["ffn"] == 0:
+                  block.mlp = NoNeurons(mlp)
   """
