@@ -20,10 +20,16 @@ DOWNLOADS = data/downloads
 # Tests that press keys, send signals and watch memory run by themselves, when nothing else keeps the machine busy.
 ALONE = InteractiveTests|StoppingTests|SlowMemoryTests
 
+# Which tests had begun and not ended when the time was over.
+unfinished = [ "$$(cat .build/status)" != 124 ] || awk 'BEGIN { print "not done in 45 minutes:" } \
+  /^◇ Test / && !/^◇ Test (case|run)/ { sub(/^◇ Test /, ""); sub(/ started\.$$/, ""); open[$$0] } \
+  / (passed|failed) after / { sub(/^[^ ]+ Test /, ""); sub(/( with [0-9]+ test cases?)? (passed|failed) after .*/, ""); delete open[$$0] } \
+  END { for (name in open) print name }' .build/tests.log >&2
+
 # Runs tests; shows what passes and fails, and at the end once more what failed.
 define tests
-@{ $(SWIFT) test --skip-build $(1) 2>&1; echo $$? > .build/status; } | tee .build/tests.log | grep -v '^◇' || true; \
-[ "$$(cat .build/status)" = 0 ] || { echo "--- failed" >&2; grep '^✘' .build/tests.log >&2; exit 1; }
+@{ timeout --foreground --kill-after=1m 45m $(SWIFT) test --skip-build $(1) 2>&1; echo $$? > .build/status; } | tee .build/tests.log | grep -v '^◇' || true; \
+[ "$$(cat .build/status)" = 0 ] || { echo "--- failed" >&2; grep '^✘' .build/tests.log >&2; $(call unfinished); exit 1; }
 endef
 
 .PHONY: all build demo test check smollm2 format bench torture docs screenshots install interop clean deps toolchain venv
