@@ -1,14 +1,17 @@
 #define _GNU_SOURCE
 #include "CHDF5.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-pid_t prn_child(void (*body)(void *context, int out), void *context, unsigned seconds, int *answer) {
+ssize_t prn_in_child(
+  void (*body)(void *context, int out), void *context, unsigned seconds, void *text, size_t size, bool *is_late) {
   int ends[2];
-  // Closed in programs that other threads start meanwhile: the end of the answer is seen when the child is gone.
+  *is_late = false;
+  // Closed in programs that other threads start meanwhile: the end of the text is seen when the child is gone.
   if (pipe2(ends, O_CLOEXEC) != 0) return -1;
   pid_t child = fork();
   if (child == 0) {
@@ -29,15 +32,14 @@ pid_t prn_child(void (*body)(void *context, int out), void *context, unsigned se
     _exit(0);
   }
   close(ends[1]);
-  if (child > 0) *answer = ends[0];
-  else close(ends[0]);
-  return child;
-}
-
-bool prn_answer(pid_t child, int answer, void *text, size_t size, ssize_t *count) {
-  *count = read(answer, text, size);
-  close(answer);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return !(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+  ssize_t count = -1;
+  if (child > 0) {
+    do count = read(ends[0], text, size);
+    while (count < 0 && errno == EINTR);
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    *is_late = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+  }
+  close(ends[0]);
+  return count;
 }

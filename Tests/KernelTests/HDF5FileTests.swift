@@ -88,7 +88,7 @@ import Testing
         return "back"
       }
     }
-    #expect(try child(seconds: 5, hanging: 1) == "back")
+    #expect(try child(seconds: 3, hanging: 1) == "back")
     #expect(try Files.text(tries) == "\n\n")
     #expect(try child(seconds: 1, hanging: .max) == nil)
   }

@@ -11,12 +11,10 @@
 #include <sys/types.h>
 
 // Runs `body` in a child process, for a file that may be damaged anywhere: the library can crash on it, or never come back.
-// Returns the process, whose `answer` is what `body` writes to `out`; -1 when there is none.
-pid_t prn_child(void (*body)(void *context, int out), void *context, unsigned seconds, int *answer);
-
-// Waits for a child and puts what it answers into `text`, and its number of bytes into `count`; false when the child was
-// not done within its `seconds`.
-bool prn_answer(pid_t child, int answer, void *text, size_t size, ssize_t *count);
+// Returns the number of bytes that `body` wrote to `out` and that were put into `text`, 0 when it wrote none, -1 when there
+// is no child. `is_late` says whether it was stopped after `seconds`.
+ssize_t prn_in_child(
+  void (*body)(void *context, int out), void *context, unsigned seconds, void *text, size_t size, bool *is_late);
 
 // HDF5 names that are macros over globals: shown to Swift as read-only global variables.
 #define PRN_H5(T, S, EXPR) \

@@ -14,9 +14,10 @@ struct ContinuationPair: Hashable, Sendable {
 /// The log-likelihood of each continuation after its context, in nats.
 ///
 /// Equal pairs have one number, so that equal choices of an item tie. Inputs that are equal run once, also when they only
-/// predict different last tokens (`Answer:` and A, B, C, D). Inputs that begin alike, as the choices of an item do, run together, and what they share runs once. Families of such inputs
-/// run in order of size, in stretches that depend on the pairs alone, so that the bits do not depend on threads or on
-/// where an interrupted run is taken up. No continuation is empty, and none is longer than `length`.
+/// predict different last tokens (`Answer:` and A, B, C, D). Inputs that begin alike, as the choices of an item do, run
+/// together, and what they share runs once. Families of such inputs run in order of size, in stretches that depend on the
+/// pairs alone, so that the bits do not depend on threads or on where an interrupted run is taken up. No continuation is
+/// empty, and none is longer than `length`.
 ///
 /// - Parameter length: the most tokens the model is shown.
 /// - Throws: what the model throws of tokens it cannot take.

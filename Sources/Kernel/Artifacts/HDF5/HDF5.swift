@@ -33,22 +33,19 @@ enum HDF5 {
     let work = Work(body)
     defer { withExtendedLifetime(work) {} }
     for _ in 0..<2 {
-      var answer: Int32 = -1
-      // Only the start needs the library at rest; while the child works others may go on.
-      let child = try locked {
-        prn_child(
+      var (text, isLate) = ([UInt8](repeating: 0, count: 256), false)
+      // The child has every open file of this process too: until it is gone no other thread opens one.
+      let count = try locked {
+        prn_in_child(
           { context, out in
             guard let context else { return }
             // The one held here belongs to a thread of the parent.
             HDF5.lock = NSRecursiveLock()
             guard let text = try? Unmanaged<Work>.fromOpaque(context).takeUnretainedValue().body() else { return }
             _ = Array(text.utf8).withUnsafeBytes { write(out, $0.baseAddress, $0.count) }
-          }, Unmanaged.passUnretained(work).toOpaque(), seconds, &answer)
+          }, Unmanaged.passUnretained(work).toOpaque(), seconds, &text, text.count, &isLate)
       }
-      guard child > 0 else { return nil }
-      var (text, count) = ([UInt8](repeating: 0, count: 256), 0)
-      guard prn_answer(child, answer, &text, text.count, &count) else { continue }
-      return count > 0 ? String(decoding: text[..<count], as: UTF8.self) : nil
+      if !isLate { return count > 0 ? String(decoding: text[..<count], as: UTF8.self) : nil }
     }
     return nil
   }

@@ -54,7 +54,9 @@ enum Seal {
     if sealed != hash || length != status.size {
       let hasGrown = length.map { $0 < status.size } ?? false
       if hasGrown, isHeld { throw HDF5Failure.held(path: path) }
-      guard try hasGrown && arePartsWhole(path, bytes: status.size) else { throw HDF5Failure.broken(path: path, schema: schema(path)) }
+      guard try hasGrown && arePartsWhole(path, bytes: status.size) else {
+        throw HDF5Failure.broken(path: path, schema: schema(path))
+      }
       state = .annotated
     }
     checked.insert(status, state)
@@ -62,7 +64,7 @@ enum Seal {
   }
 
   private static func arePartsWhole(_ path: String, bytes: Int) throws -> Bool {
-    // Ten times what a slow disk takes.
+    // At 10 MiB a second, and half a minute.
     try HDF5.inChild(seconds: 30 + UInt32(clamping: bytes / (10 << 20))) {
       let file = try HDF5File(opening: path)
       try ObjectReader(file, key: file.attribute("prn_key").stringValue ?? "", store: nil).verify()
